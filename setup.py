@@ -1,0 +1,34 @@
+"""Install Reprise's package `toolkit` and its command of the same name."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="reprise",
+    version="0.1.0",
+    description="Numbered-stage recipes for music and audio machine learning",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["toolkit", "toolkit.*"]),
+    package_data={"toolkit": ["report/*.html", "py.typed"]},
+    install_requires=[
+        "torch>=2.11",
+        "torchaudio>=2.11",
+        "numpy",
+        "scipy",
+        "soundfile",
+        "pyyaml",
+        "jsonargparse[signatures]>=4.49",
+        "safetensors",
+        "tensorboard",
+        "matplotlib",
+        "jinja2",
+        "tqdm",
+    ],
+    extras_require={
+        "pesq": ["pesq"],
+        "slurm": ["submitit"],
+        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML"],
+        "reference": ["asteroid", "requests", "mir_eval", "pystoi", "pyloudnorm"],
+    },
+    entry_points={"console_scripts": ["toolkit = toolkit.cli:main"]},
+)
