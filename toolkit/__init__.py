@@ -1,3 +1,3 @@
-"""Reprise: what every recipe in `egs/` calls.  The storeys are drawn in README.md; importing this package loads none of them."""
+"""Reprise: what every recipe in `egs/` calls.  Importing it loads none of its parts."""
 
 __version__ = "0.1.0"

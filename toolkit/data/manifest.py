@@ -1,0 +1,171 @@
+"""Manifests: JSON Lines, a header and then one item a line, read lazily so that a million items cost a few megabytes.
+
+```
+{"manifest": 1, "name": "wsj0-2mix/8k/min/tr", "root": "../../..", "edition": "full", "items": 20000, ...}
+{"id": "011a0101_1.2_…", "split": "tr", "sample_rate": 8000, "frames": 41231, "channels": 1, "audio": {…}, "labels": {}}
+```
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit import files
+from toolkit.log import UserError
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Item:
+    """One recording with all its parts.
+
+    Attributes:
+        id: unique within its manifest; also the name of what is predicted from it.
+        split: as the corpus names it, e.g. ``tr``.
+        sample_rate: Hz.
+        frames: samples per channel.
+        channels: audio channels.
+        audio: role (``mixture``, ``s1``, ``drums``, ``speech``, …) to path below the manifest's root.
+        labels: whatever else is known (speakers, gains in dB, tags).
+    """
+
+    id: str
+    split: str
+    sample_rate: int
+    frames: int
+    channels: int
+    audio: dict[str, str]
+    labels: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> list[str]:
+        """The roles that are not the mixture, in order."""
+        return [role for role in self.audio if role != "mixture"]
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.frames / self.sample_rate
+
+
+_TYPES = {"id": str, "split": str, "sample_rate": int, "frames": int, "channels": int, "audio": dict, "labels": dict}
+
+
+class Manifest:
+    """A manifest on disk; items are parsed when they are asked for.
+
+    Attributes:
+        path: the file.
+        header: its first line: `name`, `corpus`, `edition` ("full", "mini", or what part it is), `fingerprint`, `items`.
+        root: the folder that audio paths start from.
+    """
+
+    def __init__(self, path: Path, header: dict[str, Any], offsets: np.ndarray) -> None:
+        self.path = path
+        self.header = header
+        self.root = (path.parent / header["root"]).resolve()
+        self._offsets = offsets
+
+    @classmethod
+    def open(cls, path: Path | str) -> Manifest:
+        """Open a manifest.
+
+        Raises:
+            UserError: it is missing, of another version, or cut short.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(f"no such manifest: {path}. Next: run the stage `prepare`")
+        with path.open("rb") as stream:
+            header = _parse(stream.readline(), path, 1)
+            begin = stream.tell()
+            lengths = np.fromiter((len(line) for line in stream), dtype=np.int64)
+        if header.get("manifest") != VERSION:
+            raise UserError(f"{path}: expected manifest version {VERSION}, found {header.get('manifest')}. Next: prepare again")
+        if len(lengths) != header["items"]:
+            raise UserError(f"{path}: expected {header['items']} items, found {len(lengths)}. Next: prepare again")
+        return cls(path, header, begin + np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, index: int) -> Item:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        begin, end = int(self._offsets[index]), int(self._offsets[index + 1])
+        with self.path.open("rb") as stream:
+            stream.seek(begin)
+            return _item(_parse(stream.read(end - begin), self.path, index + 2), self.path, index + 2)
+
+    def __iter__(self) -> Iterator[Item]:
+        with self.path.open("rb") as stream:
+            stream.readline()
+            for number, line in enumerate(stream, 2):
+                yield _item(_parse(line, self.path, number), self.path, number)
+
+    def path_of(self, item: Item, role: str) -> Path:
+        """Where one role's audio of an item lies."""
+        return self.root / item.audio[role]
+
+
+def write(path: Path | str, header: dict[str, Any], items: Iterable[Item]) -> None:
+    """Write a manifest atomically, items sorted by id.
+
+    Args:
+        path: the manifest's file.
+        header: `root` (folder of the audio, absolute or relative to the manifest's folder), `name`, `corpus`, `edition`, …
+        items: at least one.
+
+    Raises:
+        UserError: there is no item, or two have the same id.
+    """
+    path = Path(path)
+    ordered = sorted(items, key=lambda item: item.id)
+    if not ordered:
+        raise UserError(
+            f"{header.get('name', path)}: no usable item, expected at least one. Next: see the log for what was skipped"
+        )
+    for before, after in itertools.pairwise(ordered):
+        if before.id == after.id:
+            raise UserError(f"{path}: the id {after.id!r} stands twice")
+    head = {
+        "manifest": VERSION,
+        **header,
+        "items": len(ordered),
+        "hours": round(sum(i.seconds for i in ordered) / 3600, 4),
+    }
+    with files.atomic(path) as partial, partial.open("w", encoding="utf-8") as stream:
+        for row in (head, *map(asdict, ordered)):
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def relative_root(manifest: Path, root: Path) -> str:
+    """`root` as the manifest shall store it: relative where both lie in one tree of data, so that the tree may move."""
+    return os.path.relpath(root.resolve(), manifest.parent.resolve())
+
+
+def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: not JSON ({error}). Next: prepare again") from error
+
+
+def _item(row: dict[str, Any], path: Path, number: int) -> Item:
+    names = {f.name for f in fields(Item)}
+    if row.keys() != names:
+        wrong = sorted(row.keys() ^ names)
+        raise UserError(f"{path}, line {number}: missing or unknown keys {wrong}. Next: prepare again")
+    for name, kind in _TYPES.items():
+        if not isinstance(row[name], kind):
+            raise UserError(f"{path}, line {number}: {name} shall be {kind.__name__}, found {row[name]!r}. Next: prepare again")
+    return Item(**row)
