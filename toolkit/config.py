@@ -1,0 +1,270 @@
+"""Configurations: YAML with `extends`, overrides from the command line, checked against typed classes, built into objects.
+
+Reading and overriding need no class at all and are quick; the stage bookkeeping relies on that.  `check` walks the YAML along
+the type hints of the classes it names, so that a misspelt key is told with its place and its nearest neighbour; `jsonargparse`
+then converts the values and builds the objects.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import copy
+import dataclasses
+import hashlib
+import inspect
+import itertools
+import json
+import re
+import types
+import typing
+import warnings
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import yaml
+
+from toolkit import files
+from toolkit.log import UserError, suggestion
+
+Schema = TypeVar("Schema")
+Tree = dict[str, Any]
+
+
+def read(path: Path | str) -> Tree:
+    """Read a YAML file; what it `extends` (a path beside it) is read first and lies below it.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or extends itself.
+    """
+    return _read(Path(path), ())
+
+
+def merge(base: Any, top: Any) -> Any:
+    """Lay `top` over `base`, key by key; a changed `class_path` drops the options of the class it replaces."""
+    if not isinstance(base, dict) or not isinstance(top, dict):
+        return copy.deepcopy(top)
+    if "class_path" in top and top["class_path"] != base.get("class_path"):
+        return copy.deepcopy(top)
+    merged = copy.deepcopy(base)
+    for key, value in top.items():
+        merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+def parse_overrides(arguments: list[str]) -> list[tuple[str, Any]]:
+    """Split ``--model.separator DPRNN --train.epochs=3`` into keys and YAML values.
+
+    Raises:
+        UserError: something is not of that form.
+    """
+    pairs: list[tuple[str, Any]] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise UserError(f"expected an option such as --train.epochs 3, found {word!r}. Next: see --help")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise UserError(f"{word}: expected a value after it. Next: {word} VALUE")
+            value = rest.pop(0)
+        pairs.append((key, _yaml(value, word)))
+    return pairs
+
+
+def override(tree: Tree, pairs: list[tuple[str, Any]]) -> Tree:
+    """A copy of `tree` with dotted keys set.
+
+    `init_args` need not be written out; a class name put where an object stands replaces it together with its options.
+    """
+    tree = copy.deepcopy(tree)
+    for key, value in pairs:
+        node = tree
+        *parents, last = key.split(".")
+        for part in parents:
+            node = _descend(node, part)
+        node = _options(node, last)
+        is_object = isinstance(node.get(last), dict) and "class_path" in node[last]
+        node[last] = {"class_path": value} if is_object and isinstance(value, str) else value
+    return tree
+
+
+def fingerprint(tree: Any) -> str:
+    """Twelve hexadecimal digits that change when a value does (not when keys change places)."""
+    return hashlib.sha256(json.dumps(tree, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+class Resolved(Generic[Schema]):
+    """A checked configuration: every value there, defaults included.
+
+    Attributes:
+        tree: plain values, as they are saved with an experiment.
+    """
+
+    def __init__(self, schema: type[Schema], tree: Tree, origin: str = "config") -> None:
+        """Check `tree` against the dataclass `schema`.
+
+        Raises:
+            UserError: an unknown key, a class that does not fit its slot, a value of the wrong type.
+        """
+        import jsonargparse
+
+        try:
+            check(schema, tree, "")
+        except UserError as error:
+            raise UserError(f"{origin}: {error}") from error
+        self.schema = schema
+        self._parser = jsonargparse.ArgumentParser(exit_on_error=False)
+        self._parser.add_class_arguments(schema)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._values = self._parser.parse_object(copy.deepcopy(tree))
+        except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
+            raise UserError(f"{origin}: {_condense(str(error)).replace('Parser key ', '')}") from error
+        self.tree: Tree = yaml.safe_load(self._parser.dump(self._values, skip_none=False))
+
+    def build(self) -> Schema:
+        """Build the objects; each call makes new ones.
+
+        Raises:
+            UserError: a class refuses its options.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self.schema(**vars(self._parser.instantiate(self._values)))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"config: {_condense(str(error))}") from error
+
+    def save(self, path: Path | str) -> None:
+        """Write the resolved configuration as YAML."""
+        files.write_text(path, yaml.safe_dump(self.tree, sort_keys=False, allow_unicode=True))
+
+
+def check(kind: Any, node: Any, where: str) -> None:
+    """Hold a YAML node against the type it stands for: unknown keys and unfitting classes are refused.
+
+    Args:
+        kind: a dataclass, a class (then `node` names a subclass), or a type hint that wraps one.
+        node: plain YAML values.
+        where: the dotted place, for the message.
+
+    Raises:
+        UserError: told with place, what was found and the nearest known name.
+    """
+    for slot in _classes(kind):
+        if dataclasses.is_dataclass(slot) and isinstance(node, dict):
+            _check_keys(slot, node, where, skip=0)
+        elif not dataclasses.is_dataclass(slot) and (
+            isinstance(node, str) or (isinstance(node, dict) and "class_path" in node)
+        ):
+            name = node if isinstance(node, str) else node["class_path"]
+            chosen = _find(slot, name, where)
+            options = node.get("init_args", {}) if isinstance(node, dict) else {}
+            _check_keys(chosen, options or {}, where, skip=_positional(kind))
+    if isinstance(node, list):
+        for index, element in enumerate(node):
+            for inner in typing.get_args(kind):
+                check(inner, element, f"{where}.{index}")
+
+
+def subclasses(slot: type) -> dict[str, type]:
+    """Every class that fits a slot, by its short name: concrete subclasses that have been imported."""
+    found = {} if inspect.isabstract(slot) else {slot.__name__: slot}
+    for child in slot.__subclasses__():
+        found.update(subclasses(child))
+    return found
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> Tree:
+    if not path.is_file():
+        raise UserError(f"no such config: {path}. Next: give --config one of conf/*.yaml")
+    if path.resolve() in seen:
+        raise UserError(f"{path}: it extends itself")
+    tree = _yaml(path.read_text(encoding="utf-8"), str(path)) or {}
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected keys and values, found {type(tree).__name__}")
+    base = tree.pop("extends", None)
+    return tree if base is None else merge(_read(path.parent / base, (*seen, path.resolve())), tree)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 1e-3 is a number, as every reader of a paper expects."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+)
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return _Loader(text).get_single_data()
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: not YAML: {_condense(str(error))}") from error
+
+
+def _options(node: Tree, key: str) -> Tree:
+    """Where an object's option stands: in `init_args`, unless `key` is one of the two words YAML itself uses."""
+    if "class_path" in node and key not in ("class_path", "init_args"):
+        if node.get("init_args") is None:
+            node["init_args"] = {}
+        return node["init_args"]
+    return node
+
+
+def _descend(node: Tree, part: str) -> Tree:
+    node = _options(node, part)
+    child = node.get(part)
+    if isinstance(child, str):
+        child = {"class_path": child}
+    elif not isinstance(child, dict):
+        child = {}
+    node[part] = child
+    return child
+
+
+def _classes(kind: Any) -> list[type]:
+    """The classes that a hint may stand for: ``X``, ``Optional[X]``, ``Callable[[...], X]``; none where plain values fit."""
+    origin = typing.get_origin(kind)
+    if origin is collections.abc.Callable:
+        return _classes(typing.get_args(kind)[1])
+    if origin in (typing.Union, types.UnionType):
+        choices = [_classes(argument) for argument in typing.get_args(kind) if argument is not type(None)]
+        return list(itertools.chain(*choices)) if all(choices) else []
+    return [kind] if isinstance(kind, type) and kind.__module__ not in ("builtins", "pathlib") else []
+
+
+def _positional(kind: Any) -> int:
+    """How many parameters the builder fills in itself: those of ``Callable[[int, int], X]``."""
+    if typing.get_origin(kind) is collections.abc.Callable:
+        given = typing.get_args(kind)[0]
+        return len(given) if isinstance(given, list) else 0
+    return max((_positional(argument) for argument in typing.get_args(kind)), default=0)
+
+
+def _find(slot: type, name: str, where: str) -> type:
+    known = subclasses(slot)
+    chosen = known.get(name.rpartition(".")[2])
+    if chosen is None:
+        raise UserError(f"{where}: expected a block of the kind {slot.__name__}, found {name!r}{suggestion(name, known)}")
+    return chosen
+
+
+def _check_keys(cls: type, options: Tree, where: str, skip: int) -> None:
+    parameters = list(inspect.signature(cls).parameters.values())[skip:]
+    hints = typing.get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)
+    known = {p.name for p in parameters}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    for key, value in options.items():
+        if key not in known:
+            place = f"{where}: {cls.__name__}" if where else "the config"
+            raise UserError(f"{place} has no option {key!r}{suggestion(str(key), known)}")
+        check(hints.get(key, Any), value, f"{where}.{key}".lstrip("."))
+
+
+def _condense(message: str) -> str:
+    """A message of many lines as one."""
+    return " ".join(part.strip() for part in message.splitlines() if part.strip())

@@ -1,0 +1,145 @@
+"""Stage bookkeeping: what a stage was given is hashed, so that it runs again exactly when something of that changed.
+
+A record lies beside what the stage makes (`<folder>/.stages/<name>.json`).  It is written when the stage begins (state
+"running", with the process id) and again when it ends; a record left "running" by a process that is gone was cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toolkit import config, files, log
+
+logger = log.get(__name__)
+
+RESULTLESS = ("--force", "--status", "--debug", "--nj", "--device", "--ngpu", "--launcher")  # they change how, not what
+
+
+@dataclass
+class Stage:
+    """One run of one verb.
+
+    Attributes:
+        name: the verb: `fetch`, `prepare`, `features`, `train`, `infer`, `score`, `report`.
+        folder: where its record is kept.
+        command: the words of the command line.
+        section: the part of the configuration that it depends on, as plain values.
+        inputs: files (hashed by content) and folders (by names, sizes and times).
+        outputs: files or folders that exist when it is done.
+    """
+
+    name: str
+    folder: Path
+    command: list[str]
+    section: Any = None
+    inputs: list[Path] = field(default_factory=list)
+    outputs: list[Path] = field(default_factory=list)
+
+    @property
+    def record_path(self) -> Path:
+        """The file of this stage's record."""
+        return self.folder / ".stages" / f"{self.name}.json"
+
+    def state(self) -> str:
+        """`done`, `stale` (made from something else), `missing` (never run), `failed`, or `running`."""
+        record = self._record()
+        if record is None:
+            return "missing"
+        if record["state"] == "running":
+            return "running" if _alive(record["pid"]) else "failed"
+        if record["state"] == "failed":
+            return "failed"
+        if not all(path.exists() for path in self.outputs):
+            return "missing"
+        return "done" if record["made_from"] == self._made_from(record["seen"])[0] else "stale"
+
+    def describe(self) -> str:
+        """One line for `--list`: state, inputs, outputs."""
+        arrow = " -> ".join(", ".join(map(str, paths)) or "-" for paths in (self.inputs, self.outputs))
+        return f"{self.name:<9} {self.state():<8} {arrow}"
+
+    @contextlib.contextmanager
+    def record(self) -> Iterator[None]:
+        """Run the stage's work inside: its beginning and end are written down."""
+        made_from, seen = self._made_from({})
+        entry = {"state": "running", "pid": os.getpid(), "command": self.command, "made_from": made_from, "seen": seen}
+        entry["began"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        files.write_json(self.record_path, entry)
+        clock = time.monotonic()
+        try:
+            yield
+        except BaseException as error:
+            files.write_json(self.record_path, {**entry, "state": "failed", "error": str(error)})
+            raise
+        absent = [str(path) for path in self.outputs if not path.exists()]
+        if absent:
+            files.write_json(self.record_path, {**entry, "state": "failed", "error": f"did not write {absent}"})
+            raise log.UserError(f"stage {self.name} ended without its outputs: {', '.join(absent)}")
+        files.write_json(self.record_path, {**entry, "state": "done", "seconds": round(time.monotonic() - clock, 2)})
+
+    def _record(self) -> dict[str, Any] | None:
+        try:
+            return files.read_json(self.record_path)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _made_from(self, seen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The hash of everything the stage depends on, and what each input looked like (to save hashing it twice)."""
+        now = {str(path): _look(path, seen.get(str(path))) for path in self.inputs}
+        parts = [_relevant(self.command), self.section, {path: look["content"] for path, look in now.items()}]
+        return config.fingerprint(parts), now
+
+
+def _relevant(command: list[str]) -> list[str]:
+    words: list[str] = []
+    skip = False
+    for word in command:
+        name = word.partition("=")[0]
+        if skip and not word.startswith("--"):
+            skip = False
+            continue
+        skip = name in RESULTLESS and "=" not in word
+        if name not in RESULTLESS:
+            words.append(word)
+    return words
+
+
+def _look(path: Path, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Size, time and content hash of a file; of a folder, all names, sizes and times below it are the content."""
+    if path.is_dir():
+        listing = sorted((entry[0], entry[1].st_size, entry[1].st_mtime_ns) for entry in _walk(path, ""))
+        return {"content": config.fingerprint(listing)}
+    if not path.exists():
+        return {"content": None}
+    status = path.stat()
+    stamp = [status.st_size, status.st_mtime_ns]
+    if before is not None and before.get("stamp") == stamp:
+        return before
+    return {"stamp": stamp, "content": files.sha256(path)}
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+            else:
+                yield prefix + entry.name, entry.stat()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
