@@ -169,11 +169,12 @@ def check(kind: Any, node: Any, where: str) -> None:
                 check(inner, element, f"{where}.{index}")
 
 
-def subclasses(slot: type) -> dict[str, type]:
+def subclasses(slot: type[Any]) -> dict[str, type]:
     """Every class that fits a slot, by its short name: concrete subclasses that have been imported."""
-    found = {} if inspect.isabstract(slot) else {slot.__name__: slot}
-    for child in slot.__subclasses__():
-        found.update(subclasses(child))
+    found: dict[str, type] = {} if inspect.isabstract(slot) else {slot.__name__: slot}
+    derived: type
+    for derived in slot.__subclasses__():
+        found.update(subclasses(derived))
     return found
 
 
@@ -217,12 +218,9 @@ def _options(node: Tree, key: str) -> Tree:
 def _descend(node: Tree, part: str) -> Tree:
     node = _options(node, part)
     child = node.get(part)
-    if isinstance(child, str):
-        child = {"class_path": child}
-    elif not isinstance(child, dict):
-        child = {}
-    node[part] = child
-    return child
+    if not isinstance(child, dict):
+        node[part] = {"class_path": child} if isinstance(child, str) else {}
+    return node[part]
 
 
 def _classes(kind: Any) -> list[type]:
@@ -254,7 +252,7 @@ def _find(slot: type, name: str, where: str) -> type:
 
 def _check_keys(cls: type, options: Tree, where: str, skip: int) -> None:
     parameters = list(inspect.signature(cls).parameters.values())[skip:]
-    hints = typing.get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)
+    hints = typing.get_type_hints(cls if dataclasses.is_dataclass(cls) else getattr(cls, "__init__"))  # noqa: B009
     known = {p.name for p in parameters}
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return

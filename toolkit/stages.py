@@ -16,10 +16,6 @@ from typing import Any
 
 from toolkit import config, files, log
 
-logger = log.get(__name__)
-
-RESULTLESS = ("--force", "--status", "--debug", "--nj", "--device", "--ngpu", "--launcher")  # they change how, not what
-
 
 @dataclass
 class Stage:
@@ -28,10 +24,11 @@ class Stage:
     Attributes:
         name: the verb: `fetch`, `prepare`, `features`, `train`, `infer`, `score`, `report`.
         folder: where its record is kept.
-        command: the words of the command line.
+        command: the words of the command line that its result depends on.
         section: the part of the configuration that it depends on, as plain values.
         inputs: files (hashed by content) and folders (by names, sizes and times).
-        outputs: files or folders that exist when it is done.
+        outputs: files or folders that exist when it is done; the work itself may add to them.
+        record_name: name of the record where `name` would not be unique in the folder.
     """
 
     name: str
@@ -40,11 +37,12 @@ class Stage:
     section: Any = None
     inputs: list[Path] = field(default_factory=list)
     outputs: list[Path] = field(default_factory=list)
+    record_name: str | None = None
 
     @property
     def record_path(self) -> Path:
         """The file of this stage's record."""
-        return self.folder / ".stages" / f"{self.name}.json"
+        return self.folder / ".stages" / f"{self.record_name or self.name}.json"
 
     def state(self) -> str:
         """`done`, `stale` (made from something else), `missing` (never run), `failed`, or `running`."""
@@ -55,7 +53,7 @@ class Stage:
             return "running" if _alive(record["pid"]) else "failed"
         if record["state"] == "failed":
             return "failed"
-        if not all(path.exists() for path in self.outputs):
+        if not all(Path(path).exists() for path in record["outputs"]):
             return "missing"
         return "done" if record["made_from"] == self._made_from(record["seen"])[0] else "stale"
 
@@ -81,7 +79,8 @@ class Stage:
         if absent:
             files.write_json(self.record_path, {**entry, "state": "failed", "error": f"did not write {absent}"})
             raise log.UserError(f"stage {self.name} ended without its outputs: {', '.join(absent)}")
-        files.write_json(self.record_path, {**entry, "state": "done", "seconds": round(time.monotonic() - clock, 2)})
+        entry |= {"state": "done", "seconds": round(time.monotonic() - clock, 2), "outputs": list(map(str, self.outputs))}
+        files.write_json(self.record_path, entry)
 
     def _record(self) -> dict[str, Any] | None:
         try:
@@ -92,22 +91,8 @@ class Stage:
     def _made_from(self, seen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The hash of everything the stage depends on, and what each input looked like (to save hashing it twice)."""
         now = {str(path): _look(path, seen.get(str(path))) for path in self.inputs}
-        parts = [_relevant(self.command), self.section, {path: look["content"] for path, look in now.items()}]
+        parts = [self.command, self.section, {path: look["content"] for path, look in now.items()}]
         return config.fingerprint(parts), now
-
-
-def _relevant(command: list[str]) -> list[str]:
-    words: list[str] = []
-    skip = False
-    for word in command:
-        name = word.partition("=")[0]
-        if skip and not word.startswith("--"):
-            skip = False
-            continue
-        skip = name in RESULTLESS and "=" not in word
-        if name not in RESULTLESS:
-            words.append(word)
-    return words
 
 
 def _look(path: Path, before: dict[str, Any] | None) -> dict[str, Any]:

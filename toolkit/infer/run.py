@@ -1,0 +1,74 @@
+"""The stage `infer`: every recording of a split through the trained model, predictions stored as WAV files."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import torch
+
+from toolkit import audio, files, log, progress
+from toolkit.data.manifest import Item, Manifest
+from toolkit.log import UserError
+from toolkit.tasks.experiment import load
+from toolkit.train import distributed
+
+logger = log.get(__name__)
+
+
+def infer(exp: Path, data: Path, split: str, device: str) -> None:
+    """Predict every item of a split; items that an earlier run has done with the same weights are kept.
+
+    Args:
+        exp: a trained experiment.
+        data: folder of the manifests.
+        split: `train`, `valid` or `test`, as the configuration names its manifests.
+        device: `auto`, `cpu`, `cuda`.
+
+    Raises:
+        UserError: nothing is trained yet, or no item of the split could be read.
+    """
+    place = distributed.start(device)
+    task, built = load(exp, place)
+    manifest = Manifest.open(data / f"{getattr(built.data, split)}.jsonl")
+    folder = exp / "predictions" / split
+    _forget_other_weights(folder, files.sha256(exp / "model.safetensors"))
+    index = folder / "index.jsonl"
+    done = {row["id"] for row in files.read_jsonl(index)} if index.exists() else set()
+    skipped = 0
+    for item in progress.track(manifest, f"separating {split}"):
+        if item.id in done:
+            continue
+        try:
+            mixture = audio.read(manifest.path_of(item, "mixture"))
+        except UserError as error:
+            skipped += 1
+            logger.warning("skipped %s: %s", item.id, error)
+            continue
+        began = time.monotonic()
+        with torch.inference_mode():
+            predictions = task.predict(task.model, mixture.to(place), item.sample_rate)
+        seconds = time.monotonic() - began
+        files.append_jsonl(index, {"id": item.id, "audio": _store(folder, item, predictions), "seconds": round(seconds, 4)})
+    if skipped:
+        logger.warning("%d of %d items of %s were skipped, named above", skipped, len(manifest), split)
+    if skipped == len(manifest):
+        raise UserError(f"{manifest.path}: none of its {len(manifest)} items could be read. Next: see {exp}/logs/infer.log")
+
+
+def _store(folder: Path, item: Item, predictions: dict[str, torch.Tensor]) -> dict[str, str]:
+    stored = {}
+    for role, waveform in predictions.items():
+        stored[role] = f"{item.id}/{role}.wav"
+        audio.write(folder / stored[role], waveform, item.sample_rate, subtype="FLOAT")
+    return stored
+
+
+def _forget_other_weights(folder: Path, weights: str) -> None:
+    """Drop predictions that other weights made."""
+    mark = folder / "made_by.json"
+    if mark.exists() and files.read_json(mark)["weights"] == weights:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    files.write_json(mark, {"weights": weights})

@@ -1,0 +1,89 @@
+"""The stages `fetch` and `prepare`: a corpus module is found by its name, its functions' signatures are the options."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jsonargparse
+
+from toolkit import corpora, log
+from toolkit.log import UserError, suggestion
+
+logger = log.get(__name__)
+
+
+def find(name: str) -> ModuleType:
+    """The module of a corpus.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    known = [module.name for module in pkgutil.iter_modules(corpora.__path__)]
+    offered = [module for module in known if not module.startswith("_")]
+    if name not in offered:
+        raise UserError(f"no corpus is called {name!r}{suggestion(name, offered)}")
+    return import_module(f"toolkit.corpora.{name}")
+
+
+def folder_of(corpus: str, data: Path) -> Path:
+    """The corpus's folder: `mini` and `download` are kept with the prepared data."""
+    return data / "corpus" if corpus in ("mini", "download") else Path(corpus).expanduser()
+
+
+def fetch(name: str, corpus: str, data: Path, options: list[str]) -> None:
+    """Make the mini corpus, download what may be downloaded, or obtain the lists that belong to the corpus at `corpus`.
+
+    Args:
+        name: of the corpus, e.g. `wsj0_mix`.
+        corpus: its folder, or `mini`, or `download` where the licence lets anyone fetch it.
+        data: folder that everything prepared goes to.
+        options: words for the corpus module's `fetch`.
+    """
+    module, folder = find(name), folder_of(corpus, data)
+    if corpus == "mini":
+        logger.info("making the mini corpus in %s", folder)
+        module.make_mini(folder)
+        return
+    if corpus == "download":
+        if not hasattr(module, "download"):
+            raise UserError(
+                f"{name} may not be downloaded by anyone. Next: see egs/{name}/README.md, then give --corpus FOLDER"
+            )
+        module.download(folder)
+    module.fetch(folder, data, **_options(module.fetch, options))
+
+
+def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, options: list[str]) -> None:
+    """Write the audio and manifests of a corpus below `data`.
+
+    Args:
+        name: of the corpus.
+        corpus: its folder, `mini` or `download`.
+        data: where to write.
+        nj: processes; all cores if None.
+        strict: an unusable file is an error instead of a named skip.
+        options: words for the corpus module's `prepare`, e.g. ``--speakers [2,3] --sample-rate 8000``.
+    """
+    module = find(name)
+    module.prepare(folder_of(corpus, data), data, nj=nj, strict=strict, **_options(module.prepare, options))
+
+
+def _options(function: Any, words: list[str]) -> dict[str, Any]:
+    """Read a function's keyword options from the command line; `--sample-rate` and `--sample_rate` are the same."""
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    given = {"corpus", "data", "nj", "strict"}
+    parser.add_function_arguments(function, skip=given, fail_untyped=False)
+    underscored = [
+        word.replace("-", "_").replace("__", "--", 1) if word.startswith("--") and "=" not in word else word for word in words
+    ]
+    try:
+        return vars(parser.parse_args(underscored))
+    except jsonargparse.ArgumentError as error:
+        message = " ".join(str(error).split())
+        known = [f"--{action.dest}" for action in parser._actions if action.dest != "help"]
+        wrong = next((word for word in underscored if word.startswith("--") and word not in known), "")
+        raise UserError(f"{function.__module__.rpartition('.')[2]}: {message}{suggestion(wrong, known)}") from error

@@ -1,0 +1,22 @@
+"""Tasks: what one batch means.  A config's `task` chooses one by name."""
+
+from importlib import import_module
+
+from toolkit.log import UserError, suggestion
+from toolkit.tasks.base import Examples, Task
+
+__all__ = ["TASKS", "Examples", "Task", "find"]
+
+TASKS = {"separation": "toolkit.tasks.separation.Separation"}
+
+
+def find(name: str) -> type[Task]:
+    """The task of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in TASKS:
+        raise UserError(f"task: no task is called {name!r}{suggestion(str(name), TASKS)}")
+    module, _, cls = TASKS[name].rpartition(".")
+    return getattr(import_module(module), cls)

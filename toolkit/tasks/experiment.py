@@ -1,0 +1,85 @@
+"""An experiment: a configuration resolved for its task, and the model with trained weights that came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolkit import config
+from toolkit.log import UserError
+from toolkit.tasks import Task, find
+
+PROGRESS_ONLY = ("epochs", "patience", "max_minutes", "checkpoint_every")  # a longer run goes on from a shorter one's end
+
+
+class Experiment:
+    """A resolved configuration with its task class.
+
+    Attributes:
+        tree: the resolved values.
+        task: class of the task.
+    """
+
+    def __init__(self, tree: config.Tree, origin: str = "config") -> None:
+        """Resolve `tree`.
+
+        Raises:
+            UserError: the configuration does not fit its task.
+        """
+        self.task: type[Task] = find(tree.get("task", "separation"))
+        self.resolved = config.Resolved(self.task.Config, tree, origin)
+        self.tree = self.resolved.tree
+
+    @classmethod
+    def read(cls, path: Path | str, overrides: list[str] | None = None) -> Experiment:
+        """Read a YAML file (`conf/paper.yaml`, or `exp/<tag>/config.yaml`) and lay overrides over it."""
+        tree = config.override(config.read(path), config.parse_overrides(overrides or []))
+        return cls(tree, str(path))
+
+    def build(self, device: str = "cpu") -> tuple[Task, Any]:
+        """Build the task with its model, weights drawn from the configuration's seed, and the built configuration.
+
+        Args:
+            device: where parameters are made; `meta` for shapes only.
+        """
+        torch.manual_seed(self.tree["train"]["seed"])
+        with torch.device(device):
+            built = self.resolved.build()
+            return self.task(built), built
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for runs that differ only in their seed."""
+        train = {key: value for key, value in self.tree["train"].items() if key != "seed"}
+        return config.fingerprint({**self.tree, "train": train})
+
+    @property
+    def training_key(self) -> str:
+        """The same for runs of which one may go on from the other's checkpoint."""
+        train = {key: value for key, value in self.tree["train"].items() if key not in PROGRESS_ONLY}
+        kept = {key: value for key, value in self.tree.items() if key not in ("infer", "score")}
+        return config.fingerprint({**kept, "train": train})
+
+
+def load(exp: Path, device: torch.device) -> tuple[Task, Any]:
+    """The task of a trained experiment, its best weights loaded and in evaluation mode.
+
+    Raises:
+        UserError: the experiment has not been trained.
+    """
+    from safetensors.torch import load_file
+
+    if not (exp / "config.yaml").is_file():
+        raise UserError(f"{exp} is no trained experiment (no config.yaml). Next: run the stage `train`")
+    task, built = Experiment.read(exp / "config.yaml").build()
+    weights = exp / "model.safetensors"
+    if not weights.is_file():
+        raise UserError(f"no weights at {weights}. Next: run the stage `train`")
+    try:
+        task.model.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        raise UserError(f"{weights} does not fit {exp}/config.yaml: {str(error).splitlines()[-1].strip()}") from error
+    task.model.to(device).eval()
+    return task, built

@@ -1,0 +1,71 @@
+"""Options that every task shares: training, inference, scoring."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class TrainOptions:
+    """How a model is trained.
+
+    Args:
+        epochs: passes over the training examples.
+        clip_grad_norm: largest gradient norm (Euclidean, over all parameters); null for none.
+        accumulate: batches whose gradients are added up before a step.
+        precision: arithmetic of forward and loss; bf16 and fp16 by autocast.
+        ema: decay per step of a moving average of the weights, which is then what is validated and kept; null for none.
+        compile: compile the model with `torch.compile`.
+        seed: of weights, data order, crops and drop-out.
+        monitor: value by which the best weights are chosen; smaller is better for a name that ends in `loss`.
+        patience: epochs without improvement after which training ends; null for never.
+        max_minutes: training ends after the step at which this time is over (counted over all resumed runs); null for no limit.
+        checkpoint_every: steps between two checkpoints within an epoch (one more stands at each epoch's end).
+        max_bad_steps: non-finite losses in a row after which training stops with an error.
+    """
+
+    epochs: int = 100
+    clip_grad_norm: float | None = 5.0
+    accumulate: int = 1
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    ema: float | None = None
+    compile: bool = False
+    seed: int = 0
+    monitor: str = "valid/loss"
+    patience: int | None = None
+    max_minutes: float | None = None
+    checkpoint_every: int = 1000
+    max_bad_steps: int = 20
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "accumulate", "checkpoint_every", "max_bad_steps")
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise ValueError(f"train.{name}: expected at least 1, found {getattr(self, name)}")
+
+
+@dataclass
+class InferOptions:
+    """How predictions are made.
+
+    Args:
+        chunk: seconds of signal seen at once, overlapped and added; null for the whole recording.
+        overlap: share of a chunk that overlaps the next, 0 to 0.5.
+    """
+
+    chunk: float | None = None
+    overlap: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap <= 0.5:
+            raise ValueError(f"infer.overlap: expected 0 to 0.5, found {self.overlap}")
+
+
+@dataclass
+class ScoreOptions:
+    """What is measured.
+
+    Args:
+        metrics: names of metrics; an improvement is over the unprocessed mixture.
+    """
+
+    metrics: list[str] = field(default_factory=lambda: ["si_sdr", "si_sdr_improvement"])

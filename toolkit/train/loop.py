@@ -1,0 +1,236 @@
+"""The training loop: plain torch, one idea a method, resumed bit for bit from any checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from toolkit import log, progress
+from toolkit.data import loader
+from toolkit.log import UserError
+from toolkit.tasks.base import Task
+from toolkit.train import checkpoint, distributed
+from toolkit.train.tracking import Tracker
+
+AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+POSITION = ("epoch", "batch", "step", "bad", "stale", "best", "seconds", "loss_sum", "loss_count")
+
+logger = log.get(__name__)
+
+
+class Trainer:
+    """Trains one task in one folder.
+
+    Args:
+        task: what a batch means.
+        config: the built configuration: `optimizer`, `schedule`, `train`, `data.workers`.
+        data: folder of the manifests.
+        exp: the experiment's folder.
+        device: where to compute.
+        key: fingerprint of all that a checkpoint depends on.
+    """
+
+    def __init__(self, task: Task, config: Any, data: Path, exp: Path, device: torch.device, key: str) -> None:
+        self.task, self.exp, self.device, self.key = task, exp, device, key
+        self.options = config.train
+        self.workers = config.data.workers
+        self.training, self.validation = task.training(data), task.validation(data)
+        self.model = task.model.to(device)
+        self.optimizer = config.optimizer(self.model.parameters())
+        self.schedule = config.schedule(self.optimizer) if config.schedule else None
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.options.precision == "fp16")
+        self.average = self._average()
+        self.epoch = self.batch = self.step = self.bad = self.stale = 0
+        self.loss_sum = self.loss_count = self.seconds = 0.0
+        self.best = math.inf
+        self.tracker = Tracker(exp)
+        self._resume()
+        self.parallel = distributed.wrap(self.model, device)
+        self.forward = torch.compile(self.parallel) if self.options.compile else self.parallel
+
+    def fit(self) -> None:
+        """Train until the epochs, the patience or the minutes are over; the best weights are in `model.safetensors`."""
+        while self.epoch < self.options.epochs and not self._over():
+            self.task.start_epoch(self.epoch)
+            row = self._train_epoch()
+            row |= self._validate()
+            self._end_epoch(row)
+        self.tracker.close()
+        if self.step == 0:
+            raise UserError(f"{self.exp}: no training step was made. Next: look at train.max_minutes and the size of the split")
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The weights that are validated and kept: their average where there is one."""
+        return self.average.module if self.average is not None else self.model
+
+    def _train_epoch(self) -> dict[str, float]:
+        self.model.train()
+        waited, began = 0.0, time.monotonic()
+        batches = loader.batches(
+            self.training.source,
+            batch_size=self.training.batch_size,
+            seed=self.options.seed,
+            epoch=self.epoch,
+            skip=self.batch,
+            workers=self.workers,
+            rank=distributed.rank(),
+            world_size=distributed.world_size(),
+            pin_memory=self.device.type == "cuda",
+        )
+        count = len(self.training.source) // (self.training.batch_size * distributed.world_size())
+        asked = time.monotonic()
+        for batch in progress.track(batches, f"epoch {self.epoch + 1} of {self.options.epochs}", count - self.batch):
+            waited += time.monotonic() - asked
+            stepped = self._learn(loader.to_device(batch, self.device))
+            self.batch += 1
+            if self._over(time.monotonic() - began):
+                break
+            if stepped and self.step % self.options.checkpoint_every == 0:
+                self.seconds, began, waited = self.seconds + time.monotonic() - began, time.monotonic(), 0.0
+                self._save()
+            asked = time.monotonic()
+        elapsed = time.monotonic() - began
+        self.seconds += elapsed
+        loss = distributed.mean(*torch.tensor([self.loss_sum, self.loss_count], dtype=torch.float64, device=self.device))
+        return {"train/loss": loss.item(), "loader_wait": round(waited / max(elapsed, 1e-9), 4)}
+
+    def _learn(self, batch: loader.Batch) -> bool:
+        """Forward, backward and, at the end of an accumulation, a step; whether there was one."""
+        with self._autocast():
+            loss = self.task.loss(self.forward, batch).mean()
+        value = loss.item()
+        if distributed.agree(not math.isfinite(value), self.device):
+            self._count_bad(batch)
+            return False
+        self.bad, self.loss_sum, self.loss_count = 0, self.loss_sum + value, self.loss_count + 1
+        self.scaler.scale(loss / self.options.accumulate).backward()
+        if (self.batch + 1) % self.options.accumulate:
+            return False
+        self._step()
+        return True
+
+    def _step(self) -> None:
+        if self.options.clip_grad_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    def _count_bad(self, batch: loader.Batch) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.bad += 1
+        logger.warning("step %d: the loss is not finite, the step is skipped (items: %s)", self.step, ", ".join(batch.ids[:4]))
+        if self.bad >= self.options.max_bad_steps:
+            raise UserError(
+                f"{self.bad} losses in a row were not finite, the last at step {self.step}. "
+                "Next: lower --optimizer.lr, or --train.precision fp32"
+            )
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        self.evaluated.eval()
+        sums: dict[str, Tensor] = {}
+        batches = loader.batches(
+            self.validation.source,
+            batch_size=self.validation.batch_size,
+            seed=0,
+            epoch=0,
+            workers=self.workers,
+            shuffle=False,
+            drop_last=False,
+            rank=distributed.rank(),
+            world_size=distributed.world_size(),
+        )
+        began = time.monotonic()
+        for batch in progress.track(batches, "validation", math.ceil(len(self.validation.source) / self.validation.batch_size)):
+            with self._autocast():
+                values = self.task.validate(self.evaluated, loader.to_device(batch, self.device))
+            for name, value in values.items():
+                seen = torch.stack([value.double(), torch.ones_like(value.double())]).sum(-1)
+                sums[name] = sums.get(name, torch.zeros_like(seen)) + seen
+        self.seconds += time.monotonic() - began
+        return {f"valid/{name}": distributed.mean(*pair).item() for name, pair in sums.items()}
+
+    def _end_epoch(self, row: dict[str, float]) -> None:
+        monitored = row.get(self.options.monitor)
+        if monitored is None:
+            known = ", ".join(row)
+            raise UserError(f"train.monitor: expected one of {known}, found {self.options.monitor!r}")
+        value = monitored if self.options.monitor.endswith("loss") else -monitored
+        lr = self.optimizer.param_groups[0]["lr"]
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(value)
+        elif self.schedule is not None:
+            self.schedule.step()
+        better = value < self.best
+        self.best, self.stale = (value, 0) if better else (self.best, self.stale + 1)
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss_sum = self.loss_count = 0.0
+        if distributed.rank() != 0:
+            return
+        if better:
+            checkpoint.save_weights(self.evaluated, self.exp / "model.safetensors")
+        seconds = round(self.seconds, 2)
+        self.tracker.epoch({"epoch": self.epoch, "step": self.step, "seconds": seconds, "lr": lr, **row})
+        self._save()
+        shown = "  ".join(f"{name} {amount:.4g}" for name, amount in row.items())
+        logger.info("epoch %d: %s  (%.0f s)%s", self.epoch, shown, seconds, "  best" if better else "")
+
+    def _over(self, running: float = 0.0) -> bool:
+        limit, patience = self.options.max_minutes, self.options.patience
+        late = limit is not None and self.seconds + running >= 60 * limit
+        return distributed.agree(late or (patience is not None and self.stale >= patience), self.device)
+
+    def _save(self) -> None:
+        if distributed.rank() != 0:
+            return
+        state = {
+            "key": self.key,
+            "position": {name: getattr(self, name) for name in POSITION},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict() if self.schedule else None,
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "random": checkpoint.random_state(),
+        }
+        checkpoint.save(self.exp / "checkpoints", self.step, self.model, state)
+
+    def _resume(self) -> None:
+        state = checkpoint.load_latest(self.exp / "checkpoints", self.model, self.key)
+        if state is None:
+            self.tracker.rewind(1)
+            return
+        for name, value in state["position"].items():
+            setattr(self, name, value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule:
+            self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        checkpoint.restore_random_state(state["random"])
+        self.tracker.rewind(self.epoch + 1)
+        logger.info("going on from epoch %d, step %d", self.epoch + 1, self.step)
+
+    def _average(self) -> AveragedModel | None:
+        if self.options.ema is None:
+            return None
+        return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.options.ema), use_buffers=True)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.options.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, AUTOCAST[self.options.precision])

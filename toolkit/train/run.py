@@ -1,0 +1,91 @@
+"""The stage `train`: from a configuration and manifests to an experiment's folder."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolkit import files, log
+from toolkit.data.manifest import Manifest
+from toolkit.tasks.experiment import Experiment
+from toolkit.train import distributed
+from toolkit.train.loop import Trainer
+
+logger = log.get(__name__)
+
+
+def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]) -> None:
+    """Train what `config` with `overrides` describes, or go on where an earlier run stopped.
+
+    Args:
+        config: YAML file.
+        data: folder of the manifests.
+        exp: the experiment's folder; see README for what is in it afterwards.
+        device: `auto`, `cpu`, `cuda`.
+        overrides: words such as ``--train.epochs 3``.
+
+    Raises:
+        UserError: the configuration, the data or the device are not usable; the loss does not stay finite.
+    """
+    place = distributed.start(device)
+    experiment = Experiment.read(config, overrides)
+    shapes, _ = experiment.build("meta")
+    shapes.check()
+    task, built = experiment.build()
+    parameters = sum(p.numel() for p in task.model.parameters() if p.requires_grad)
+    if distributed.rank() == 0:
+        experiment.resolved.save(exp / "config.yaml")
+        logger.info("%s: %s parameters, on %s", exp, f"{parameters:,}", describe(place))
+    trainer = Trainer(task, built, data, exp, place, experiment.training_key)
+    trainer.fit()
+    if distributed.rank() == 0:
+        run = {
+            "recipe": "/".join(Path.cwd().parts[-2:]),
+            "config": str(config),
+            "overrides": overrides,
+            "command": " ".join(["toolkit", *sys.argv[1:]]),
+            "commit": commit(),
+            "config_hash": experiment.fingerprint,
+            "seed": built.train.seed,
+            "device": describe(place),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "parameters": parameters,
+            "steps": trainer.step,
+            "epochs": trainer.epoch,
+            "train_seconds": round(trainer.seconds, 1),
+            **_data(data, experiment.tree["data"]),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        files.write_json(exp / "run.json", run)
+
+
+def describe(device: torch.device) -> str:
+    """`cuda (NVIDIA H200)`, `cpu (x86_64, 2 threads)`."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def commit() -> str:
+    """The repository's commit, with a plus sign where files differ from it; "unknown" outside a repository."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+"], cwd=here, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def _data(data: Path, section: dict[str, Any]) -> dict[str, Any]:
+    names = {split: section[split] for split in ("train", "valid", "test")}
+    header = Manifest.open(data / f"{names['train']}.jsonl").header
+    return {"data": names, "edition": header.get("edition", "unknown")}

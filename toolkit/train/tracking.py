@@ -1,0 +1,65 @@
+"""What training leaves to be looked at: one JSON line an epoch, and the same in TensorBoard with audio and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from toolkit import files
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class Tracker:
+    """Writes `metrics.jsonl` and TensorBoard's event files of one experiment."""
+
+    def __init__(self, exp: Path) -> None:
+        self.exp = exp
+        self.path = exp / "metrics.jsonl"
+        self._board: SummaryWriter | None = None
+
+    def rewind(self, epoch: int) -> None:
+        """Forget lines of epochs from `epoch` on (counted from 1): a resumed run writes them again."""
+        rows = files.read_jsonl(self.path) if self.path.exists() else []
+        files.write_text(self.path, "")
+        for row in rows:
+            if row["epoch"] < epoch:
+                files.append_jsonl(self.path, row)
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """Add one epoch's line; keys with a slash are curves."""
+        files.append_jsonl(self.path, row)
+        for name, value in row.items():
+            if "/" in name or name == "lr":
+                self.board.add_scalar(name, value, int(row["epoch"]))
+        self.board.flush()
+
+    def listen(self, epoch: int, waveforms: dict[str, Tensor], sample_rate: int) -> None:
+        """Add one validation example: role to waveform (C, T), heard and seen as a spectrogram."""
+        from matplotlib.figure import Figure
+
+        for role, waveform in waveforms.items():
+            mono = waveform.detach().float().mean(0).cpu()
+            self.board.add_audio(role, (mono / mono.abs().max().clamp(min=1e-8)).unsqueeze(0), epoch, sample_rate)
+            figure = Figure(figsize=(6, 2.5), layout="constrained")
+            axes = figure.subplots()
+            axes.specgram(mono.numpy() + 1e-9, NFFT=512, noverlap=384, Fs=sample_rate)
+            axes.set(xlabel="time (s)", ylabel="frequency (Hz)", title=role)
+            self.board.add_figure(role, figure, epoch)
+
+    def close(self) -> None:
+        """Close TensorBoard's file."""
+        if self._board is not None:
+            self._board.close()
+
+    @property
+    def board(self) -> SummaryWriter:
+        """TensorBoard's writer, opened when first needed since its import takes seconds."""
+        if self._board is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(self.exp / "tb"))
+        return self._board
