@@ -64,8 +64,9 @@ def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
             samples = sphere.read(path)[:, start : None if frames is None else start + frames]
             return torch.from_numpy(samples)
         with soundfile.SoundFile(path) as stream:
-            stream.seek(start)
-            wanted = stream.frames - start if frames is None else min(frames, stream.frames - start)
+            stream.seek(min(start, stream.frames))
+            left = stream.frames - stream.tell()
+            wanted = left if frames is None else min(frames, left)
             samples = stream.read(wanted, dtype="float32", always_2d=True)
             if len(samples) < wanted:
                 raise ValueError(f"truncated: expected {wanted} samples from {start}, found {len(samples)}")
@@ -75,9 +76,32 @@ def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
 
 
 def write(path: Path | str, waveform: Tensor, sample_rate: int, subtype: str = "PCM_16") -> None:
-    """Write a waveform (channels, time) atomically; the suffix chooses the format, `subtype` is libsndfile's name."""
+    """Write a waveform (channels, time) atomically.
+
+    PCM is rounded to full scale 1.0 = 2^(bits-1) and clipped, so what was read from a PCM file is written back bit by bit.
+
+    Args:
+        path: the file; its suffix chooses the format.
+        waveform: (channels, time).
+        sample_rate: Hz.
+        subtype: libsndfile's name: ``PCM_16``, ``PCM_24``, ``PCM_32``, ``FLOAT``, …
+
+    Raises:
+        UserError: a sample is not finite.
+    """
+    samples = waveform.detach().cpu().numpy().T
+    if not np.isfinite(samples).all():
+        raise UserError(f"not written: {path}: expected finite samples, found {np.count_nonzero(~np.isfinite(samples))} others")
+    if subtype.startswith("PCM_") and subtype[4:].isdigit():
+        samples = _quantise(samples, int(subtype[4:]))
     with files.atomic(path) as partial:
-        soundfile.write(partial, waveform.detach().cpu().numpy().T, sample_rate, subtype=subtype)
+        soundfile.write(partial, samples, sample_rate, subtype=subtype)
+
+
+def _quantise(samples: np.ndarray, bits: int) -> np.ndarray:
+    full_scale = 2.0 ** (bits - 1)  # libsndfile would take full_scale - 1, and change most loud samples of a copy
+    steps = np.clip(np.rint(samples.astype(np.float64) * full_scale), -full_scale, full_scale - 1)
+    return steps.astype(np.int32) << (32 - bits)
 
 
 @lru_cache(maxsize=65536)

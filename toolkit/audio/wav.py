@@ -11,6 +11,8 @@ import numpy as np
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 SUPPORTED = {(PCM, 16): "<i2", (PCM, 32): "<i4", (FLOAT, 32): "<f4"}  # other widths are libsndfile's work
 
+UNKNOWN = 0xFFFFFFFF  # what a writer into a pipe gives as the size
+
 
 class Layout(NamedTuple):
     """Where a WAV file keeps its samples: byte offset, frames, rate (Hz), channels, NumPy type."""
@@ -67,8 +69,10 @@ def read(path: str, layout: Layout, start: int = 0, frames: int | None = None) -
 
 
 def _read_format(body: bytes) -> tuple[int, int, int, int]:
+    if len(body) < 16:
+        raise ValueError("truncated: its header ends within the format")
     code, channels, sample_rate, _, _, bits = struct.unpack_from("<HHIIHH", body)
-    if code == EXTENSIBLE:
+    if code == EXTENSIBLE and len(body) >= 26:
         (code,) = struct.unpack_from("<H", body, 24)
     return code, channels, sample_rate, bits
 
@@ -79,6 +83,8 @@ def _locate(offset: int, size: int, file_size: int, form: tuple[int, int, int, i
     if dtype is None or channels == 0:
         return None
     width = channels * bits // 8
+    if size == UNKNOWN:
+        size = file_size - offset
     if offset + size > file_size:
         raise ValueError(f"truncated: its header says {size // width} samples, the file holds {(file_size - offset) // width}")
     return Layout(offset, size // width, sample_rate, channels, dtype)
