@@ -1,0 +1,232 @@
+"""A pure function over many files: several processes, results in the order of the jobs, restartable, bad files named.
+
+What a job returned is kept in a journal beside its outputs. A job is done again only when its signature (what its result
+depends on) changed or an output is gone; since files are written atomically (`toolkit.files`), one that is there is whole.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from toolkit import files, log, progress
+from toolkit.log import UserError
+
+WORKERS_START = 3.0  # seconds that workers need for their imports; as much work is done without them first
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+logger = log.get(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of the function.
+
+    Attributes:
+        id: names the job in logs and in the journal.
+        argument: what the function is called with; it and the function go to another process by pickle.
+        signature: changes whenever the result would; see `files_signature`.
+        outputs: files that the function writes, each atomically.
+    """
+
+    id: str
+    argument: Any
+    signature: str = ""
+    outputs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A job that could not be done since a file is unusable, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of all jobs.
+
+    Attributes:
+        results: job id to what the function returned (a JSON value where there is a journal), in the order of the jobs.
+        skipped: the jobs without result.
+        reused: how many results were taken from the journal.
+    """
+
+    results: dict[str, Any] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    reused: int = 0
+
+
+def default_workers() -> int:
+    """The number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run(
+    function: Callable[[Any], Any],
+    jobs: Sequence[Job],
+    what: str,
+    *,
+    nj: int | None = None,
+    journal: Path | None = None,
+    strict: bool = False,
+) -> Outcome:
+    """Call `function` once a job; a job whose call raises `UserError` is skipped, named and counted.
+
+    Args:
+        function: importable by name; depends on its argument alone.
+        jobs: with ids that differ.
+        what: plural noun for the progress line, e.g. "mixtures".
+        nj: worker processes (default: processors of this process); with 1, or for a few seconds' work, this very process.
+        journal: JSON Lines file that makes the run restartable.
+        strict: a job that would be skipped is an error.
+
+    Raises:
+        UserError: a file is unusable and `strict`, an output cannot be written, or a worker died.
+    """
+    done = _read_journal(journal) if journal is not None else {}
+    reusable = {job.id for job in jobs if _is_current(job, done.get(job.id))}
+    pending = [job for job in jobs if job.id not in reusable]
+    fresh: dict[str, Any] = {}
+    skipped = []
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(journal.open("a", encoding="utf-8")) if journal is not None and pending else None
+        calls = stack.enter_context(contextlib.closing(_calls(function, pending, nj, what)))
+        for job, result in zip(pending, progress.track(calls, what, total=len(pending)), strict=True):
+            if isinstance(result, Skipped):
+                skipped.append(_skip(result, what, strict))
+                continue
+            fresh[job.id] = result
+            if stream is not None:
+                stream.write(json.dumps({"id": job.id, "signature": job.signature, "result": result}) + "\n")
+                stream.flush()
+    if skipped:
+        logger.warning("%s: %d of %d skipped, each named above", what, len(skipped), len(jobs))
+    results = {job.id: done[job.id]["result"] if job.id in reusable else fresh.get(job.id) for job in jobs}
+    return Outcome({id: result for id, result in results.items() if id in reusable or id in fresh}, skipped, len(reusable))
+
+
+def files_signature(paths: Iterable[Path], root: Path, *options: object) -> str:
+    """What a result that is made from `paths` with `options` depends on: names below `root`, sizes, times of change."""
+    parts = [str(option) for option in options]
+    for path in paths:
+        status = path.stat()
+        parts.append(f"{os.path.relpath(path, root)} {status.st_size} {status.st_mtime_ns}")
+    return "|".join(parts)
+
+
+def _is_current(job: Job, entry: dict[str, Any] | None) -> bool:
+    return entry is not None and entry["signature"] == job.signature and all(map(os.path.exists, job.outputs))
+
+
+def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
+    """Last entry by id; a journal with a line cut short, or outdated ones, is written anew first."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    entries = {}
+    for line in lines:
+        with contextlib.suppress(ValueError):  # cut short by a crash
+            entry = json.loads(line)
+            entries[entry["id"]] = entry
+    if len(entries) < len(lines):
+        files.write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries.values()))
+    return entries
+
+
+def _skip(skipped: Skipped, what: str, strict: bool) -> Skipped:
+    if strict:
+        raise UserError(f"{what}: {skipped.id}: {skipped.reason}. Next: mend the file, or run without --strict to leave it out")
+    logger.warning("skipped %s: %s", skipped.id, skipped.reason)
+    return skipped
+
+
+def _calls(function: Callable[[Any], Any], jobs: list[Job], nj: int | None, what: str) -> Generator[Any, None, None]:
+    """Results, or `Skipped`, in order."""
+    guarded = partial(_guarded, function)
+    workers = min(default_workers() if nj is None else nj, len(jobs))
+    began = time.monotonic()
+    done = 0
+    while done < len(jobs) and not (workers > 1 and _are_workers_worth_it(time.monotonic() - began, done, len(jobs) - done)):
+        yield guarded(jobs[done])
+        done += 1
+    if done < len(jobs):
+        yield from _pooled_calls(guarded, jobs[done:], workers, what)
+
+
+def _are_workers_worth_it(elapsed: float, done: int, left: int) -> bool:
+    return elapsed >= WORKERS_START and elapsed * left >= WORKERS_START * done
+
+
+def _pooled_calls(guarded: Callable[[Job], Any], jobs: list[Job], workers: int, what: str) -> Generator[Any, None, None]:
+    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
+    chunk = max(1, min(32, len(jobs) // (4 * workers)))
+    with _single_threaded_children():
+        pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_begin_worker)
+        try:
+            yield from pool.map(guarded, jobs, chunksize=chunk)
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"{what}: a worker process died, perhaps for want of memory. Next: run the same command with a smaller --nj; "
+                "what is finished is kept"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _guarded(function: Callable[[Any], Any], job: Job) -> Any:
+    try:
+        return function(job.argument)
+    except UserError as error:
+        return Skipped(job.id, str(error))
+    except OSError as error:
+        raise UserError(
+            f"{job.id}: {error}. Next: see to it and run the same command again; what is finished is kept"
+        ) from error
+
+
+def _begin_worker() -> None:
+    """A worker leaves Ctrl-C to its parent, computes on one thread, and ends when its parent is killed."""
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _single_threaded_children() -> Iterator[None]:
+    """Children read these when they load NumPy: one thread a process."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
