@@ -93,25 +93,24 @@ def _run_stage(verb: Verb, stage: Stage, arguments: Arguments) -> None:
 
 def _fetch_stage(arguments: Arguments) -> Stage:
     made = [arguments.data / "corpus"] if arguments.corpus == "mini" else []
-    return _stage("fetch", arguments.data, arguments, outputs=made)
+    return _stage("fetch", arguments.data, arguments, arguments.rest, outputs=made)
 
 
 def _prepare_stage(arguments: Arguments) -> Stage:
     lists = [folder for name in ("lists", "metadata") if (folder := arguments.data / name).is_dir()]
     corpus = arguments.data / "corpus" if arguments.corpus in ("mini", "download") else Path(arguments.corpus).expanduser()
-    return _stage("prepare", arguments.data, arguments, inputs=[corpus, *lists])
+    return _stage("prepare", arguments.data, arguments, [_wanted(arguments), arguments.rest], [corpus, *lists])
 
 
 def _features_stage(arguments: Arguments) -> Stage:
     tree = _tree(arguments)
-    return _stage("features", arguments.data, arguments, tree.get("data"), inputs=list(_manifests_of(tree, arguments.data)))
+    return _stage("features", arguments.data, arguments, tree.get("data"), inputs=_manifests_of(tree, arguments.data))
 
 
 def _train_stage(arguments: Arguments) -> Stage:
     tree = _tree(arguments)
     outputs = [arguments.exp / name for name in ("config.yaml", "model.safetensors", "run.json")]
-    inputs = list(_manifests_of(tree, arguments.data, but=("test",)))
-    return _stage("train", arguments.exp, arguments, tree, inputs, outputs)
+    return _stage("train", arguments.exp, arguments, tree, _manifests_of(tree, arguments.data, but=("test",)), outputs)
 
 
 def _infer_stage(arguments: Arguments) -> Stage:
@@ -151,7 +150,7 @@ def _stage(
     )
 
 
-NO_RESULT = ("force", "status", "debug", "nj", "ngpu", "device")  # options that change how something is made, not what
+NO_RESULT = ("force", "status", "debug", "nj", "ngpu", "device", "config", "rest")  # how, not what; the config is the section
 
 
 def _tree(arguments: Arguments) -> config.Tree:
@@ -165,16 +164,20 @@ def _split(arguments: Arguments) -> Iterator[Path]:
         yield arguments.data / f"{config.read(path)['data'][arguments.split]}.jsonl"
 
 
-def _manifests_of(tree: Any, data: Path, but: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Every manifest that a configuration's `data` names, however deep (dynamic mixing names its own)."""
-    section = tree.get("data", {})
-    stack = [value for key, value in section.items() if key not in but]
-    while stack:
-        value = stack.pop(0)
-        if isinstance(value, dict):
-            stack += value.values()
-        elif isinstance(value, str) and "/" in value:
-            yield data / f"{value}.jsonl"
+def _manifests_of(tree: config.Tree, data: Path, but: tuple[str, ...] = ()) -> list[Path]:
+    section = {key: value for key, value in tree.get("data", {}).items() if key not in but}
+    return [data / f"{name}.jsonl" for name in _names(section)]
+
+
+def _names(node: Any) -> list[str]:
+    """Every manifest that a configuration names, however deep (dynamic mixing names its own): the values with a slash."""
+    if isinstance(node, dict):
+        return [name for value in node.values() for name in _names(value)]
+    return [node] if isinstance(node, str) and "/" in node else []
+
+
+def _wanted(arguments: Arguments) -> list[str]:
+    return sorted(_names(config.read(arguments.config).get("data", {}))) if arguments.config else []
 
 
 def _manifests_in(data: Path) -> list[Path]:
@@ -193,7 +196,7 @@ def _fetch(a: Arguments) -> None:
 def _prepare(a: Arguments) -> None:
     from toolkit.prepare.run import prepare
 
-    prepare(a.name, a.corpus, a.data, a.nj, a.strict, a.rest)
+    prepare(a.name, a.corpus, a.data, a.nj, a.strict, _wanted(a), a.rest)
 
 
 def _features(a: Arguments) -> None:
@@ -266,9 +269,7 @@ def _index(a: Arguments) -> None:
 
 
 def _config_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", type=Path, required=True, help="YAML file; any value may be overridden: --train.epochs 3"
-    )
+    parser.add_argument("--config", type=Path, required=True, help="YAML file; any value may be overridden: --train.epochs 3")
 
 
 def _device_option(parser: argparse.ArgumentParser) -> None:
@@ -281,9 +282,7 @@ def _data_option(parser: argparse.ArgumentParser) -> None:
 
 def _exp_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exp", type=Path, required=True, help="the experiment's folder")
-    parser.add_argument(
-        "--split", default="test", choices=["train", "valid", "test"], help="as the config names its data"
-    )
+    parser.add_argument("--split", default="test", choices=["train", "valid", "test"], help="as the config names its data")
 
 
 def _workers_option(parser: argparse.ArgumentParser) -> None:
@@ -299,6 +298,7 @@ def _corpus_options(parser: argparse.ArgumentParser) -> None:
 def _prepare_options(parser: argparse.ArgumentParser) -> None:
     _corpus_options(parser)
     _workers_option(parser)
+    parser.add_argument("--config", type=Path, help="make what this config's data section names")
     parser.add_argument("--strict", action="store_true", help="an unusable file is an error, not a named skip")
 
 
@@ -332,9 +332,7 @@ def _report_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "exps", nargs="+", type=Path, help="experiments; the others are held against the first"
-    )
+    parser.add_argument("exps", nargs="+", type=Path, help="experiments; the others are held against the first")
     parser.add_argument("--split", default="test")
     parser.add_argument("--out", type=Path, help="also write an HTML page here")
 

@@ -55,7 +55,7 @@ while [ $# -gt 0 ]; do
     --nj) workers=(--nj "$value") ;;
     --device) hardware=(--device "$value") ;;
     --ngpu) ngpu=$value ;;
-    --*.*) overrides+=("$option" "$value"); name=${name}_${option##*.}-$(printf %s "$value" | tr -c 'A-Za-z0-9.' -) ;;
+    --*.* | --model | --loss | --optimizer | --schedule) overrides+=("$option" "$value"); option=${option##*.}; name=${name}_${option#--}-$(printf %s "$value" | tr -c 'A-Za-z0-9.' -) ;;
     *) echo "run.sh: no option $option. Next: ./run.sh --help" >&2; exit 2 ;;
   esac
 done

@@ -57,7 +57,7 @@ def fetch(name: str, corpus: str, data: Path, options: list[str]) -> None:
     module.fetch(folder, data, **_options(module.fetch, options))
 
 
-def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, options: list[str]) -> None:
+def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, wanted: list[str], options: list[str]) -> None:
     """Write the audio and manifests of a corpus below `data`.
 
     Args:
@@ -66,14 +66,16 @@ def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, op
         data: where to write.
         nj: processes; all cores if None.
         strict: an unusable file is an error instead of a named skip.
-        options: words for the corpus module's `prepare`, e.g. ``--speakers [2,3] --sample-rate 8000``.
+        wanted: manifests that a configuration names, e.g. ``wsj0-3mix/8k/min/tr``: they say which variants to make.
+        options: words for the corpus module's `prepare`, e.g. ``--speakers [2,3] --sample-rate 8000``; they win over `wanted`.
     """
     module = find(name)
-    module.prepare(folder_of(corpus, data), data, nj=nj, strict=strict, **_options(module.prepare, options))
+    chosen = module.options_for(wanted) if wanted else {}
+    module.prepare(folder_of(corpus, data), data, nj=nj, strict=strict, **chosen | _options(module.prepare, options))
 
 
 def _options(function: Any, words: list[str]) -> dict[str, Any]:
-    """Read a function's keyword options from the command line; `--sample-rate` and `--sample_rate` are the same."""
+    """The keyword options of a function that stand on the command line; `--sample-rate` and `--sample_rate` are the same."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     given = {"corpus", "data", "nj", "strict"}
     parser.add_function_arguments(function, skip=given, fail_untyped=False)
@@ -81,7 +83,8 @@ def _options(function: Any, words: list[str]) -> dict[str, Any]:
         word.replace("-", "_").replace("__", "--", 1) if word.startswith("--") and "=" not in word else word for word in words
     ]
     try:
-        return vars(parser.parse_args(underscored))
+        values = vars(parser.parse_args(underscored))
+        return {key: value for key, value in values.items() if any(word.startswith(f"--{key}") for word in underscored)}
     except jsonargparse.ArgumentError as error:
         message = " ".join(str(error).split())
         known = [f"--{action.dest}" for action in parser._actions if action.dest != "help"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from toolkit import files, log
 from toolkit.data import parallel
@@ -20,8 +21,17 @@ AGGREGATIONS = ("mean", "median")
 logger = log.get(__name__)
 
 
+class Work(NamedTuple):
+    """One item to score: whose experiment, of which manifest, predicted where (role to file)."""
+
+    exp: Path
+    manifest: Path
+    item: Item
+    predictions: dict[str, Path]
+
+
 def score(exp: Path, data: Path, split: str, nj: int | None) -> None:
-    """Score every prediction of a split; items scored before with the same metrics and predictions are kept.
+    """Score every prediction of a split; what an earlier run has scored is kept as long as the predictions are the same.
 
     Args:
         exp: an experiment with predictions.
@@ -32,56 +42,48 @@ def score(exp: Path, data: Path, split: str, nj: int | None) -> None:
     Raises:
         UserError: nothing is predicted yet, or a metric's package is missing.
     """
-    experiment = Experiment.read(exp / "config.yaml")
-    task, built = experiment.build("meta")
+    _, built = _task(exp)
     name = getattr(built.data, split)
     manifest = Manifest.open(data / f"{name}.jsonl")
-    folder = exp / "predictions" / split
-    if not (folder / "index.jsonl").is_file():
-        raise UserError(f"no predictions in {folder}. Next: run the stage `infer`")
-    predictions = {row["id"]: row["audio"] for row in files.read_jsonl(folder / "index.jsonl")}
-    made_by = {**files.read_json(folder / "made_by.json"), "metrics": built.score.metrics}
-    rows = _kept(exp / "scores" / f"{split}.jsonl", made_by)
-    todo = [item for item in manifest if item.id in predictions and item.id not in rows]
-    work = partial(_one, task, manifest, folder, predictions)
-    for row in parallel.process(work, todo, nj=nj, what=f"scoring {split}"):
-        rows[row["id"]] = row
-    _write(exp / "scores", split, made_by, sorted(rows.values(), key=lambda row: row["id"]))
-    summary = {
-        "split": split,
-        "data": name,
-        "edition": manifest.header.get("edition", "unknown"),
-        "items": len(rows),
-        "skipped": len(manifest) - len(rows),
-        "metrics": summarise(list(rows.values())),
-    }
-    files.write_json(exp / "scores" / f"{split}.summary.json", summary)
-    logger.info("%s: %s", name, "  ".join(f"{k} {v:.2f}" for k, v in summary["metrics"].items() if k.endswith("/mean")))
+    predictions = exp / "predictions" / split
+    if not (predictions / "index.jsonl").is_file():
+        raise UserError(f"no predictions in {predictions}. Next: run the stage `infer`")
+    made_by = files.read_json(predictions / "made_by.json")["weights"]
+    signature = json.dumps([made_by, built.score.metrics])
+    stored = {row["id"]: row["audio"] for row in files.read_jsonl(predictions / "index.jsonl")}
+    jobs = []
+    for item in manifest:
+        if item.id in stored:
+            roles = {role: predictions / path for role, path in stored[item.id].items()}
+            jobs.append(parallel.Job(item.id, Work(exp, manifest.path, item, roles), signature))
+    scores = exp / "scores"
+    outcome = parallel.run(score_item, jobs, f"scores of {split}", nj=nj, journal=scores / f".{split}.journal.jsonl")
+    rows = [outcome.results[job.id] for job in jobs if job.id in outcome.results]
+    if not rows:
+        raise UserError(f"{manifest.path}: none of its items could be scored. Next: see {exp}/logs/score.log")
+    files.write_text(scores / f"{split}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    edition = manifest.header.get("edition", "unknown")
+    summary = {"split": split, "data": name, "edition": edition, "items": len(rows), "skipped": len(manifest) - len(rows)}
+    files.write_json(scores / f"{split}.summary.json", {**summary, "metrics": summarise(rows)})
+    means = [f"{key} {value:.2f}" for key, value in summarise(rows).items() if key.endswith("/mean")]
+    logger.info("%s, %d items: %s", name, len(rows), "  ".join(means))
+
+
+def score_item(work: Work) -> dict[str, Any]:
+    """One item's line of scores."""
+    task, _ = _task(work.exp)
+    return task.score(Manifest.open(work.manifest), work.item, work.predictions)
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Every metric of the items, aggregated: `si_sdr/mean`, `si_sdr/median`, …"""
-    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
-    return {
-        f"{name}/{how}": aggregate([row["metrics"].get(name, math.nan) for row in rows], how)
-        for name in names
-        for how in AGGREGATIONS
-    }
+    summary = {}
+    for name in dict.fromkeys(name for row in rows for name in row["metrics"]):
+        values = [row["metrics"].get(name, math.nan) for row in rows]
+        summary |= {f"{name}/{how}": aggregate(values, how) for how in AGGREGATIONS}
+    return summary
 
 
-def _one(task: Task, manifest: Manifest, folder: Path, predictions: dict[str, dict[str, str]], item: Item) -> dict[str, Any]:
-    return task.score(manifest, item, {role: folder / path for role, path in predictions[item.id].items()})
-
-
-def _kept(path: Path, made_by: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    mark = path.with_suffix(".made_by.json")
-    if not path.exists() or not mark.exists() or files.read_json(mark) != made_by:
-        return {}
-    return {row["id"]: row for row in files.read_jsonl(path)}
-
-
-def _write(folder: Path, split: str, made_by: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    import json
-
-    files.write_text(folder / f"{split}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    files.write_json(folder / f"{split}.made_by.json", made_by)
+@lru_cache(maxsize=2)
+def _task(exp: Path) -> tuple[Task, Any]:
+    return Experiment.read(exp / "config.yaml").build("meta")
