@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("reprise", deadline=None)  # no test depends on the clock
+settings.load_profile("reprise")
 
 ROOT = Path(__file__).resolve().parent.parent
 
