@@ -122,7 +122,7 @@ class Resolved(Generic[Schema]):
                 self._values = self._parser.parse_object(copy.deepcopy(tree))
         except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
             raise UserError(f"{origin}: {_condense(str(error)).replace('Parser key ', '')}") from error
-        self.tree: Tree = yaml.safe_load(self._parser.dump(self._values, skip_none=False))
+        self.tree: Tree = yaml.safe_load(self._parser.dump(self._values, skip_unset=False))
 
     def build(self) -> Schema:
         """Build the objects; each call makes new ones.

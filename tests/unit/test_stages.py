@@ -1,0 +1,88 @@
+"""A stage runs again exactly when something that it was made from has changed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from toolkit.log import UserError
+from toolkit.stages import Stage
+
+
+def copying(tmp_path: Path, section: object = None) -> Stage:
+    source, made = tmp_path / "source", tmp_path / "made.txt"
+    source.mkdir(exist_ok=True)
+    if not any(source.iterdir()):
+        (source / "a.txt").write_text("a")
+    return Stage("train", tmp_path, ["train", "--exp", "x"], section, [source, tmp_path / "list.txt"], [made])
+
+
+def run(stage: Stage) -> None:
+    with stage.record():
+        stage.outputs[0].write_text("made")
+
+
+def test_a_stage_is_missing_then_done_then_stale(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("one")
+    assert copying(tmp_path).state() == "missing"
+    run(copying(tmp_path))
+    assert copying(tmp_path).state() == "done"
+    (tmp_path / "list.txt").write_text("two")
+    assert copying(tmp_path).state() == "stale"
+
+
+def test_a_file_written_anew_with_the_same_content_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("one")
+    run(copying(tmp_path))
+    os.utime(tmp_path / "list.txt", (1, 1))
+    assert copying(tmp_path).state() == "done"
+
+
+def test_a_touched_file_of_a_folder_makes_it_stale(tmp_path: Path) -> None:
+    run(copying(tmp_path))
+    os.utime(tmp_path / "source" / "a.txt", (1, 1))
+    assert copying(tmp_path).state() == "stale"
+
+
+def test_another_section_of_the_config_makes_it_stale(tmp_path: Path) -> None:
+    run(copying(tmp_path, {"lr": 1}))
+    assert copying(tmp_path, {"lr": 1}).state() == "done"
+    assert copying(tmp_path, {"lr": 2}).state() == "stale"
+
+
+def test_a_lost_output_is_made_again(tmp_path: Path) -> None:
+    stage = copying(tmp_path)
+    run(stage)
+    stage.outputs[0].unlink()
+    assert copying(tmp_path).state() == "missing"
+
+
+def test_an_interrupted_stage_never_looks_finished(tmp_path: Path) -> None:
+    stage = copying(tmp_path)
+    stage.outputs[0].write_text("half")
+    with pytest.raises(KeyboardInterrupt), stage.record():
+        raise KeyboardInterrupt
+    assert stage.state() == "failed"
+
+
+def test_a_stage_whose_process_was_killed_has_failed(tmp_path: Path) -> None:
+    stage = copying(tmp_path)
+    run(stage)
+    record = json.loads(stage.record_path.read_text())
+    stage.record_path.write_text(json.dumps({**record, "state": "running", "pid": 2**22 + 1}))
+    assert stage.state() == "failed"
+
+
+def test_a_stage_that_did_not_write_its_outputs_says_so(tmp_path: Path) -> None:
+    stage = copying(tmp_path)
+    with pytest.raises(UserError, match=r"without its outputs: .*made\.txt"), stage.record():
+        pass
+    assert stage.state() == "failed"
+
+
+def test_one_line_describes_it(tmp_path: Path) -> None:
+    line = copying(tmp_path).describe()
+    assert line.startswith("train")
+    assert "missing" in line
+    assert "->" in line

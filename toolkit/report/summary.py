@@ -1,0 +1,73 @@
+"""`toolkit summary`: a configuration's model on the meta device: its tree, parameters, work, reach and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from toolkit.tasks.experiment import Experiment
+
+DEPTH = 3  # levels of the tree that are shown
+
+
+def summary(config: Path, overrides: list[str]) -> str:
+    """Describe a model without computing anything.
+
+    Args:
+        config: YAML file.
+        overrides: words such as ``--model.separator DPRNN``.
+
+    Raises:
+        UserError: the configuration is wrong, or the blocks do not fit each other.
+    """
+    task, built = Experiment.read(config, overrides).build("meta")
+    task.check()
+    model = task.model
+    total = _parameters(model)
+    lines = [*_tree(type(model).__name__, model, 0), "", f"parameters          {total:,} ({4 * total / 2**20:.1f} MiB as fp32)"]
+    rate = built.data.sample_rate
+    seconds = built.data.segment or 4.0
+    batch = built.data.batch_size
+    work, activations = _work(model, round(seconds * rate))
+    lines += [
+        f"multiply-adds       {work / seconds / 1e9:.2f} G per second of audio at {rate} Hz (recurrences left out)",
+        f"activations         {activations * batch / 2**20:,.0f} MiB in training, {batch} x {seconds:g} s",
+    ]
+    reach = getattr(model, "receptive_field", None)
+    if reach is not None:
+        lines.append(f"receptive field     {f'{reach / rate:.3f} s' if reach else 'the whole signal'}")
+    return "\n".join([*lines, "contracts           kept: (B, C, T) -> (B, S, C, T)"])
+
+
+def _tree(name: str, module: nn.Module, depth: int) -> list[str]:
+    lines = [f"{'  ' * depth + name:<46} {_parameters(module):>14,}"]
+    if depth < DEPTH:
+        for child_name, child in module.named_children():
+            if _parameters(child):
+                lines += _tree(f"{child_name}: {type(child).__name__}", child, depth + 1)
+    return lines
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _work(model: nn.Module, samples: int) -> tuple[float, int]:
+    """Multiply-adds of one example, and bytes of what its layers put out."""
+    held = [0]
+
+    def count(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor) and not list(module.children()):
+            held[0] += output.numel() * output.element_size()
+
+    hooks = [module.register_forward_hook(count) for module in model.modules()]
+    mixture = torch.empty(1, getattr(model, "audio_channels", 1), samples, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        model(mixture)
+    for hook in hooks:
+        hook.remove()
+    return counter.get_total_flops() / 2, held[0]
