@@ -115,6 +115,30 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
             use(tmp_path / "a.wav")
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_a_piece_is_read_into_a_batch(tmp_path: Path, name: str) -> None:
+    audio.write(tmp_path / name, tone(2), 8000)
+    batch = torch.zeros(3, 2, 1000)
+    audio.read_into(tmp_path / name, batch[1], start=500)
+    assert torch.equal(batch[1], audio.read(tmp_path / name, 500, 1000))
+    assert not batch[[0, 2]].any()
+
+    with pytest.raises(UserError, match="found"):
+        audio.read_into(tmp_path / name, batch[1], start=3500)  # the file ends
+    with pytest.raises(UserError, match="found"):
+        audio.read_into(tmp_path / name, batch[1, :1])  # it has two channels
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_nan_in_a_file_is_named(tmp_path: Path, subtype: str) -> None:
+    samples = np.zeros(500)
+    samples[321] = np.nan
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype=subtype)
+    with pytest.raises(UserError, match=r"a\.wav: expected finite samples, found nan at sample 321"):
+        audio.read(tmp_path / "a.wav", start=20)
+    assert audio.read(tmp_path / "a.wav", 0, 300).shape == (1, 300)
+
+
 def test_a_truncated_flac_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     audio.write(path, torch.rand(1, 40000) - 0.5, 8000)

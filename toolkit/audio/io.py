@@ -5,8 +5,9 @@ Training reads short pieces of long files many thousand times; for a WAV file th
 
 from __future__ import annotations
 
+import contextlib
 import os
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from torch import Tensor
 from toolkit import files
 from toolkit.audio import sphere, wav
 from toolkit.log import UserError
+
+LAYOUTS_KEPT = 1 << 18
+_layouts: dict[tuple[int, int, int, int], wav.Layout | None] = {}
 
 
 class AudioInfo(NamedTuple):
@@ -34,17 +38,14 @@ def info(path: Path | str) -> AudioInfo:
     Raises:
         UserError: the file is missing or is no audio file.
     """
-    path = str(path)
-    try:
-        if (layout := wav.layout(path)) is not None:
+    with _named(path), _open(path) as (_, layout):
+        if layout is not None:
             return AudioInfo(layout.frames, layout.sample_rate, layout.channels)
-        if sphere.is_sphere(path):
-            header = sphere.read_header(path)
+        if sphere.is_sphere(str(path)):
+            header = sphere.read_header(str(path))
             return AudioInfo(header.frames, header.sample_rate, header.channels)
-        found = soundfile.info(path)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    return AudioInfo(found.frames, found.samplerate, found.channels)
+        found = soundfile.info(str(path))
+        return AudioInfo(found.frames, found.samplerate, found.channels)
 
 
 def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
@@ -54,25 +55,32 @@ def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
         Waveform (channels, time), float32; shorter than `frames` only where the file ends.
 
     Raises:
-        UserError: the file is missing, is no audio file, or holds less than its header says.
+        UserError: the file is missing, is no audio file, holds less than its header says, or a sample that is not finite.
     """
-    path = str(path)
-    try:
-        if (layout := _cached_layout(path)) is not None:
-            return torch.from_numpy(wav.read(path, layout, start, frames))
-        if sphere.is_sphere(path):
-            samples = sphere.read(path)[:, start : None if frames is None else start + frames]
-            return torch.from_numpy(samples)
-        with soundfile.SoundFile(path) as stream:
-            stream.seek(min(start, stream.frames))
-            left = stream.frames - stream.tell()
-            wanted = left if frames is None else min(frames, left)
-            samples = stream.read(wanted, dtype="float32", always_2d=True)
-            if len(samples) < wanted:
-                raise ValueError(f"truncated: expected {wanted} samples from {start}, found {len(samples)}")
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    return torch.from_numpy(np.ascontiguousarray(samples.T))
+    with _named(path), _open(path) as (handle, layout):
+        if layout is None:
+            return torch.from_numpy(_decode(str(path), start, frames))
+        left = max(layout.frames - start, 0)
+        samples = np.empty((layout.channels, left if frames is None else min(frames, left)), np.float32)
+        wav.read_into(handle, layout, start, samples)
+        return torch.from_numpy(samples)
+
+
+def read_into(path: Path | str, out: Tensor, start: int = 0) -> None:
+    """Fill `out` (channels, time), float32, with the samples from `start` on; what training does, without a copy for WAV.
+
+    Raises:
+        UserError: as `read`, or the file has other channels or fewer samples than asked for.
+    """
+    with _named(path), _open(path) as (handle, layout):
+        target = out.numpy()
+        if layout is not None and layout.channels == len(target):
+            wav.read_into(handle, layout, start, target)
+            return
+        samples = read(path, start, target.shape[1]).numpy()
+        if samples.shape != target.shape:
+            raise ValueError(f"expected (channels, samples) {target.shape} from sample {start}, found {samples.shape}")
+        np.copyto(target, samples)
 
 
 def write(path: Path | str, waveform: Tensor, sample_rate: int, subtype: str = "PCM_16") -> None:
@@ -104,17 +112,43 @@ def _quantise(samples: np.ndarray, bits: int) -> np.ndarray:
     return steps.astype(np.int32) << (32 - bits)
 
 
-@lru_cache(maxsize=65536)
-def _layout_at(path: str, modified: int, size: int) -> wav.Layout | None:
-    return wav.layout(path)
+def _decode(path: str, start: int, frames: int | None) -> np.ndarray:
+    """What is no plain WAV file: samples (channels, time), float32."""
+    if sphere.is_sphere(path):
+        return sphere.read(path)[:, start : None if frames is None else start + frames]
+    with soundfile.SoundFile(path) as stream:
+        stream.seek(min(start, stream.frames))
+        left = stream.frames - stream.tell()
+        wanted = left if frames is None else min(frames, left)
+        samples = stream.read(wanted, dtype="float32", always_2d=True)
+    if len(samples) < wanted:
+        raise ValueError(f"truncated: expected {wanted} samples from {start}, found {len(samples)}")
+    wav.require_finite(samples.T, start)
+    return np.ascontiguousarray(samples.T)
 
 
-def _cached_layout(path: str) -> wav.Layout | None:
-    status = os.stat(path)
-    return _layout_at(path, status.st_mtime_ns, status.st_size)
+@contextlib.contextmanager
+def _open(path: Path | str) -> Iterator[tuple[int, wav.Layout | None]]:
+    """The open file and, if it is a WAV file, its layout, which is kept for as long as the file does not change."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        status = os.fstat(handle)
+        identity = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        if identity not in _layouts:
+            if len(_layouts) >= LAYOUTS_KEPT:
+                _layouts.clear()
+            _layouts[identity] = wav.layout(handle)
+        yield handle, _layouts[identity]
+    finally:
+        os.close(handle)
 
 
-def _unreadable(path: str, error: Exception) -> UserError:
-    if isinstance(error, FileNotFoundError) or not os.path.exists(path):
-        return UserError(f"no such audio file: {path}")
-    return UserError(f"cannot read audio file {path}: {error}")
+@contextlib.contextmanager
+def _named(path: Path | str) -> Iterator[None]:
+    """Turn what goes wrong into an error that names the file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"no such audio file: {path}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(f"cannot read audio file {path}: {error}") from error

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
-SUPPORTED = {(PCM, 16): "<i2", (PCM, 32): "<i4", (FLOAT, 32): "<f4"}  # other widths are libsndfile's work
+FLOAT_TYPE = "<f4"
+SUPPORTED = {(PCM, 16): "<i2", (PCM, 32): "<i4", (FLOAT, 32): FLOAT_TYPE}  # other widths are libsndfile's work
 
 UNKNOWN = 0xFFFFFFFF  # what a writer into a pipe gives as the size
 
@@ -24,8 +25,11 @@ class Layout(NamedTuple):
     dtype: str
 
 
-def layout(path: str) -> Layout | None:
+def layout(handle: int) -> Layout | None:
     """Read the RIFF header (Microsoft, "Multimedia Programming Interface and Data Specifications 1.0", 1991).
+
+    Args:
+        handle: an open file.
 
     Returns:
         The layout, or None for what is not a WAV file of 16- or 32-bit samples.
@@ -33,39 +37,53 @@ def layout(path: str) -> Layout | None:
     Raises:
         ValueError: the header promises more samples than the file holds.
     """
-    with open(path, "rb") as stream:
-        head = stream.read(12)
-        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return None
-        form: tuple[int, int, int, int] | None = None
-        while len(chunk := stream.read(8)) == 8:
-            name, size = struct.unpack("<4sI", chunk)
-            if name == b"fmt ":
-                form = _read_format(stream.read(size + size % 2))
-            elif name == b"data" and form is not None:
-                return _locate(stream.tell(), size, os.fstat(stream.fileno()).st_size, form)
-            else:
-                stream.seek(size + size % 2, os.SEEK_CUR)
+    file_size = os.fstat(handle).st_size
+    head = os.pread(handle, 12, 0)
+    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return None
+    form: tuple[int, int, int, int] | None = None
+    place = 12
+    while len(chunk := os.pread(handle, 8, place)) == 8:
+        name, size = struct.unpack("<4sI", chunk)
+        place += 8
+        if name == b"fmt ":
+            form = _read_format(os.pread(handle, min(size, 40), place))
+        elif name == b"data" and form is not None:
+            return _locate(place, size, file_size, form)
+        place += size + size % 2
     return None
 
 
-def read(path: str, layout: Layout, start: int = 0, frames: int | None = None) -> np.ndarray:
-    """Samples (channels, time) as float32 in [-1, 1), `frames` of them from `start` or as many as there are."""
-    left = max(layout.frames - start, 0)
-    count = left if frames is None else min(frames, left)
-    width = layout.channels * int(layout.dtype[-1])
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        data = os.pread(handle, count * width, layout.offset + start * width)
-    finally:
-        os.close(handle)
+def read_into(handle: int, layout: Layout, start: int, out: np.ndarray) -> None:
+    """Fill `out` (channels, time), float32, with samples in [-1, 1) from sample `start` on.
+
+    Raises:
+        ValueError: the file ends before, or a sample is not finite.
+    """
+    count, dtype = out.shape[1], np.dtype(layout.dtype)
+    width = layout.channels * dtype.itemsize
+    data = os.pread(handle, count * width, layout.offset + start * width)
     if len(data) < count * width:
         raise ValueError(f"truncated: expected {count} samples from {start}, found {len(data) // width}")
-    samples = np.frombuffer(data, layout.dtype).reshape(count, layout.channels).T
-    if layout.dtype == "<f4":
-        return np.array(samples, order="C")
-    scale = np.float32(2.0 ** (1 - 8 * int(layout.dtype[-1])))
-    return np.multiply(samples, scale, dtype=np.float32, order="C", casting="unsafe")
+    samples = np.frombuffer(data, dtype).reshape(count, layout.channels).T
+    if layout.dtype == FLOAT_TYPE:
+        np.copyto(out, samples)
+        require_finite(out, start)
+    else:
+        np.multiply(samples, np.float32(2.0 ** (1 - 8 * dtype.itemsize)), out=out, casting="unsafe")
+
+
+def require_finite(samples: np.ndarray, start: int) -> None:
+    """Refuse samples (channels, time) that are not numbers; `start` is where they stand in their file.
+
+    Raises:
+        ValueError: names the first one's place.
+    """
+    wrong = ~np.isfinite(samples)
+    if wrong.any():
+        raise ValueError(
+            f"expected finite samples, found {samples[wrong][0]} at sample {start + int(wrong.any(axis=0).argmax())}"
+        )
 
 
 def _read_format(body: bytes) -> tuple[int, int, int, int]:
