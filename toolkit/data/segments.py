@@ -1,0 +1,212 @@
+"""Examples cut out of the recordings of a manifest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolkit import audio, log
+from toolkit.data.augment import Augmentation
+from toolkit.data.examples import Batch, Example, ExampleSource, collate
+from toolkit.data.manifest import Item, Manifest
+from toolkit.log import UserError
+
+CROPS, CHANGES = 1, 2  # what a random stream is for; its seed is (seed, purpose, epoch, ...)
+
+logger = log.get(__name__)
+
+
+class SegmentDataset(ExampleSource):
+    """Pieces of mixtures with the same pieces of their sources.
+
+    Reads no more than the bytes of a piece.  That a file is what its manifest says is checked when it is first read.
+
+    Args:
+        manifest: items with a role per source, and `mixture`; without `mixture` the sources' sum is the mixture.
+        segment: seconds of a piece; None for whole recordings.
+        seed: of the places where pieces are cut, and of augmentations.
+        sources: roles in the order of the references; None for all that are not the mixture.
+        drop_short: leave out recordings that are shorter than a piece (as Asteroid does), else fill them up with zeros.
+        crop: `random` takes one piece of a recording per epoch from any place, `centre` always the middle, `tiles` all that lie
+            side by side (what is left over at the end is not used).
+        sample_rate: expected rate in Hz; None for the manifest's own.
+        augment: changes of the references, one after another; the mixture is their sum then.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: of every recording.
+        sources: roles of the references.
+        segment: samples of a piece; None for whole recordings.
+        dropped: recordings left out since they are too short.
+
+    Raises:
+        UserError: a rate, role or number of channels is not the expected one, or all recordings are too short.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        segment: float | None = None,
+        seed: int = 0,
+        sources: Sequence[str] | None = None,
+        drop_short: bool = True,
+        *,
+        crop: Literal["random", "centre", "tiles"] = "random",
+        sample_rate: int | None = None,
+        augment: Sequence[Augmentation] = (),
+    ) -> None:
+        first = manifest[0]
+        self.manifest, self.seed = manifest, seed
+        self.sample_rate = sample_rate or first.sample_rate
+        self.channels = first.channels
+        self.sources = list(sources or first.sources)
+        self.segment = None if segment is None else round(segment * self.sample_rate)
+        self.augment = tuple(augment)
+        self.dropped = 0
+        self._has_mixture = "mixture" in first.audio
+        self._roles = ["mixture"] * self._has_mixture + self.sources
+        self._read_manifest(drop_short)
+        self._checked = np.zeros(len(self._frames), bool)
+        self._place_pieces(crop)
+        self._draws: tuple[int, np.ndarray] = (-1, np.empty(0))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def example(self, epoch: int, index: int) -> Example:
+        """The piece, changed by the augmentations if there are any."""
+        item, start, frames = self._piece(epoch, index)
+        mixture = torch.empty(self.channels, frames)
+        references = torch.empty(len(self.sources), self.channels, frames)
+        self._read(item, start, mixture, references)
+        if self.augment:
+            rng = np.random.default_rng((self.seed, CHANGES, epoch, index))
+            for change in self.augment:
+                references = change(references, rng)
+            references = references[..., : self.segment]
+            mixture = references.sum(dim=0)
+        return Example(mixture, references, self._ids[item].decode())
+
+    def batch(self, epoch: int, indices: Sequence[int]) -> Batch:
+        """Pieces of equal length are read straight into the batch."""
+        if self.segment is None or self.augment:
+            return collate([self.example(epoch, index) for index in indices], self.segment or 0)
+        pieces = [self._piece(epoch, index) for index in indices]
+        mixture = torch.empty(len(pieces), self.channels, self.segment)
+        references = torch.empty(len(pieces), len(self.sources), self.channels, self.segment)
+        for row, (item, start, frames) in enumerate(pieces):
+            self._read(item, start, mixture[row, :, :frames], references[row, :, :, :frames])
+            mixture[row, :, frames:] = 0
+            references[row, :, :, frames:] = 0
+        lengths = torch.tensor([frames for _, _, frames in pieces])
+        return Batch(mixture, references, lengths, [self._ids[item].decode() for item, _, _ in pieces])
+
+    def _read_manifest(self, drop_short: bool) -> None:
+        """Keep of the manifest what training needs, in three arrays."""
+        kept: list[tuple[bytes, int, list[bytes]]] = []
+        for item in self.manifest:
+            self._check_item(item)
+            if drop_short and self.segment is not None and item.frames < self.segment:
+                self.dropped += 1
+                continue
+            kept.append((item.id.encode(), item.frames, [item.audio[role].encode() for role in self._roles]))
+        seconds = (self.segment or 0) / self.sample_rate
+        if not kept:
+            raise UserError(
+                f"{self.manifest.path}: expected recordings of at least {seconds:g} s, found {self.dropped} shorter ones. "
+                "Next: a smaller --data.segment"
+            )
+        if self.dropped:
+            logger.info("%s: %d of %d shorter than %g s, left out", self.name, self.dropped, len(self.manifest), seconds)
+        ids, frames, paths = zip(*kept, strict=True)
+        self._ids, self._frames, self._paths = np.array(ids), np.array(frames), np.array(paths)
+
+    @property
+    def name(self) -> str:
+        """The manifest's name, for messages."""
+        return str(self.manifest.header.get("name", self.manifest.path))
+
+    def _check_item(self, item: Item) -> None:
+        if item.sample_rate != self.sample_rate:
+            raise UserError(
+                f"{self.manifest.path}: {item.id}: expected {self.sample_rate} Hz, found {item.sample_rate} Hz. "
+                f"Next: --data.sample_rate {item.sample_rate}, or prepare the corpus at {self.sample_rate} Hz"
+            )
+        if item.channels != self.channels:
+            raise UserError(
+                f"{self.manifest.path}: {item.id}: expected {self.channels} channels as in the first item, "
+                f"found {item.channels}"
+            )
+        for role in self._roles:
+            if role not in item.audio:
+                known = ", ".join(item.audio)
+                raise UserError(f"{self.manifest.path}: {item.id}: expected a file for the role {role!r}, found only {known}")
+
+    def _place_pieces(self, crop: str) -> None:
+        """Which recording each piece is of, and where it starts; the starts are None if they are drawn each epoch."""
+        self._items, self._starts = np.arange(len(self._frames)), None
+        if self.segment is None or crop == "centre":
+            self._starts = np.maximum(self._frames - (self.segment or self._frames), 0) // 2
+        elif crop == "tiles":
+            counts = np.maximum(self._frames // self.segment, 1)
+            self._items = np.repeat(self._items, counts)
+            self._starts = self.segment * np.concatenate([np.arange(count) for count in counts])
+
+    def _piece(self, epoch: int, index: int) -> tuple[int, int, int]:
+        """Item, first sample and number of samples."""
+        item = self._items[index]
+        available = int(self._frames[item])
+        wanted = available
+        if self.segment is not None:
+            wanted = min(available, math.ceil(self.segment * math.prod(change.stretch for change in self.augment)))
+        if self._starts is not None:
+            start = min(int(self._starts[index]), available - wanted)
+        else:
+            start = int(self._draw(epoch)[index] * (available - wanted + 1))
+        return int(item), start, wanted
+
+    def _draw(self, epoch: int) -> np.ndarray:
+        """One number in [0, 1) for each index; an epoch's are drawn together since a generator per example would cost more."""
+        if self._draws[0] != epoch:
+            self._draws = epoch, np.random.default_rng((self.seed, CROPS, epoch)).random(len(self))
+        return self._draws[1]
+
+    def _read(self, item: int, start: int, mixture: Tensor, references: Tensor) -> None:
+        paths = [f"{self.manifest.root}/{path.decode()}" for path in self._paths[item]]
+        if not self._checked[item]:
+            self._check_files(item, paths)
+        if self._has_mixture:
+            audio.read_into(paths[0], mixture, start)
+        for path, reference in zip(paths[self._has_mixture :], references, strict=True):
+            audio.read_into(path, reference, start)
+        if not self._has_mixture:
+            torch.sum(references, dim=0, out=mixture)
+
+    def _check_files(self, item: int, paths: list[str]) -> None:
+        expected = audio.AudioInfo(int(self._frames[item]), self.sample_rate, self.channels)
+        for path in paths:
+            check_file(path, expected, self.manifest)
+        self._checked[item] = True
+
+
+def check_file(path: str, expected: audio.AudioInfo, manifest: Manifest) -> None:
+    """Hold a file's header against its manifest.
+
+    Raises:
+        UserError: length, rate or channels differ.
+    """
+    found = audio.info(path)
+    if found != expected:
+        raise UserError(
+            f"{path}: expected {_described(expected)} as {manifest.path} says, found {_described(found)}. "
+            "Next: run the stage `prepare` again"
+        )
+
+
+def _described(info: audio.AudioInfo) -> str:
+    return f"{info.frames} samples, {info.sample_rate} Hz, {info.channels} channels"
