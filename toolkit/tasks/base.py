@@ -1,15 +1,13 @@
 """What a task is to the stages: it says what one batch means, and nothing about loops, files or devices."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from toolkit.data.loader import Batch
+from toolkit.data.examples import Batch, ExampleSource
 from toolkit.data.manifest import Item, Manifest
-from toolkit.data.segments import ExampleSource
 
 
 class Examples(NamedTuple):
@@ -17,7 +15,6 @@ class Examples(NamedTuple):
 
     source: ExampleSource
     batch_size: int
-    shuffle: bool
 
 
 class Task(ABC):
@@ -66,6 +63,3 @@ class Task(ABC):
         Raises:
             UserError: told in one line.
         """
-
-
-Forward = Callable[[Tensor], Tensor]

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 import toolkit.blocks
 import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
 from toolkit import audio
-from toolkit.data.loader import Batch
+from toolkit.data.examples import Batch
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.mixing import DynamicMixing
 from toolkit.data.segments import SegmentDataset
@@ -55,7 +55,7 @@ class SeparationData:
     batch_size: int
     valid_segment: float | None = None
     drop_short: bool = True
-    mixing: Callable[[Path, int], DynamicMixing] | None = None
+    mixing: Callable[[Path, SegmentDataset, int], DynamicMixing] | None = None
     workers: int = 2
 
 
@@ -97,19 +97,16 @@ class Separation(Task):
         metrics.check_names(config.score.metrics)
 
     def training(self, data: Path) -> Examples:
-        """Random crops of stored mixtures, or mixtures made on the fly."""
-        c = self.config.data
-        if c.mixing is not None:
-            return Examples(c.mixing(data, self.config.train.seed), c.batch_size, shuffle=False)
-        manifest = self._manifest(data, c.train)
-        source = SegmentDataset(manifest, c.segment, seed=self.config.train.seed, drop_short=c.drop_short)
-        return Examples(source, c.batch_size, shuffle=True)
+        """Random crops of stored mixtures, or as many mixtures made on the fly."""
+        c, seed = self.config.data, self.config.train.seed
+        stored = self._segments(data, c.train, c.segment, seed=seed, drop_short=c.drop_short)
+        return Examples(stored if c.mixing is None else c.mixing(data, stored, seed), c.batch_size)
 
     def validation(self, data: Path) -> Examples:
         """Whole mixtures, or a piece from the middle of each."""
         c = self.config.data
-        source = SegmentDataset(self._manifest(data, c.valid), c.valid_segment, crop="centre", drop_short=False)
-        return Examples(source, 1 if c.valid_segment is None else c.batch_size, shuffle=False)
+        stored = self._segments(data, c.valid, c.valid_segment, crop="centre", drop_short=False)
+        return Examples(stored, 1 if c.valid_segment is None else c.batch_size)
 
     def start_epoch(self, epoch: int) -> None:
         """Let the loss follow its schedule."""
@@ -165,12 +162,9 @@ class Separation(Task):
                 f"the model breaks its contract: expected {expected} from {tuple(mixture.shape)}, found {tuple(estimate.shape)}"
             )
 
-    def _manifest(self, data: Path, name: str) -> Manifest:
+    def _segments(self, data: Path, name: str, segment: float | None, **options: Any) -> SegmentDataset:
         manifest = Manifest.open(data / f"{name}.jsonl")
-        first, wanted = manifest[0], self.config.data.sample_rate
-        if first.sample_rate != wanted:
-            raise UserError(f"{manifest.path}: expected {wanted} Hz (data.sample_rate), found {first.sample_rate} Hz")
-        return manifest
+        return SegmentDataset(manifest, segment, sample_rate=self.config.data.sample_rate, **options)
 
 
 def _outputs(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from toolkit import log, progress
 from toolkit.data import loader
+from toolkit.data.examples import Batch, to_device
 from toolkit.log import UserError
 from toolkit.tasks.base import Task
 from toolkit.train import checkpoint, distributed
@@ -90,7 +91,7 @@ class Trainer:
         asked = time.monotonic()
         for batch in progress.track(batches, f"epoch {self.epoch + 1} of {self.options.epochs}", count - self.batch):
             waited += time.monotonic() - asked
-            stepped = self._learn(loader.to_device(batch, self.device))
+            stepped = self._learn(to_device(batch, self.device))
             self.batch += 1
             if self._over(time.monotonic() - began):
                 break
@@ -103,7 +104,7 @@ class Trainer:
         loss = distributed.mean(*torch.tensor([self.loss_sum, self.loss_count], dtype=torch.float64, device=self.device))
         return {"train/loss": loss.item(), "loader_wait": round(waited / max(elapsed, 1e-9), 4)}
 
-    def _learn(self, batch: loader.Batch) -> bool:
+    def _learn(self, batch: Batch) -> bool:
         """Forward, backward and, at the end of an accumulation, a step; whether there was one."""
         with self._autocast():
             loss = self.task.loss(self.forward, batch).mean()
@@ -129,7 +130,7 @@ class Trainer:
         if self.average is not None:
             self.average.update_parameters(self.model)
 
-    def _count_bad(self, batch: loader.Batch) -> None:
+    def _count_bad(self, batch: Batch) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         self.bad += 1
         logger.warning("step %d: the loss is not finite, the step is skipped (items: %s)", self.step, ", ".join(batch.ids[:4]))
@@ -157,7 +158,7 @@ class Trainer:
         began = time.monotonic()
         for batch in progress.track(batches, "validation", math.ceil(len(self.validation.source) / self.validation.batch_size)):
             with self._autocast():
-                values = self.task.validate(self.evaluated, loader.to_device(batch, self.device))
+                values = self.task.validate(self.evaluated, to_device(batch, self.device))
             for name, value in values.items():
                 seen = torch.stack([value.double(), torch.ones_like(value.double())]).sum(-1)
                 sums[name] = sums.get(name, torch.zeros_like(seen)) + seen

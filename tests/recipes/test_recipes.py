@@ -1,0 +1,163 @@
+"""Every recipe, end to end on its mini corpus, as its user runs it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from filelock import FileLock
+from safetensors.torch import load_file
+
+from toolkit import files
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted(path.parent.relative_to(ROOT / "egs") for path in ROOT.glob("egs/*/*/run.sh") if "TEMPLATE" not in path.parts)
+STAGES = ["fetch", "prepare", "features", "train", "infer", "score", "report"]
+pytestmark = pytest.mark.recipe
+
+
+class Recipe:
+    """A copy of one recipe in a place of its own, so that a test leaves the repository as it was."""
+
+    def __init__(self, name: Path, place: Path, data: Path) -> None:
+        self.name, self.place, self.data = name, place, data
+        self.folder = place / "egs" / name
+        shutil.copytree(ROOT / "egs" / name, self.folder, ignore=shutil.ignore_patterns("exp", "data"))
+        for folder in ("utils", "tools"):
+            shutil.copytree(ROOT / folder, place / folder)
+        shutil.copy(ROOT / "setup.py", place)
+        (place / ".venv").symlink_to(ROOT / ".venv")
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        command = ["./run.sh", "--data", str(self.data), "--device", "cpu", "--nj", "1", *options]
+        return subprocess.Popen(
+            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def run(self, *options: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        process = self.start(*options)
+        out, err = process.communicate()
+        assert process.returncode == code, f"{options}: exit {process.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def states(self, *options: str) -> dict[str, str]:
+        lines = self.run("--list", *options).stdout.splitlines()
+        return {line.split()[1]: line.split()[2] for line in lines}
+
+
+@pytest.fixture
+def recipe(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """The recipe, its mini corpus prepared once for all recipes of the corpus."""
+    name: Path = request.param
+    shared = tmp_path_factory.getbasetemp().parent / f"{name.parent.name}-data"
+    found = Recipe(name, tmp_path, shared)
+    with FileLock(f"{shared}.lock"):
+        found.run("--stop-stage", "features")
+    return found
+
+
+def each_recipe(function):
+    return pytest.mark.parametrize("recipe", RECIPES, ids=str, indirect=True)(function)
+
+
+@each_recipe
+def test_a_recipe_ends_with_the_papers_table(recipe: Recipe) -> None:
+    printed = recipe.run().stdout
+    exp = recipe.folder / "exp" / "mini"
+
+    rows = files.read_jsonl(exp / "metrics.jsonl")
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+    summary = files.read_json(exp / "scores" / "test.summary.json")
+    assert summary["edition"] == "mini"
+    assert summary["items"] == len(files.read_jsonl(exp / "scores" / "test.jsonl")) > 0
+    assert summary["metrics"]["si_sdr_improvement/mean"] > 0.5  # the mixture itself, the trivial estimate, stands at 0
+
+    results = (recipe.folder / "RESULTS.md").read_text()
+    for row in yaml.safe_load((recipe.folder / "paper.yaml").read_text())["rows"]:
+        assert row["system"] in results
+        assert row["system"] in printed
+    page = (exp / "report" / "index.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "mini" in page
+
+    assert set(recipe.states().values()) == {"done"}
+    before = {path: path.stat().st_mtime_ns for path in exp.rglob("*") if path.is_file()}
+    recipe.run()
+    assert {path: path.stat().st_mtime_ns for path in exp.rglob("*") if path.is_file()} == before
+
+
+@each_recipe
+def test_a_killed_training_ends_with_the_same_weights(recipe: Recipe) -> None:
+    options = ["--stage", "train", "--stop-stage", "train", "--train.epochs", "2", "--train.checkpoint_every", "2"]
+    recipe.run(*options, "--tag", "whole")
+
+    process = recipe.start(*options, "--tag", "killed")
+    checkpoints = recipe.folder / "exp" / "killed" / "checkpoints"
+    while process.poll() is None and not list(checkpoints.glob("step-*")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert recipe.states("--tag", "killed", *options[4:])["train"] == "failed"
+    recipe.run(*options, "--tag", "killed")
+
+    whole, killed = (load_file(recipe.folder / "exp" / tag / "model.safetensors") for tag in ("whole", "killed"))
+    assert all(whole[name].equal(killed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("recipe", RECIPES[:1], ids=str, indirect=True)
+def test_a_changed_input_makes_exactly_the_later_stages_stale(recipe: Recipe, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(recipe.data, data)
+    recipe.data = data
+    quick = ["--train.epochs", "1", "--tag", "quick"]
+    recipe.run(*quick)
+    states = recipe.states(*quick)
+    assert set(states.values()) == {"done"}
+
+    weights = recipe.folder / "exp" / "quick" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
+    states = recipe.states(*quick)
+    assert [states[name] for name in STAGES] == ["done", "done", "done", "done", "stale", "done", "done"]
+    recipe.run(*quick, "--stage", "infer", "--stop-stage", "infer")
+
+    states = recipe.states("--tag", "quick", "--train.epochs", "2")
+    assert states["train"] == "stale"
+    assert states["prepare"] == "done"
+
+    corpus_file = next(path for path in sorted((data / "corpus").rglob("*")) if path.suffix.lower() in (".wv1", ".flac"))
+    os.utime(corpus_file, (1, 1))
+    assert recipe.states(*quick)["prepare"] == "stale"
+    recipe.run(*quick, "--stage", "prepare", "--stop-stage", "prepare")
+    states = recipe.states(*quick)
+    assert states["prepare"] == "done"
+    assert states["features"] == states["train"] == "stale"
+
+
+@pytest.mark.parametrize("recipe", RECIPES[:1], ids=str, indirect=True)
+def test_a_mistake_is_told_in_one_line_with_exit_code_2(recipe: Recipe) -> None:
+    train = ["--stage", "train", "--stop-stage", "train", "--tag", "wrong"]
+    for options, told in [
+        (["--model.separator.bottelneck", "3"], "has no option 'bottelneck'; did you mean 'bottleneck'?"),
+        (["--model.separator", "LearnedFilterbank"], "expected a block of the kind Separator, found 'LearnedFilterbank'"),
+        (["--config", "conf/none.yaml"], "no such config: conf/none.yaml"),
+        (["--train.epochs", "many"], "train.epochs"),
+    ]:
+        error = recipe.run(*train, *options, code=2).stderr.strip().splitlines()[-1]
+        assert told in error
+    assert "no option --colour" in recipe.run("--colour", "red", code=2).stderr
+    assert "no stage is called 'trian'" in recipe.run("--stage", "trian", code=2).stderr
+    assert (
+        "no such folder" in recipe.run("--corpus", "/nowhere", "--stage", "prepare", "--stop-stage", "prepare", code=2).stderr
+    )
+
+
+def test_help_and_list_show_the_stages(tmp_path: Path) -> None:
+    recipe = Recipe(RECIPES[0], tmp_path, tmp_path / "data")
+    shown = recipe.run("--help").stdout
+    assert all(name in shown for name in STAGES)
+    assert list(recipe.states()) == STAGES
+    assert set(recipe.states().values()) == {"missing"}
