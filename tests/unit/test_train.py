@@ -1,0 +1,183 @@
+"""The training loop on a toy task: it learns, goes on where it stopped, bears a bad batch, and stops when told."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from toolkit import files
+from toolkit.data.examples import Batch, Example, ExampleSource
+from toolkit.log import UserError
+from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.options import TrainOptions
+from toolkit.train import checkpoint
+from toolkit.train.loop import Trainer
+
+
+class Lines(ExampleSource):
+    """Noise and its double; the examples in `bad` are not finite."""
+
+    def __init__(self, count: int = 12, bad: tuple[int, ...] = ()) -> None:
+        self.count, self.bad = count, bad
+
+    def __len__(self) -> int:
+        return self.count
+
+    def example(self, epoch: int, index: int) -> Example:
+        noise = torch.randn(1, 8, generator=torch.Generator().manual_seed(1000 * epoch + index))
+        if index in self.bad:
+            noise = noise * math.nan
+        return Example(noise, 2 * noise[None], str(index))
+
+
+@dataclass
+class Config:
+    train: TrainOptions
+    data: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(workers=0))
+    schedule: object = None
+
+    def optimizer(self, parameters):
+        return torch.optim.Adam(parameters, lr=0.05)
+
+
+class Doubling(Task):
+    def __init__(self, bad: tuple[int, ...] = ()) -> None:
+        torch.manual_seed(1)
+        self.model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.1))
+        self.bad = bad
+
+    def training(self, data: Path) -> Examples:
+        return Examples(Lines(bad=self.bad), 2)
+
+    def validation(self, data: Path) -> Examples:
+        return Examples(Lines(5), 2)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        return (model(batch.mixture) - batch.references[:, 0]).square().mean((1, 2))
+
+    def validate(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": self.loss(model, batch)}
+
+    def predict(self, model, mixture, sample_rate):
+        return {"s1": model(mixture)}
+
+    def score(self, manifest, item, predictions):
+        return {"id": item.id}
+
+    def check(self) -> None:
+        """Nothing can be wrong with it."""
+
+
+def trainer(exp: Path, bad: tuple[int, ...] = (), key: str = "k", **options) -> Trainer:
+    return Trainer(Doubling(bad), Config(TrainOptions(**options)), exp, exp, torch.device("cpu"), key)
+
+
+def weights(exp: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(exp / "model.safetensors")
+
+
+def test_the_loss_falls_and_is_written_down(tmp_path: Path) -> None:
+    trainer(tmp_path, epochs=5).fit()
+    rows = files.read_jsonl(tmp_path / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["step"] for row in rows] == [6, 12, 18, 24, 30]
+    assert rows[-1]["valid/loss"] < 0.5 * rows[0]["valid/loss"]
+    assert (tmp_path / "tb").is_dir()
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", [1, 3, 6, 8, 11])
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9}, {"accumulate": 2}], ids=["plain", "ema", "accumulate"])
+def test_a_run_killed_at_any_step_ends_with_equal_weights(tmp_path: Path, step: int, options: dict) -> None:
+    settings = {"epochs": 2, "checkpoint_every": 2, **options}
+    trainer(tmp_path / "whole", **settings).fit()
+
+    cut = trainer(tmp_path / "cut", **settings)
+    learn = cut._learn
+
+    def learn_until_killed(batch: Batch) -> bool:
+        if cut.epoch * 6 + cut.batch == step:
+            raise Killed
+        return learn(batch)
+
+    cut._learn = learn_until_killed  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        cut.fit()
+    torch.manual_seed(99)  # whatever happened between the two runs
+    trainer(tmp_path / "cut", **settings).fit()
+
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(whole[name].equal(resumed[name]) for name in whole)
+    curves = [[row["train/loss"] for row in files.read_jsonl(tmp_path / name / "metrics.jsonl")] for name in ("whole", "cut")]
+    assert curves[0] == curves[1]
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(tmp_path: Path) -> None:
+    trainer(tmp_path / "once", epochs=3).fit()
+    trainer(tmp_path / "twice", epochs=1).fit()
+    trainer(tmp_path / "twice", epochs=3).fit()
+    once, twice = weights(tmp_path / "once"), weights(tmp_path / "twice")
+    assert all(once[name].equal(twice[name]) for name in once)
+
+
+def test_checkpoints_of_another_configuration_are_set_aside(tmp_path: Path) -> None:
+    trainer(tmp_path, epochs=1, key="old").fit()
+    assert trainer(tmp_path, epochs=1, key="new").step == 0
+    assert (tmp_path / "checkpoints-of-old").is_dir()
+
+
+def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
+    trainer(tmp_path, epochs=2, checkpoint_every=1).fit()
+    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == ["step-00000011", "step-00000012"]
+
+
+def test_a_batch_that_is_not_finite_is_skipped(tmp_path: Path) -> None:
+    run = trainer(tmp_path, bad=(3,), epochs=1)
+    run.fit()
+    assert run.step == 5
+    assert all(value.isfinite().all() for value in weights(tmp_path).values())
+
+
+def test_many_in_a_row_end_the_training_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"3 losses in a row were not finite.*--optimizer\.lr"):
+        trainer(tmp_path, bad=tuple(range(12)), epochs=1, max_bad_steps=3).fit()
+
+
+def test_patience_ends_a_training_that_does_not_improve(tmp_path: Path) -> None:
+    run = trainer(tmp_path, epochs=50, patience=2)
+    run.optimizer.param_groups[0]["lr"] = 0.0
+    run.fit()
+    assert run.epoch == 3
+
+
+def test_the_minutes_end_a_training(tmp_path: Path) -> None:
+    run = trainer(tmp_path, epochs=50, max_minutes=1e-9)
+    run.fit()
+    assert run.step == 1
+
+
+def test_an_unknown_monitor_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train\.monitor: expected one of .*valid/loss"):
+        trainer(tmp_path, epochs=1, monitor="valid/sdr").fit()
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"train\.epochs: expected at least 1, found 0"):
+        TrainOptions(epochs=0)
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    checkpoint.save_weights(nn.Linear(3, 2), tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"belongs to another model: weight: expected \(2, 4\), found \(2, 3\)"):
+        checkpoint.load_weights(nn.Linear(4, 2), tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="Next: run the stage `train`"):
+        checkpoint.load_weights(nn.Linear(4, 2), tmp_path / "none.safetensors")
