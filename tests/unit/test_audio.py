@@ -118,9 +118,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
 def test_a_piece_is_read_into_a_batch(tmp_path: Path, name: str) -> None:
     audio.write(tmp_path / name, tone(2), 8000)
-    batch = torch.zeros(3, 2, 1000)
+    batch = np.zeros((3, 2, 1000), np.float32)
     audio.read_into(tmp_path / name, batch[1], start=500)
-    assert torch.equal(batch[1], audio.read(tmp_path / name, 500, 1000))
+    assert np.array_equal(batch[1], audio.read(tmp_path / name, 500, 1000))
     assert not batch[[0, 2]].any()
 
     with pytest.raises(UserError, match="found"):

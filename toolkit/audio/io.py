@@ -5,9 +5,7 @@ Training reads short pieces of long files many thousand times; for a WAV file th
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,14 +36,17 @@ def info(path: Path | str) -> AudioInfo:
     Raises:
         UserError: the file is missing or is no audio file.
     """
-    with _named(path), _open(path) as (_, layout):
-        if layout is not None:
-            return AudioInfo(layout.frames, layout.sample_rate, layout.channels)
+    try:
+        with _File(path) as file:
+            if (layout := file.layout()) is not None:
+                return AudioInfo(layout.frames, layout.sample_rate, layout.channels)
         if sphere.is_sphere(str(path)):
             header = sphere.read_header(str(path))
             return AudioInfo(header.frames, header.sample_rate, header.channels)
         found = soundfile.info(str(path))
         return AudioInfo(found.frames, found.samplerate, found.channels)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
 def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
@@ -57,30 +58,35 @@ def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
     Raises:
         UserError: the file is missing, is no audio file, holds less than its header says, or a sample that is not finite.
     """
-    with _named(path), _open(path) as (handle, layout):
-        if layout is None:
-            return torch.from_numpy(_decode(str(path), start, frames))
-        left = max(layout.frames - start, 0)
-        samples = np.empty((layout.channels, left if frames is None else min(frames, left)), np.float32)
-        wav.read_into(handle, layout, start, samples)
-        return torch.from_numpy(samples)
+    try:
+        with _File(path) as file:
+            if (layout := file.layout()) is not None:
+                left = max(layout.frames - start, 0)
+                samples = np.empty((layout.channels, left if frames is None else min(frames, left)), np.float32)
+                wav.read_into(file.handle, layout, start, samples)
+                return torch.from_numpy(samples)
+        return torch.from_numpy(_decode(str(path), start, frames))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
-def read_into(path: Path | str, out: Tensor, start: int = 0) -> None:
-    """Fill `out` (channels, time), float32, with the samples from `start` on; what training does, without a copy for WAV.
+def read_into(path: Path | str, out: np.ndarray, start: int = 0) -> None:
+    """Fill `out` (channels, time), float32, with the samples from `start` on: how training reads, without a copy for WAV.
 
     Raises:
         UserError: as `read`, or the file has other channels or fewer samples than asked for.
     """
-    with _named(path), _open(path) as (handle, layout):
-        target = out.numpy()
-        if layout is not None and layout.channels == len(target):
-            wav.read_into(handle, layout, start, target)
-            return
-        samples = read(path, start, target.shape[1]).numpy()
-        if samples.shape != target.shape:
-            raise ValueError(f"expected (channels, samples) {target.shape} from sample {start}, found {samples.shape}")
-        np.copyto(target, samples)
+    try:
+        with _File(path) as file:
+            if (layout := file.layout()) is not None and layout.channels == len(out):
+                wav.read_into(file.handle, layout, start, out)
+                return
+        samples = read(path, start, out.shape[1]).numpy()
+        if samples.shape != out.shape:
+            raise ValueError(f"expected (channels, samples) {out.shape} from sample {start}, found {samples.shape}")
+        np.copyto(out, samples)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
 def write(path: Path | str, waveform: Tensor, sample_rate: int, subtype: str = "PCM_16") -> None:
@@ -127,28 +133,32 @@ def _decode(path: str, start: int, frames: int | None) -> np.ndarray:
     return np.ascontiguousarray(samples.T)
 
 
-@contextlib.contextmanager
-def _open(path: Path | str) -> Iterator[tuple[int, wav.Layout | None]]:
-    """The open file and, if it is a WAV file, its layout, which is kept for as long as the file does not change."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        status = os.fstat(handle)
+class _File:
+    """An open file, closed at the end of a `with` block."""
+
+    __slots__ = ("handle",)
+
+    def __init__(self, path: Path | str) -> None:
+        self.handle = os.open(path, os.O_RDONLY)
+
+    def __enter__(self) -> _File:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.handle)
+
+    def layout(self) -> wav.Layout | None:
+        """The layout of a WAV file, kept for as long as the file does not change; None for any other."""
+        status = os.fstat(self.handle)
         identity = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
         if identity not in _layouts:
             if len(_layouts) >= LAYOUTS_KEPT:
                 _layouts.clear()
-            _layouts[identity] = wav.layout(handle)
-        yield handle, _layouts[identity]
-    finally:
-        os.close(handle)
+            _layouts[identity] = wav.layout(self.handle)
+        return _layouts[identity]
 
 
-@contextlib.contextmanager
-def _named(path: Path | str) -> Iterator[None]:
-    """Turn what goes wrong into an error that names the file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UserError(f"no such audio file: {path}") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"cannot read audio file {path}: {error}") from error
+def _unreadable(path: Path | str, error: Exception) -> UserError:
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"no such audio file: {path}")
+    return UserError(f"cannot read audio file {path}: {error}")

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from toolkit import audio, log
 from toolkit.data.augment import Augmentation
@@ -69,7 +68,7 @@ class SegmentDataset(ExampleSource):
         self.augment = tuple(augment)
         self.dropped = 0
         self._has_mixture = "mixture" in first.audio
-        self._roles = ["mixture"] * self._has_mixture + self.sources
+        self._roles = self.sources + ["mixture"] * self._has_mixture
         self._read_manifest(drop_short)
         self._checked = np.zeros(len(self._frames), bool)
         self._place_pieces(crop)
@@ -81,9 +80,9 @@ class SegmentDataset(ExampleSource):
     def example(self, epoch: int, index: int) -> Example:
         """The piece, changed by the augmentations if there are any."""
         item, start, frames = self._piece(epoch, index)
-        mixture = torch.empty(self.channels, frames)
-        references = torch.empty(len(self.sources), self.channels, frames)
-        self._read(item, start, mixture, references)
+        block = np.empty((1 + len(self.sources), self.channels, frames), np.float32)
+        self._read(item, start, block[0], block[1:])
+        mixture, references = torch.from_numpy(block[0]), torch.from_numpy(block[1:])
         if self.augment:
             rng = np.random.default_rng((self.seed, CHANGES, epoch, index))
             for change in self.augment:
@@ -97,14 +96,15 @@ class SegmentDataset(ExampleSource):
         if self.segment is None or self.augment:
             return collate([self.example(epoch, index) for index in indices], self.segment or 0)
         pieces = [self._piece(epoch, index) for index in indices]
-        mixture = torch.empty(len(pieces), self.channels, self.segment)
-        references = torch.empty(len(pieces), len(self.sources), self.channels, self.segment)
+        mixture = np.empty((len(pieces), self.channels, self.segment), np.float32)
+        references = np.empty((len(pieces), len(self.sources), self.channels, self.segment), np.float32)
         for row, (item, start, frames) in enumerate(pieces):
             self._read(item, start, mixture[row, :, :frames], references[row, :, :, :frames])
             mixture[row, :, frames:] = 0
             references[row, :, :, frames:] = 0
         lengths = torch.tensor([frames for _, _, frames in pieces])
-        return Batch(mixture, references, lengths, [self._ids[item].decode() for item, _, _ in pieces])
+        ids = [self._ids[item].decode() for item, _, _ in pieces]
+        return Batch(torch.from_numpy(mixture), torch.from_numpy(references), lengths, ids)
 
     def _read_manifest(self, drop_short: bool) -> None:
         """Keep of the manifest what training needs, in three arrays."""
@@ -176,16 +176,17 @@ class SegmentDataset(ExampleSource):
             self._draws = epoch, np.random.default_rng((self.seed, CROPS, epoch)).random(len(self))
         return self._draws[1]
 
-    def _read(self, item: int, start: int, mixture: Tensor, references: Tensor) -> None:
+    def _read(self, item: int, start: int, mixture: np.ndarray, references: np.ndarray) -> None:
+        """Fill a mixture (channels, time) and its references (sources, channels, time)."""
         paths = [f"{self.manifest.root}/{path.decode()}" for path in self._paths[item]]
         if not self._checked[item]:
             self._check_files(item, paths)
-        if self._has_mixture:
-            audio.read_into(paths[0], mixture, start)
-        for path, reference in zip(paths[self._has_mixture :], references, strict=True):
+        for path, reference in zip(paths, references, strict=False):
             audio.read_into(path, reference, start)
-        if not self._has_mixture:
-            torch.sum(references, dim=0, out=mixture)
+        if self._has_mixture:
+            audio.read_into(paths[-1], mixture, start)
+        else:
+            np.sum(references, axis=0, out=mixture)
 
     def _check_files(self, item: int, paths: list[str]) -> None:
         expected = audio.AudioInfo(int(self._frames[item]), self.sample_rate, self.channels)
