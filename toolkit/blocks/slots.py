@@ -9,6 +9,26 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 
+def check_shape(tensor: Tensor, name: str, **axes: int | None) -> None:
+    """Hold a tensor against a contract, e.g. ``check_shape(features, "features", batch=None, channels=64, frames=None)``.
+
+    Args:
+        tensor: what came in.
+        name: what the caller calls it.
+        axes: the axes in order, with the size each must have; None takes any size but zero.
+
+    Raises:
+        ValueError: naming the expected and the found shape.
+    """
+    sizes = tuple(tensor.shape)
+    expected = tuple(axes.values())
+    if len(sizes) != len(expected) or any(
+        found == 0 if size is None else found != size for found, size in zip(sizes, expected, strict=True)
+    ):
+        contract = ", ".join(axis if size is None else f"{axis}={size}" for axis, size in axes.items())
+        raise ValueError(f"{name}: expected shape ({contract}), found {sizes}")
+
+
 class Encoder(nn.Module, ABC):
     """Waveform to features.
 
@@ -16,11 +36,13 @@ class Encoder(nn.Module, ABC):
         channels: N, features per frame.
         kernel_size: samples that one frame looks at.
         stride: samples between two frames.
+        audio_channels: C, channels of the waveform.
     """
 
     channels: int
     kernel_size: int
     stride: int
+    audio_channels: int
 
     @abstractmethod
     def forward(self, waveform: Tensor) -> Tensor:

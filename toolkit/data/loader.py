@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
-import multiprocessing
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
 
 from toolkit.data.examples import Batch, Example, ExampleSource, collate, to_device
+from toolkit.data.workers import Workers
 from toolkit.log import UserError
 
 __all__ = ["Batch", "Example", "ExampleSource", "batches", "collate", "order", "to_device"]
 
-AHEAD = 2  # batches that are loaded before they are asked for, by each process that loads
 ORDER = 0  # what the random stream is for; see segments.py
 
 Request = tuple[int, list[int]]  # epoch and indices
@@ -44,8 +42,7 @@ def batches(
         seed: of the order.
         epoch: which one, from 0.
         skip: batches to leave out at the beginning; nothing of them is read.
-        workers: processes that load; with 0 a thread of this process does. They stay for the next epoch of the same source, of
-            which only one can be under way.
+        workers: processes that load; with 0 a thread of this process does. They stay for the next epoch of the same source.
         shuffle: whether the order is random.
         rank: number of this process among those that train together.
         world_size: how many those are; each gets its own part of every `world_size` batches.
@@ -65,10 +62,18 @@ def batches(
             "Next: a smaller --data.batch_size"
         )
     requests = [(epoch, indices) for indices in plan[skip:]]
-    if workers == 0:
-        yield from _from_thread(source, requests, pin_memory)
-    else:
-        yield from _from_processes(source, requests, workers, pin_memory)
+    load = _pool(source, batch_size, workers).batch if workers and requests else source.batch
+    with concurrent.futures.ThreadPoolExecutor(max(workers, 1), "loader") as executor:
+        pending: deque[concurrent.futures.Future[Batch]] = deque()
+        try:
+            for request in requests:
+                pending.append(executor.submit(_loaded, load, request, pin_memory))
+                if len(pending) > _ahead(workers):
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
 
 
 def order(
@@ -82,89 +87,21 @@ def order(
     return [row.tolist() for row in rows if len(row)]
 
 
-def _from_thread(source: ExampleSource, requests: list[Request], pin_memory: bool) -> Iterator[Batch]:
-    def load(request: Request) -> Batch:
-        batch = source.batch(*request)
-        return _pinned(batch) if pin_memory else batch
-
-    with concurrent.futures.ThreadPoolExecutor(1, "loader") as executor:
-        pending: deque[concurrent.futures.Future[Batch]] = deque()
-        try:
-            for request in requests:
-                pending.append(executor.submit(load, request))
-                if len(pending) > AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _pinned(batch: Batch) -> Batch:
+def _loaded(load: Callable[[int, list[int]], Batch], request: Request, pin_memory: bool) -> Batch:
+    batch = load(*request)
+    if not pin_memory:
+        return batch
     mixture, references, lengths = (part.pin_memory() for part in batch[:3])
     return Batch(mixture, references, lengths, batch.ids)
 
 
-def _from_processes(source: ExampleSource, requests: list[Request], workers: int, pin_memory: bool) -> Iterator[Batch]:
-    plan, loader = _pool(source, workers, pin_memory)
-    plan.requests = requests
-    plan.turn += 1
-    turn = plan.turn
-    for batch in loader:
-        if plan.turn != turn:
-            raise RuntimeError("another epoch of the same source has been begun; this one cannot go on")
-        if isinstance(batch, UserError):
-            raise batch
-        yield batch
+def _ahead(workers: int) -> int:
+    """Batches that are loaded before they are asked for."""
+    return 2 * max(workers, 1)
 
 
-class _Plan:
-    """The requests of the current epoch: a sampler that can be given other ones while the processes stay."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.turn = 0
-
-    def __iter__(self) -> Iterator[Request]:
-        return iter(self.requests)
-
-    def __len__(self) -> int:
-        return len(self.requests)
-
-
-class _Served(Dataset[Batch | UserError]):
-    """A source as a worker process sees it; an error is handed over as a value, since torch would wrap it in a traceback."""
-
-    def __init__(self, source: ExampleSource) -> None:
-        self.source = source
-
-    def __getitem__(self, request: Request) -> Batch | UserError:
-        try:
-            return self.source.batch(*request)
-        except UserError as error:
-            return error
-
-
-@lru_cache(maxsize=2)  # training and validation; an older source's processes end when it leaves
-def _pool(source: ExampleSource, workers: int, pin_memory: bool) -> tuple[_Plan, DataLoader[Batch | UserError]]:
-    plan = _Plan()
-    loader = DataLoader(
-        _Served(source),
-        sampler=plan,
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=AHEAD,
-        persistent_workers=True,
-        pin_memory=pin_memory,
-        multiprocessing_context=_context(),
-    )
-    return plan, loader
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    """Never a plain fork, which would copy the locks of torch's threads; a fork server imports torch once for all workers."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
+@lru_cache(maxsize=2)  # training and validation; the processes of a source before those end
+def _pool(source: ExampleSource, batch_size: int, workers: int) -> Workers:
+    first = source.batch(0, range(min(batch_size, len(source))))
+    size = first.mixture.numel() + first.references.numel()
+    return Workers(source, workers, slots=_ahead(workers) + 3, slot_size=size)

@@ -30,6 +30,10 @@ class Task(ABC):
     model: nn.Module
 
     @abstractmethod
+    def __init__(self, config: Any) -> None:
+        """Take the built configuration, of the class `Config`."""
+
+    @abstractmethod
     def training(self, data: Path) -> Examples:
         """Examples to train on; `data` is the folder that manifests are named below."""
 

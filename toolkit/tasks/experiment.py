@@ -29,7 +29,7 @@ class Experiment:
             UserError: the configuration does not fit its task.
         """
         self.task: type[Task] = find(tree.get("task", "separation"))
-        self.resolved = config.Resolved(self.task.Config, tree, origin)
+        self.resolved: config.Resolved[Any] = config.Resolved(self.task.Config, tree, origin)
         self.tree = self.resolved.tree
 
     @classmethod

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,7 @@ class Trainer:
         self.tracker = Tracker(exp)
         self._resume()
         self.parallel = distributed.wrap(self.model, device)
-        self.forward = torch.compile(self.parallel) if self.options.compile else self.parallel
+        self.forward: nn.Module = cast(nn.Module, torch.compile(self.parallel)) if self.options.compile else self.parallel
 
     def fit(self) -> None:
         """Train until the epochs, the patience or the minutes are over; the best weights are in `model.safetensors`."""
