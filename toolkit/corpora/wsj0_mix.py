@@ -1,7 +1,7 @@
 """WSJ0-mix: mixtures of two or more voices of the Wall Street Journal corpus, J. R. Hershey et al., ICASSP 2016.
 
-What is mixed, and how, is fixed by published lists and by MATLAB scripts of MERL (`create_wav_2speakers.m`).  The corpus itself,
-LDC93S6A, is licensed by the Linguistic Data Consortium.
+What is mixed, and how, is fixed by published lists and by MATLAB scripts of MERL (`create_wav_2speakers.m`).  The corpus
+itself, LDC93S6A, is licensed by the Linguistic Data Consortium.
 """
 
 import os

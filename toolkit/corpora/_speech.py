@@ -1,0 +1,121 @@
+"""What the speech corpora share: reading an utterance, writing samples as the original scripts do, manifests, the mini mark."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit import audio, files, log
+from toolkit.audio import wav
+from toolkit.data import manifest
+from toolkit.data.parallel import Outcome
+from toolkit.log import UserError
+
+FULL_SCALE = 2**15
+MINI = "mini.json"  # the last file that `make_mini` writes
+
+logger = log.get(__name__)
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Folders below `folder` with their files, in a fixed order; links are followed, each folder is entered once."""
+    entered = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders.sort()
+        yield Path(root), sorted(names)
+
+
+def read_utterance(path: Path, sample_rate: int) -> np.ndarray:
+    """The samples of a recording of one voice, (time,), float32.
+
+    Raises:
+        UserError: it cannot be read, is empty, not mono, of another rate, or silent.
+    """
+    waveform = audio.read(path)
+    found_rate = audio.info(path).sample_rate
+    channels, frames = waveform.shape
+    if (channels, found_rate) != (1, sample_rate):
+        raise UserError(f"expected one channel at {sample_rate} Hz, found {channels} at {found_rate} Hz: {path}")
+    if frames == 0:
+        raise UserError(f"no samples: {path}")
+    samples = waveform[0].numpy()
+    if not samples.any():
+        raise UserError(f"silent throughout: {path}")
+    return samples
+
+
+def write_float(path: Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Write (time,) as float32 WAV, atomically."""
+    _write_wav(path, samples.astype("<f4"), sample_rate, wav.FLOAT)
+
+
+def write_integers(path: Path, integers: np.ndarray, sample_rate: int) -> None:
+    """Write (time,) of whole numbers as 16-bit WAV, atomically; too large ones are clipped."""
+    _write_wav(path, np.clip(integers, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"), sample_rate, wav.PCM)
+
+
+def _write_wav(path: Path, samples: np.ndarray, sample_rate: int, code: int) -> None:
+    """Forty-four bytes and the samples: libsndfile waits for the disk after every file, most of the time a mixture takes."""
+    width = samples.itemsize
+    layout = struct.pack("<IHHIIHH", 16, code, 1, sample_rate, sample_rate * width, width, 8 * width)
+    head = b"WAVEfmt " + layout + b"data" + struct.pack("<I", samples.nbytes)
+    with files.atomic(path) as partial, partial.open("wb") as stream:
+        stream.write(b"RIFF" + struct.pack("<I", len(head) + samples.nbytes) + head)
+        stream.write(samples.tobytes())
+
+
+def fit(sources: Sequence[np.ndarray], mode: str) -> np.ndarray:
+    """Stack sources (time,) of different lengths: cut to the shortest (`min`) or filled with zeros to the longest (`max`)."""
+    lengths = [len(source) for source in sources]
+    time = min(lengths) if mode == "min" else max(lengths)
+    return np.stack([np.pad(source[:time], (0, max(time - len(source), 0))) for source in sources])
+
+
+def fingerprint(parts: Iterable[str]) -> str:
+    """SHA-256 over some strings."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def write_manifest(
+    path: Path, data: Path, header: dict[str, Any], outcome: Outcome, item: Callable[[str, dict[str, Any]], manifest.Item]
+) -> None:
+    """Write the manifest of what `outcome` holds; `item` makes one of an id and its result.
+
+    Raises:
+        UserError: nothing was usable.
+    """
+    name = path.relative_to(data).with_suffix("").as_posix()
+    if not outcome.results:
+        reasons = f", the first since: {outcome.skipped[0].reason}" if outcome.skipped else ""
+        raise UserError(f"{name}: expected at least one usable item, found none{reasons}. Next: mend the files named above")
+    root = header.pop("root", data)
+    head = {"root": manifest.relative_root(path, root), "name": name, **header, "skipped": len(outcome.skipped)}
+    manifest.write(path, head, (item(id, result) for id, result in outcome.results.items()))
+    logger.info(
+        "%s: %d items, %d of them as before, %d skipped", name, len(outcome.results), outcome.reused, len(outcome.skipped)
+    )
+
+
+def mark_mini(corpus: Path, name: str, seed: int) -> None:
+    """Declare a mini corpus finished."""
+    files.write_json(corpus / MINI, {"mini": name, "seed": seed})
+
+
+def is_mini(corpus: Path, name: str, seed: int | None = None) -> bool:
+    """Whether the folder holds a finished mini corpus of that name (and seed)."""
+    path = corpus / MINI
+    if not path.is_file():
+        return False
+    mark = files.read_json(path)
+    return mark["mini"] == name and seed in (None, mark["seed"])
