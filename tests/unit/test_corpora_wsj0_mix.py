@@ -341,7 +341,7 @@ def test_the_mini_corpus_is_small_whole_and_the_same_again(tmp_path: Path, monke
     monkeypatch.setattr(
         _wsj0_mini, "SPEAKERS", few | {"11-1.1/wsj0/si_tr_s": ("011", "01a"), "11-6.1/wsj0/si_dt_05": ("050", "22g")}
     )
-    for name, value in {"TRAINING": 2, "VALIDATION": 1, "TEST": 1, "MIXTURES": {"tr": 6, "cv": 3, "tt": 1}}.items():
+    for name, value in {"TRAINING": 2, "VALIDATION": 1, "TEST": 1, "MIXTURES": {"tr": 6, "cv": 1, "tt": 1}}.items():
         monkeypatch.setattr(_wsj0_mini, name, value)
     first, second, other = tmp_path / "1", tmp_path / "2", tmp_path / "3"
     for folder, seed in ((first, 0), (second, 0), (other, 1)):
