@@ -1,0 +1,46 @@
+"""The stage `report`: what an experiment came to, beside what the paper claims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit import files
+from toolkit.log import UserError
+
+__all__ = ["report"]
+
+
+def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None) -> Path:
+    """Write everything there is to see of an experiment.
+
+    `exp/<tag>/report/index.html` is its page, `exp/<tag>/report/table.txt` the paper's table beside ours as the command line
+    prints it, `RESULTS.md` beside `paper.yaml` the table of all experiments of the recipe.
+
+    Args:
+        exp: a scored experiment's folder.
+        paper: the recipe's `paper.yaml`.
+        split: whose scores are reported.
+        data: folder of the manifests; without it the page has no examples.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: the experiment is not trained or not scored, or `paper.yaml` is not as it should be.
+    """
+    from toolkit.data.manifest import Manifest
+    from toolkit.report import html, results
+    from toolkit.report.runs import Run
+
+    run = Run.read(exp)
+    if split not in run.summaries:
+        raise UserError(f"{exp}: no scores of the split {split}. Next: toolkit score --exp {exp} --split {split}")
+    found = results.Results.read(paper, exp)
+    name = run.summaries[split]["data"]
+    path = data / f"{name}.jsonl" if data is not None else None
+    manifest = Manifest.open(path) if path is not None and path.is_file() else None
+    page = exp / "report" / "index.html"
+    files.write_text(page, html.page(found, run, split, manifest))
+    files.write_text(exp / "report" / "table.txt", results.terminal(found, run, split))
+    results.write_results(found, paper)
+    return page

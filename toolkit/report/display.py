@@ -1,0 +1,73 @@
+"""How figures are written: the name and unit of a metric, its digits, durations, counts."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from toolkit.report.table import NOTHING
+
+
+class Metric(NamedTuple):
+    """How a metric is shown: its name in papers, its unit, how many decimals mean something."""
+
+    name: str
+    unit: str
+    decimals: int
+
+
+METRICS = {
+    "si_sdr": Metric("SI-SDR", "dB", 2),
+    "si_sdr_improvement": Metric("SI-SDRi", "dB", 2),
+    "mcl_si_sdr": Metric("MCL SI-SDR", "dB", 2),
+    "mcl_si_sdr_improvement": Metric("MCL SI-SDRi", "dB", 2),
+    "bsseval_v3_sdr": Metric("SDR", "dB", 2),
+    "bsseval_v3_sdr_improvement": Metric("SDRi", "dB", 2),
+    "bsseval_v3_sir": Metric("SIR", "dB", 2),
+    "bsseval_v3_sar": Metric("SAR", "dB", 2),
+    "stoi": Metric("STOI", "", 3),
+    "pesq": Metric("PESQ", "MOS-LQO", 2),
+}
+
+
+def metric(identity: str) -> Metric:
+    """The metric of an id such as `si_sdr_improvement/mean`; one that is not known here goes by its own name."""
+    name = identity.partition("/")[0]
+    return METRICS.get(name, Metric(name, "", 3))
+
+
+def label(identity: str) -> str:
+    """`si_sdr_improvement/mean` as `SI-SDRi, mean (dB)`."""
+    shown = metric(identity)
+    aggregation = identity.partition("/")[2]
+    return shown.name + (f", {aggregation}" if aggregation else "") + (f" ({shown.unit})" if shown.unit else "")
+
+
+def number(value: float | None, identity: str) -> str:
+    """A value of a metric with its decimals; `-` where there is none."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:.{metric(identity).decimals}f}"
+
+
+def signed(value: float | None, identity: str) -> str:
+    """A difference, always with its sign; one that rounds to nothing is +0."""
+    shown = number(value, identity)
+    return shown if shown == NOTHING else f"{float(shown) + 0.0:+.{metric(identity).decimals}f}"
+
+
+def count(parameters: int | None) -> str:
+    """5050545 as `5.05 M`."""
+    if parameters is None:
+        return NOTHING
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if parameters >= size:
+            return f"{parameters / size:.3g} {letter}"
+    return str(parameters)
+
+
+def duration(seconds: float | None) -> str:
+    """`42 s`, `3.5 min`, `7.1 h`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,158 @@
+"""The best, the median and the worst item of a split, to be heard and seen."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import soundfile
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from toolkit import audio, files
+from toolkit.data.manifest import Item, Manifest
+from toolkit.report import figures
+
+SECONDS = 10.0  # of an item that can be heard, at most
+SOURCES = 5  # of an item that are shown, at most
+PICTURE = 130_000  # bytes of a spectrogram, at most
+LOUDEST = 0.99  # peak above which an item's signals are all turned down
+
+Signals = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One signal of an item.
+
+    Attributes:
+        title: `mixture`, `s1, reference`, `s1, estimate`.
+        audio: data address of a FLAC file.
+        picture: SVG of its spectrogram.
+        scores: its own figures, where it is an estimate.
+    """
+
+    title: str
+    audio: str
+    picture: str
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item.
+
+    Attributes:
+        place: `best`, `median` or `worst`.
+        id: of the item.
+        value: its headline metric.
+        seconds: its whole duration.
+        clips: mixture, then each source's reference and estimate.
+    """
+
+    place: str
+    id: str
+    value: float
+    seconds: float
+    clips: list[Clip]
+
+
+def choose(rows: list[dict[str, Any]], metric: str) -> dict[str, dict[str, Any]]:
+    """The lines of `scores/<split>.jsonl` that are best, median and worst in a metric, as far as they are different ones."""
+    known = [row for row in rows if math.isfinite(row["metrics"].get(metric, math.nan))]
+    ranked = sorted(known, key=lambda row: (row["metrics"][metric], row["id"]))
+    if not ranked:
+        return {}
+    places = {"best": ranked[-1], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[0]}
+    return {place: row for place, row in places.items() if place == "best" or row["id"] != ranked[-1]["id"]}
+
+
+def load(
+    exp: Path, split: str, manifest: Manifest, chosen: dict[str, dict[str, Any]], metric: str, budget: int
+) -> list[Example]:
+    """Make examples that take about `budget` bytes of a page; all are cut equally short for that.
+
+    Args:
+        exp: the experiment's folder.
+        split: of its predictions.
+        manifest: the split's, with mixtures and references.
+        chosen: what `choose` gave.
+        metric: the headline metric.
+        budget: bytes.
+    """
+    folder = exp / "predictions" / split
+    stored = {row["id"]: row["audio"] for row in files.read_jsonl(folder / "index.jsonl")}
+    wanted = {row["id"] for row in chosen.values()}
+    items = {item.id: item for item in manifest if item.id in wanted}
+    usable = {place: row for place, row in chosen.items() if row["id"] in stored and row["id"] in items}
+    signals = {
+        place: _signals(manifest, items[row["id"]], {role: folder / path for role, path in stored[row["id"]].items()})
+        for place, row in usable.items()
+    }
+    rates = {place: items[row["id"]].sample_rate for place, row in usable.items()}
+    sizes = [len(_encode(wave, rates[place], SECONDS)) for place, waves in signals.items() for wave in waves.values()]
+    left = (budget - PICTURE * len(sizes)) * 3 / 4  # as base64, three bytes are four
+    seconds = SECONDS * min(1.0, left / max(sum(sizes), 1))
+    return [
+        Example(
+            place,
+            row["id"],
+            row["metrics"][metric],
+            items[row["id"]].seconds,
+            list(_clips(signals[place], rates[place], seconds, row.get("sources", {}))),
+        )
+        for place, row in usable.items()
+    ]
+
+
+def pair(references: Tensor, estimates: Tensor) -> list[int]:
+    """Which estimate belongs to which reference: the assignment with the largest sum of absolute correlations.
+
+    Args:
+        references: (sources, time).
+        estimates: (hypotheses, time), at least as many as sources.
+
+    Returns:
+        For each reference the number of its estimate.
+    """
+    unit = torch.nn.functional.normalize
+    similarity = (unit(references, dim=1) @ unit(estimates, dim=1).T).abs()
+    return linear_sum_assignment(similarity.numpy(), maximize=True)[1].tolist()
+
+
+def _signals(manifest: Manifest, item: Item, predictions: dict[str, Path]) -> Signals:
+    """Everything to be heard of an item (C, T): estimates follow their references and have the same loudness."""
+    mixture = audio.read(manifest.path_of(item, "mixture"))
+    references = [audio.read(manifest.path_of(item, role)) for role in item.sources]
+    estimates = [audio.read(path) for path in predictions.values()]
+    length = min(signal.shape[-1] for signal in (mixture, *references, *estimates))
+    flat = [torch.stack([signal[:, :length].mean(0) for signal in group]) for group in (references, estimates)]
+    signals = {"mixture": mixture}
+    for role, reference, chosen in list(zip(item.sources, references, pair(*flat), strict=True))[:SOURCES]:
+        estimate = estimates[chosen]
+        gain = reference.square().mean().sqrt() / estimate.square().mean().sqrt().clamp(min=1e-8)
+        signals |= {f"{role}, reference": reference, f"{role}, estimate": estimate * gain}
+    peak = max(float(signal.abs().max()) for signal in signals.values())
+    return {title: signal * min(1.0, LOUDEST / max(peak, 1e-8)) for title, signal in signals.items()}
+
+
+def _clips(signals: Signals, sample_rate: int, seconds: float, scores: dict[str, dict[str, float]]) -> Iterator[Clip]:
+    shown = {title: signal[:, : max(1, int(seconds * sample_rate))].mean(0) for title, signal in signals.items()}
+    loudest = figures.loudest_point(shown["mixture"], sample_rate)
+    for title, signal in signals.items():
+        role, _, kind = title.partition(", ")
+        address = "data:audio/flac;base64," + base64.b64encode(_encode(signal, sample_rate, seconds)).decode()
+        picture = figures.spectrogram(shown[title], sample_rate, loudest)
+        yield Clip(title, address, picture, scores.get(role, {}) if kind == "estimate" else {})
+
+
+def _encode(waveform: Tensor, sample_rate: int, seconds: float) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, waveform[:, : max(1, int(seconds * sample_rate))].numpy().T, sample_rate, "PCM_16", format="FLAC")
+    return stream.getvalue()

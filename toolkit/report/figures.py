@@ -1,0 +1,164 @@
+"""Pictures of a report as SVG that takes its colours from the page, so that they suit a light and a dark one."""
+
+from __future__ import annotations
+
+import html
+import io
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+INK = "#010203"  # stands for the page's text colour
+FAINT = "#040506"  # for its rules
+SERIES = [f"#0a0b{number:02x}" for number in range(6)]  # for its palette `--series-0` ...
+DYNAMIC_RANGE = 60.0  # dB that a spectrogram shows below its loudest point
+GRID = (257, 320)  # frequencies and frames of a spectrogram at most: more would not be seen
+LEVELS = 24  # of brightness in a spectrogram
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "reprise",
+    "font.size": 11,
+    "axes.edgecolor": FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.labelcolor": INK,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.5,
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+}
+
+Curve = tuple[Sequence[float], Sequence[float]]
+
+
+@rc_context(STYLE)
+def curves(lines: Mapping[str, Curve], ylabel: str, xlabel: str = "epoch") -> str:
+    """Lines over epochs.
+
+    Args:
+        lines: name to x and y values; a single point is drawn as a dot.
+        ylabel: quantity and unit.
+        xlabel: quantity and unit.
+    """
+    figure, axes = _panel(4.8, 2.9)
+    for (name, (x, y)), colour in zip(lines.items(), itertools.cycle(SERIES)):
+        axes.plot(x, y, color=colour, label=name, linewidth=1.8, marker="o", markersize=4 if len(x) < 15 else 0)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(lines) > 1:
+        axes.legend()
+    return _svg(figure, f"{ylabel} over {xlabel}: {', '.join(lines)}")
+
+
+@rc_context(STYLE)
+def distribution(values: Mapping[str, Sequence[float]], xlabel: str) -> str:
+    """How a metric is spread over the items: a histogram for one set of values, a box each for several.
+
+    Args:
+        values: name of a set (`2 speakers`, `s1`) to its values.
+        xlabel: metric and unit.
+    """
+    if len(values) == 1:
+        return _histogram(next(iter(values.values())), xlabel)
+    figure, axes = _panel(4.8, 1.2 + 0.5 * len(values))
+    line = {"color": SERIES[0], "linewidth": 1.5}
+    axes.boxplot(
+        list(values.values()),
+        orientation="horizontal",
+        widths=0.55,
+        boxprops=line,
+        whiskerprops=line,
+        capprops=line,
+        medianprops={"color": SERIES[1], "linewidth": 2.5},
+        flierprops={"marker": "o", "markersize": 3, "markeredgecolor": SERIES[0], "alpha": 0.5},
+    )
+    axes.set_yticks(range(1, len(values) + 1), [f"{name} (n = {len(found)})" for name, found in values.items()])
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(xlabel)
+    return _svg(figure, f"Distribution of {xlabel} for {', '.join(values)}")
+
+
+def _histogram(values: Sequence[float], xlabel: str) -> str:
+    figure, axes = _panel(4.8, 2.9)
+    bins = int(np.clip(np.sqrt(len(values)) * 1.5, 5, 40))
+    axes.hist(values, bins=bins, color=SERIES[0], alpha=0.65, histtype="stepfilled")
+    median = float(np.median(values))
+    axes.axvline(median, color=SERIES[1], linewidth=2.5, label=f"median {median:.2f}")
+    axes.set(xlabel=xlabel, ylabel="items")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return _svg(figure, f"Distribution of {xlabel} over {len(values)} items")
+
+
+@rc_context(STYLE)
+def spectrogram(waveform: Tensor, sample_rate: int, loudest: float) -> str:
+    """Level over time and frequency.
+
+    Args:
+        waveform: (time,).
+        sample_rate: Hz.
+        loudest: power that is shown brightest, the same for all pictures of an item.
+    """
+    power = _power(waveform, sample_rate)
+    level = 10 * np.log10(np.maximum(power / loudest, 1e-12))
+    level = np.round(np.clip(level / DYNAMIC_RANGE + 1, 0, 1) * LEVELS) / LEVELS
+    figure, axes = _panel(3.4, 2.1)
+    extent = (0, len(waveform) / sample_rate, 0, sample_rate / 2000)
+    axes.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=0, vmax=1, interpolation="none")
+    axes.grid(visible=False)
+    axes.set(xlabel="time (s)", ylabel="frequency (kHz)")
+    return _svg(figure, "Spectrogram")
+
+
+def loudest_point(waveform: Tensor, sample_rate: int) -> float:
+    """The largest power in a spectrogram of `waveform` (time,)."""
+    return max(float(_power(waveform, sample_rate).max()), 1e-12)
+
+
+def _power(waveform: Tensor, sample_rate: int) -> np.ndarray:
+    """Power (frequency, frames) in windows of about 32 ms; of neighbours the largest where there are more than `GRID`."""
+    n_fft = 2 ** round(np.log2(0.032 * sample_rate))
+    padded = torch.nn.functional.pad(waveform, (0, max(0, n_fft - len(waveform))))
+    spectrum = torch.stft(padded, n_fft, n_fft // 4, window=torch.hann_window(n_fft), return_complex=True)
+    power = spectrum.abs().square().unsqueeze(0)
+    size = [min(have, most) for have, most in zip(power.shape[1:], GRID, strict=True)]
+    return torch.nn.functional.adaptive_max_pool2d(power, size)[0].numpy()
+
+
+def _panel(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _svg(figure: Figure, description: str) -> str:
+    """Inline SVG: page colours for placeholders, no ids but those that are referred to, a name for screen readers."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    referred = set(re.findall(r'(?:url\(#|href="#)([\w-]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in referred else "", text)
+    text = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
+    text = re.sub(r"font-family: [^;]*", "font-family: var(--font)", text)
+    for number, colour in enumerate(SERIES):
+        text = text.replace(colour, f"var(--series-{number})")
+    text = text.replace(INK, "var(--ink)").replace(FAINT, "var(--rule)")
+    view_box = re.search(r'viewBox="[^"]*"', text)
+    opening = f'<svg role="img" aria-label="{html.escape(description)}" {view_box[0] if view_box else ""}>'
+    return opening + text[text.index(">") + 1 :]

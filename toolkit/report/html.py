@@ -1,0 +1,246 @@
+"""One page an experiment, whole in itself: figures, curves, examples to hear and see, and how it was made."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from toolkit import files
+from toolkit.data.manifest import Manifest
+from toolkit.log import UserError
+from toolkit.report import display, examples, figures
+from toolkit.report.results import Results, headline, lesser, other_table, short_table, unlisted
+from toolkit.report.runs import FULL, Group, Run
+from toolkit.report.table import Table
+
+BUDGET = 7_000_000  # bytes of all examples; the whole page stays below eight million
+WARNINGS = 20  # log lines shown, at most
+SPLIT_CURVES = {"train": "training", "valid": "validation"}
+
+
+def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> str:
+    """The experiment's page.
+
+    Args:
+        results: the recipe's paper and experiments.
+        run: the experiment, with scores of `split`.
+        split: whose scores are shown.
+        manifest: of that split, for mixtures and references; without it there are no examples.
+    """
+    missing: list[str] = []
+    summary = run.summaries[split]
+    group = results.of_run(run, split)
+    first = headline(results, run, split)
+    scores = _read_rows(run.folder / "scores" / f"{split}.jsonl", "scores of single items", missing)
+    context = {
+        "paper": results.paper,
+        "run": run,
+        "group": group,
+        "summary": summary,
+        "headline": first,
+        "over_seeds": _over_seeds(group, first.metric),
+        "tables": _tables(results, run, group, first.metric),
+        "metrics": _metrics(summary),
+        "curves": _curves(_read_rows(run.folder / "metrics.jsonl", "curves of the training", missing)),
+        "distributions": _distributions(scores, first.metric),
+        "examples": _examples(run, split, manifest, scores, first.metric, missing),
+        "seconds": examples.SECONDS,
+        "dynamic_range": figures.DYNAMIC_RANGE,
+        "facts": _facts(run, group, summary),
+        "commands": _commands(run, split),
+        "config": _text(run.folder / "config.yaml", "resolved configuration", missing),
+        "warnings": _warnings(run.folder / "logs"),
+        "most_warnings": WARNINGS,
+        "missing": missing,
+    }
+    return environment().get_template("page.html").render(context)
+
+
+def environment() -> jinja2.Environment:
+    """Jinja with what all pages use."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    made = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    made.filters |= {"label": display.label, "count": display.count, "duration": display.duration, "typographic": _typographic}
+    made.globals |= {"number": display.number, "signed": display.signed, "metric": display.metric, "FULL": FULL}
+    return made
+
+
+def _over_seeds(group: Group, metric: str) -> str | None:
+    spread = group.deviation(metric)
+    if spread is None:
+        return None
+    mean, best = display.number(group.mean(metric), metric), group.best(metric)
+    tail = f"; best {display.number(best[0], metric)} (seed {best[1]})" if best else ""
+    return f"{mean} ± {display.number(spread, metric)} over the seeds {group.seeds}{tail}"
+
+
+def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[str, str, Table, bool]]:
+    """Title, metric, table, and whether it is shown at once: what the experiment stands in, and its headline metric, is."""
+    shown: list[tuple[str, str, Table, bool]] = []
+    for title, members in lesser(found):
+        shown.append((title, "", other_table(found, members, run), group in members))
+    for data, identity in found.paper.tables:
+        table = short_table(found, data, identity, run)
+        at_once = data == group.data and (identity == metric or bool(table.marked))
+        shown.append((f"{display.label(identity)} on {data}", identity, table, at_once))
+    if others := unlisted(found):
+        shown.append(("Further experiments on full corpora", "", other_table(found, others, run), group in others))
+    return shown
+
+
+def _metrics(summary: dict[str, Any]) -> Table:
+    """Each metric a line, its aggregations as columns."""
+    names = list(dict.fromkeys(identity.partition("/")[0] for identity in summary["metrics"]))
+    ways = list(dict.fromkeys(identity.partition("/")[2] for identity in summary["metrics"]))
+    rows = [
+        [display.label(name), *(display.number(summary["metrics"].get(f"{name}/{way}"), name) for way in ways)]
+        for name in names
+    ]
+    return Table(["Metric", *ways], rows, numeric=ways)
+
+
+def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """(caption, SVG): training and validation of one quantity share a picture; the learning rate has its own."""
+    keys = list(dict.fromkeys(key for row in rows for key in row if "/" in key))
+    quantities = list(dict.fromkeys(key.partition("/")[2] for key in keys))
+    drawn = []
+    for quantity in quantities:
+        lines = {
+            SPLIT_CURVES.get(split, split): curve(rows, f"{split}/{quantity}")
+            for split in dict.fromkeys(key.partition("/")[0] for key in keys)
+            if f"{split}/{quantity}" in keys
+        }
+        name = "loss" if quantity == "loss" else display.label(quantity)
+        drawn.append((f"{name[0].upper()}{name[1:]} by epoch ({' and '.join(lines)}).", figures.curves(lines, name)))
+    if len({row.get("lr") for row in rows} - {None}) > 1:
+        drawn.append(("Learning rate by epoch.", figures.curves({"learning rate": curve(rows, "lr")}, "learning rate")))
+    return drawn
+
+
+def curve(rows: list[dict[str, Any]], key: str) -> figures.Curve:
+    known = [(row["epoch"], row[key]) for row in rows if key in row and math.isfinite(row[key])]
+    return [x for x, _ in known], [y for _, y in known]
+
+
+def _distributions(rows: list[dict[str, Any]], metric: str) -> list[tuple[str, str]]:
+    """(caption, SVG): over all items; then by number of sources where it varies, else by source."""
+    name = metric.partition("/")[0]
+    items = [row["metrics"][name] for row in rows if math.isfinite(row["metrics"].get(name, math.nan))]
+    if len(items) < 2:
+        return []
+    label = display.label(name)
+    drawn = [(f"{label} of the {len(items)} items, each the mean over its sources.", figures.distribution({"": items}, label))]
+    by_number: dict[str, list[float]] = {}
+    by_source: dict[str, list[float]] = {}
+    for row in rows:
+        for source, values in row.get("sources", {}).items():
+            value = values.get(name, math.nan)
+            if math.isfinite(value):
+                by_number.setdefault(f"{len(row['sources'])} sources", []).append(value)
+                by_source.setdefault(source, []).append(value)
+    split, caption = (by_number, "number of sources") if len(by_number) > 1 else (by_source, "source")
+    if len(split) > 1:
+        remark = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
+        drawn.append((f"{label} by {caption}. {remark}", figures.distribution(dict(sorted(split.items())), label)))
+    return drawn
+
+
+def _examples(
+    run: Run, split: str, manifest: Manifest | None, rows: list[dict[str, Any]], metric: str, missing: list[str]
+) -> list[examples.Example]:
+    name = metric.partition("/")[0]
+    chosen = examples.choose(rows, name)
+    if not chosen:
+        return []
+    if manifest is None:
+        missing.append(
+            f"examples: the manifest {run.summaries[split]['data']} was not found; --data says in which folder it lies"
+        )
+        return []
+    if not (run.folder / "predictions" / split / "index.jsonl").is_file():
+        missing.append(f"examples: no predictions of the split {split} are stored")
+        return []
+    try:
+        return examples.load(run.folder, split, manifest, chosen, name, BUDGET)
+    except UserError as error:
+        missing.append(f"examples: {error}")
+        return []
+
+
+def _facts(run: Run, group: Group, summary: dict[str, Any]) -> list[tuple[str, str]]:
+    info = run.info
+    trained = info.get("data", {})
+    parameters = info.get("parameters")
+    facts = {
+        "Experiment": f"exp/{run.tag}",
+        "Configuration": run.description,
+        "Configuration hash (without the seed)": info.get("config_hash"),
+        "Seed": info.get("seed"),
+        "Seeds run with this configuration": group.seeds,
+        "Training data": trained.get("train"),
+        "Validation data": trained.get("valid"),
+        "Test data": summary["data"],
+        "Edition of the data": group.edition,
+        "Items scored": summary.get("items"),
+        "Items skipped": summary.get("skipped"),
+        "Trainable parameters": None if parameters is None else f"{parameters:,}",
+        "Epochs": info.get("epochs"),
+        "Optimizer steps": info.get("steps"),
+        "Training time": None if info.get("train_seconds") is None else display.duration(info["train_seconds"]),
+        "Device": info.get("device"),
+        "torch": info.get("torch"),
+        "Python": info.get("python"),
+        "Commit": info.get("commit"),
+        "Finished": info.get("finished"),
+    }
+    return [(name, str(value)) for name, value in facts.items() if value is not None]
+
+
+def _commands(run: Run, split: str) -> list[str]:
+    """What to type to have the same again; the stages after training read all else from the experiment."""
+    command = run.info.get("command")
+    if command is None:
+        return []
+    exp = f"exp/{run.tag}"
+    found = re.search(r"--data[ =](\S+)", command)
+    data = f" --data {found[1]}" if found else ""
+    later = [f"toolkit {verb} --exp {exp}{data} --split {split}" for verb in ("infer", "score", "report")]
+    return [f"cd egs/{run.info.get('recipe', '')}", command, *later]
+
+
+def _warnings(folder: Path) -> list[str]:
+    """`score: skipped ...`: what the stages complained of, each thing once."""
+    return list(dict.fromkeys(_complaints(sorted(folder.glob("*.log")))))
+
+
+def _complaints(logs: Iterable[Path]) -> Iterator[str]:
+    for log in logs:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if found := re.search(r" (?:WARNING|ERROR) [\w.]+: (.*)", line):
+                yield f"{log.stem}: {found[1]}"
+
+
+def _read_rows(path: Path, what: str, missing: list[str]) -> list[dict[str, Any]]:
+    rows = files.read_jsonl(path) if path.is_file() else []
+    if not rows:
+        missing.append(f"{what}: there is nothing in {path.parent.name}/{path.name}")
+    return rows
+
+
+def _text(path: Path, what: str, missing: list[str]) -> str:
+    if not path.is_file():
+        missing.append(f"{what}: no {path.name}")
+        return ""
+    return path.read_text(encoding="utf-8")
+
+
+def _typographic(text: str) -> str:
+    """A minus sign before a figure instead of a hyphen."""
+    return re.sub(r"(^|[\s(])-(?=[\d.])", "\\1\N{MINUS SIGN}", text)

@@ -1,0 +1,158 @@
+"""What a paper claims: `paper.yaml`, read and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from toolkit.log import UserError, suggestion
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One published figure.
+
+    Attributes:
+        system: as the table that it stands in calls it.
+        data: test data, named as the manifest: `wsj0-2mix/8k/min/tt`.
+        metric: id with its aggregation: `si_sdr_improvement/mean`.
+        value: the figure; None where it was not found.
+        config: path of the config that reproduces it, seen from the recipe; None for a row that only stands for comparison.
+        options: command-line overrides that belong to it: `[--data.train, libri2mix/8k/min/train-100]`.
+        parameters: trainable parameters as published.
+        source: where the figure was read.
+        unverified: the figure was not seen at its source.
+        note: what else a reader has to know.
+        group: whose figure it is.
+    """
+
+    system: str
+    data: str
+    metric: str
+    value: float | None
+    config: str | None = None
+    options: list[str] = field(default_factory=list)
+    parameters: int | None = None
+    source: str | None = None
+    unverified: bool = False
+    note: str | None = None
+    group: str = "this paper"
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper and the rows of its tables, with the rows of those who repeated it.
+
+    Attributes:
+        title: of the paper.
+        authors: in its order.
+        venue: where it appeared.
+        year: when.
+        rows: published figures.
+        protocol: how the figures were measured, in a sentence or two.
+        arxiv: number at arXiv.
+        code: address of the official code.
+    """
+
+    title: str
+    authors: list[str]
+    venue: str
+    year: int
+    rows: list[Row]
+    protocol: str
+    arxiv: str | None = None
+    code: str | None = None
+
+    @classmethod
+    def read(cls, path: Path | str) -> Paper:
+        """Read and check a `paper.yaml`.
+
+        Raises:
+            UserError: the file is missing or no YAML; a key is unknown, missing or of the wrong type; a row has no source.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(f"no such file: {path}. Next: give --paper the recipe's paper.yaml")
+        try:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        rows = tree.get("rows") if isinstance(tree, dict) else None
+        if not isinstance(rows, list) or not rows:
+            raise UserError(f"{path}: expected `rows`, a list with at least one row")
+        built = [_row(row, f"{path}, row {number}") for number, row in enumerate(rows, 1)]
+        return _record(cls, {**tree, "rows": built}, str(path))
+
+    @property
+    def headline(self) -> Row:
+        """The first row that a config reproduces; the very first if there is none."""
+        return next((row for row in self.rows if row.config is not None), self.rows[0])
+
+    @property
+    def citation(self) -> str:
+        """`Luo & Mesgarani 2019`: who and when, as a text would say it."""
+        names = [author.split()[-1] for author in self.authors]
+        shown = names[0] if len(names) == 1 else " & ".join(names) if len(names) == 2 else f"{names[0]} et al."
+        return f"{shown} {self.year}"
+
+    @property
+    def tables(self) -> list[tuple[str, str]]:
+        """(test data, metric) of each table in order of appearance: figures of two metrics never share a column."""
+        return list(dict.fromkeys((row.data, row.metric) for row in self.rows))
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of all rows in order of appearance."""
+        return list(dict.fromkeys(row.metric for row in self.rows))
+
+
+def _row(tree: Any, where: str) -> Row:
+    row = _record(Row, tree, where)
+    if (row.source is None) != row.unverified:
+        found = "both" if row.source is not None else "neither"
+        raise UserError(f"{where} ({row.system}): expected either `source:` or `unverified: true`, found {found}")
+    if row.value is None and not row.unverified:
+        raise UserError(f"{where} ({row.system}): expected a figure where a source is named, found none")
+    if "/" not in row.metric:
+        raise UserError(f"{where} ({row.system}): metric: expected an id such as {row.metric}/mean, found {row.metric!r}")
+    return row
+
+
+def _record(cls: type[Record], tree: Any, where: str) -> Record:
+    """Fill a dataclass from plain values."""
+    if not isinstance(tree, dict):
+        raise UserError(f"{where}: expected keys and values, found {tree!r}")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key, value in tree.items():
+        if key not in fields:
+            raise UserError(f"{where}: unknown key {key!r}{suggestion(str(key), fields)}")
+        if not _fits(value, hints[key]):
+            raise UserError(f"{where}: {key}: expected {_name(hints[key])}, found {value!r}")
+    for name, entry in fields.items():
+        needed = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+        if needed and name not in tree:
+            raise UserError(f"{where}: the key {name!r} is missing")
+    return cls(**tree)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if isinstance(hint, types.UnionType):
+        return any(_fits(value, choice) for choice in typing.get_args(hint))
+    if typing.get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(element, typing.get_args(hint)[0]) for element in value)
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
+
+
+def _name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)

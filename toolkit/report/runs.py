@@ -1,0 +1,171 @@
+"""Experiments as their folders tell them, and those of one configuration taken together."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from toolkit import config, files
+from toolkit.log import UserError
+from toolkit.report.table import NOTHING
+
+FULL = "full"
+RESULTLESS = ("train.seed", "data.workers")  # overrides that make no other experiment of a run
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training with one seed.
+
+    Attributes:
+        folder: `exp/<tag>`.
+        info: its `run.json`.
+        summaries: its `scores/<split>.summary.json`, by split.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+    summaries: dict[str, dict[str, Any]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Run:
+        """Read an experiment's folder.
+
+        Raises:
+            UserError: it has not been trained.
+        """
+        if not (folder / "run.json").is_file():
+            raise UserError(
+                f"{folder} is no trained experiment (no run.json). Next: toolkit train --exp {folder} --config CONFIG"
+            )
+        found = sorted((folder / "scores").glob("*.summary.json"))
+        return cls(
+            folder, files.read_json(folder / "run.json"), {path.name.split(".")[0]: files.read_json(path) for path in found}
+        )
+
+    @property
+    def tag(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def config(self) -> str:
+        """Path of the config it was started from, seen from the recipe."""
+        path = PurePosixPath(self.info.get("config", ""))
+        recipe = self.info.get("recipe", "")
+        _, inside, rest = str(path).partition(f"{recipe}/")
+        return rest if recipe and inside else str(path)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Overrides of its command line that make it another experiment."""
+        return without_resultless(self.info.get("overrides", []))
+
+    @property
+    def description(self) -> str:
+        """`conf/paper.yaml --model.separator DPRNN`."""
+        return " ".join([self.config, *(f"--{key} {value}" for key, value in self.overrides.items())])
+
+    def edition(self, split: str) -> str:
+        """`full` only if it was trained and tested on full corpora, else what they were."""
+        seen = [self.info.get("edition", "unknown"), self.summaries[split].get("edition", "unknown")]
+        lesser = list(dict.fromkeys(edition for edition in seen if edition != FULL))
+        return " / ".join(lesser) or FULL
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one configuration on the same test data of the same edition: they differ in their seed.
+
+    Attributes:
+        runs: in the order of their seeds.
+        split: which of their summaries is meant.
+        data: name of the test data.
+        edition: `full`, `mini` or what part of the corpus it is.
+    """
+
+    runs: list[Run]
+    split: str
+    data: str
+    edition: str
+
+    @property
+    def first(self) -> Run:
+        """One of them, for whatever they share."""
+        return self.runs[0]
+
+    @property
+    def seeds(self) -> str:
+        """`0, 1, 2`."""
+        return ", ".join(str(run.info.get("seed", NOTHING)) for run in self.runs)
+
+    def values(self, metric: str) -> list[float]:
+        """The metric in every run that has it."""
+        found = (run.summaries[self.split]["metrics"].get(metric) for run in self.runs)
+        return [value for value in found if value is not None and not math.isnan(value)]
+
+    def mean(self, metric: str) -> float | None:
+        """Mean over the seeds."""
+        return statistics.fmean(values) if (values := self.values(metric)) else None
+
+    def deviation(self, metric: str) -> float | None:
+        """Standard deviation over the seeds (of a sample: n - 1); None for a single one."""
+        return statistics.stdev(values) if len(values := self.values(metric)) > 1 else None
+
+    def best(self, metric: str) -> tuple[float, Any] | None:
+        """The best of several seeds, and which it was; None for a single one."""
+        found = [(run.summaries[self.split]["metrics"].get(metric), run.info.get("seed")) for run in self.runs]
+        usable = [pair for pair in found if pair[0] is not None and not math.isnan(pair[0])]
+        return max(usable, key=lambda pair: pair[0]) if len(usable) > 1 else None
+
+    def collected(self, key: str) -> str:
+        """A value of `run.json`; several where the runs differ."""
+        return ", ".join(dict.fromkeys(str(run.info[key]) for run in self.runs if run.info.get(key) is not None)) or NOTHING
+
+    def average(self, key: str) -> float | None:
+        """Mean of a number of `run.json`."""
+        numbers = [run.info[key] for run in self.runs if run.info.get(key) is not None]
+        return statistics.fmean(numbers) if numbers else None
+
+
+def collect(recipe: Path, *further: Path) -> tuple[list[Run], list[str]]:
+    """All experiments of a recipe.
+
+    Args:
+        recipe: folder of the recipe, `exp/*/` in it.
+        further: experiments that lie elsewhere.
+
+    Returns:
+        Runs that have scores, by tag, and the tags of experiments that are not that far.
+    """
+    folders = {path.resolve(): path for path in [*(recipe / "exp").glob("*/"), *further]}
+    scored, unfinished = [], []
+    for folder in sorted(folders.values(), key=lambda path: (path.name, str(path))):
+        run = Run.read(folder) if (folder / "run.json").is_file() else None
+        if run is not None and run.summaries:
+            scored.append(run)
+        elif (folder / "config.yaml").is_file():
+            unfinished.append(folder.name)
+    return scored, unfinished
+
+
+def group(runs: list[Run]) -> list[Group]:
+    """Put runs of one configuration together; of two with the same seed the one that finished last stands for it."""
+    members: dict[tuple[str, str, str, str], dict[Any, Run]] = {}
+    for run in sorted(runs, key=lambda run: str(run.info.get("finished", ""))):
+        for split, summary in run.summaries.items():
+            key = (run.info.get("config_hash", run.tag), split, summary["data"], run.edition(split))
+            members.setdefault(key, {})[run.info.get("seed")] = run
+    groups = [
+        Group(sorted(seeds.values(), key=lambda run: (run.info.get("seed") or 0, run.tag)), split, data, edition)
+        for (_, split, data, edition), seeds in members.items()
+    ]
+    return sorted(groups, key=lambda group: (group.data, group.edition, group.first.tag))
+
+
+def without_resultless(words: list[str]) -> dict[str, Any]:
+    """Overrides as keys and values, sorted; the seed and the like are left out."""
+    return {key: value for key, value in sorted(config.parse_overrides(words)) if key not in RESULTLESS}

@@ -1,0 +1,63 @@
+"""A table of words and figures, as plain text for a terminal and as Markdown; pages take its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they shall be read.
+
+    Attributes:
+        columns: headings.
+        rows: one list of cells a row, as long as `columns`.
+        numeric: headings of the columns that are set flush right.
+        marked: numbers of the rows that stand out on a page.
+    """
+
+    columns: list[str]
+    rows: list[list[str]]
+    numeric: Collection[str] = ()
+    marked: Collection[int] = ()
+
+    def text(self) -> str:
+        """Headings, a rule, aligned cells; each line ends with a line feed."""
+        return self._lines([self.columns, ["-" * width for width in self._widths()], *self.rows])
+
+    def body(self) -> str:
+        """Aligned cells alone."""
+        return self._lines(self.rows)
+
+    def markdown(self) -> str:
+        """A pipe table; each line ends with a line feed."""
+        rule = ["---:" if name in self.numeric else "---" for name in self.columns]
+        body = [[cell.replace("|", "\\|").replace("\n", " ") for cell in cells] for cells in (self.columns, *self.rows)]
+        body.insert(1, rule)
+        return "".join(f"| {' | '.join(cells)} |\n" for cells in body)
+
+    def without_empty(self, names: Collection[str]) -> Table:
+        """The table without those of the named columns in which nothing stands."""
+        kept = [
+            position
+            for position, name in enumerate(self.columns)
+            if name not in names or any(row[position] not in ("", NOTHING) for row in self.rows)
+        ]
+        rows = [[row[position] for position in kept] for row in self.rows]
+        return Table([self.columns[position] for position in kept], rows, self.numeric, self.marked)
+
+    def _widths(self) -> list[int]:
+        return [max(map(len, cells)) for cells in zip(self.columns, *self.rows, strict=True)]
+
+    def _lines(self, rows: list[list[str]]) -> str:
+        lines = []
+        for cells in rows:
+            padded = [
+                cell.rjust(width) if name in self.numeric else cell.ljust(width)
+                for cell, width, name in zip(cells, self._widths(), self.columns, strict=True)
+            ]
+            lines.append("  ".join(padded).rstrip() + "\n")
+        return "".join(lines)
