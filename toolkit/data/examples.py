@@ -1,12 +1,13 @@
 """What a model learns from: examples, batches of them, and where they come from."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 class Example(NamedTuple):
@@ -52,21 +53,36 @@ class ExampleSource(ABC):
             UserError: a file cannot be read or does not fit its manifest.
         """
 
-    def batch(self, epoch: int, indices: Sequence[int]) -> Batch:
-        """Several examples of one epoch; a source that can read straight into the batch overrides this."""
-        return collate([self.example(epoch, index) for index in indices])
+    def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> Batch:
+        """Several examples of one epoch; a source that can read straight into the batch overrides this.
+
+        Args:
+            epoch: from 0.
+            indices: of the examples.
+            memory: flat float32 array to make the batch in if it is large enough, see `allocate`.
+        """
+        return collate([self.example(epoch, index) for index in indices], memory=memory)
 
 
-def collate(examples: Sequence[Example], frames: int = 0) -> Batch:
+def collate(examples: Sequence[Example], frames: int = 0, memory: np.ndarray | None = None) -> Batch:
     """Put examples into one batch, as long as the longest of them, or `frames` if that is more."""
     lengths = [example.mixture.shape[-1] for example in examples]
-    longest = max(*lengths, frames) if lengths else frames
-    return Batch(
-        torch.stack([F.pad(e.mixture, (0, longest - e.mixture.shape[-1])) for e in examples]),
-        torch.stack([F.pad(e.references, (0, longest - e.references.shape[-1])) for e in examples]),
-        torch.tensor(lengths),
-        [e.id for e in examples],
-    )
+    longest = max(*lengths, frames)
+    shapes = [(len(examples), *part.shape[:-1], longest) for part in examples[0][:2]]
+    mixture, references = allocate(shapes, memory)
+    for row, (example, length) in enumerate(zip(examples, lengths, strict=True)):
+        mixture[row, ..., :length], references[row, ..., :length] = example.mixture, example.references
+        mixture[row, ..., length:], references[row, ..., length:] = 0, 0
+    return Batch(torch.from_numpy(mixture), torch.from_numpy(references), torch.tensor(lengths), [e.id for e in examples])
+
+
+def allocate(shapes: Sequence[tuple[int, ...]], memory: np.ndarray | None) -> list[np.ndarray]:
+    """Float32 arrays of these shapes, one after another in `memory` if they fit there, else in new memory."""
+    sizes = [math.prod(shape) for shape in shapes]
+    if memory is None or len(memory) < sum(sizes):
+        memory = np.empty(sum(sizes), np.float32)
+    parts = np.split(memory[: sum(sizes)], np.cumsum(sizes)[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

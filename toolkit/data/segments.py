@@ -11,7 +11,7 @@ import torch
 
 from toolkit import audio, log
 from toolkit.data.augment import Augmentation
-from toolkit.data.examples import Batch, Example, ExampleSource, collate
+from toolkit.data.examples import Batch, Example, ExampleSource, allocate, collate
 from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 
@@ -91,13 +91,13 @@ class SegmentDataset(ExampleSource):
             mixture = references.sum(dim=0)
         return Example(mixture, references, self._ids[item].decode())
 
-    def batch(self, epoch: int, indices: Sequence[int]) -> Batch:
+    def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> Batch:
         """Pieces of equal length are read straight into the batch."""
         if self.segment is None or self.augment:
-            return collate([self.example(epoch, index) for index in indices], self.segment or 0)
+            return collate([self.example(epoch, index) for index in indices], self.segment or 0, memory)
         pieces = [self._piece(epoch, index) for index in indices]
-        mixture = np.empty((len(pieces), self.channels, self.segment), np.float32)
-        references = np.empty((len(pieces), len(self.sources), self.channels, self.segment), np.float32)
+        shape = (len(pieces), len(self.sources), self.channels, self.segment)
+        mixture, references = allocate([(shape[0], *shape[2:]), shape], memory)
         for row, (item, start, frames) in enumerate(pieces):
             self._read(item, start, mixture[row, :, :frames], references[row, :, :, :frames])
             mixture[row, :, frames:] = 0
