@@ -67,7 +67,11 @@ def append_jsonl(path: Path | str, value: dict[str, Any]) -> None:
 
 def sha256(path: Path | str) -> str:
     """Hexadecimal SHA-256 of a file's content."""
-    digest = hashlib.sha256()
+    return _digest(path, "sha256")
+
+
+def _digest(path: Path | str, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with Path(path).open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
@@ -90,20 +94,22 @@ def require_folder(path: Path | str, what: str, next_step: str) -> Path:
     return path
 
 
-def download(url: str, path: Path | str, sha256: str, size: int | None = None) -> Path:
+def download(url: str, path: Path | str, sha256: str | None = None, size: int | None = None, *, md5: str | None = None) -> Path:
     """Fetch `url` to `path`, going on where an earlier try stopped, and check its content.
 
     Args:
         url: official address (https:, http: or file:).
         path: where the file shall stand; returned at once if it is there with the right content.
-        sha256: expected hash, in hexadecimal.
+        sha256: expected hash, in hexadecimal; without any hash the content is not checked.
         size: expected bytes, shown in errors and used to see a short download early.
+        md5: expected hash where the makers publish this one.
 
     Raises:
         UserError: the address cannot be reached, or the content is not the published one.
     """
     path = Path(path)
-    if path.exists() and _hash(path) == sha256:
+    algorithm, expected = ("md5", md5) if md5 is not None else ("sha256", sha256)
+    if path.exists() and expected in (None, _digest(path, algorithm)):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".download")
@@ -120,19 +126,16 @@ def download(url: str, path: Path | str, sha256: str, size: int | None = None) -
         raise log.UserError(
             f"cannot fetch {url} ({error}). Next: run the same command again to go on, or put the file at {path} yourself"
         ) from error
-    found = _hash(partial)
-    if found != sha256:
+    found = _digest(partial, algorithm)
+    if expected not in (None, found):
         length = partial.stat().st_size
         partial.unlink()
         raise log.UserError(
-            f"{url}: expected sha256 {sha256}{f' ({size} bytes)' if size else ''}, found {found} ({length} bytes). "
+            f"{url}: expected {algorithm} {expected}{f' ({size} bytes)' if size else ''}, found {found} ({length} bytes). "
             "Next: run the same command again; if it repeats, the published file has changed"
         )
     os.replace(partial, path)
     return path
-
-
-_hash = sha256  # `download` has a parameter of that name
 
 
 def extract(archive: Path | str, folder: Path | str) -> None:

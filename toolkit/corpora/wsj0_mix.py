@@ -194,10 +194,10 @@ def _mix(mixture: _Mixture) -> dict[str, Any]:
         raise UserError("silent where all its utterances last")
     if mixture.variant == "matlab":
         scale = 1 / peak * PEAK
-        integers = _round_half_away(_speech.FULL_SCALE * (signals * scale))
+        integers = _round_half_away(signals * (scale * _speech.FULL_SCALE))
     else:
         scale = PEAK / max(1.0, peak)
-        integers = np.rint(_speech.FULL_SCALE * (signals * scale))
+        integers = np.rint(signals * (scale * _speech.FULL_SCALE))
     for target, samples in zip(mixture.targets, integers, strict=True):
         _speech.write_integers(target, samples, mixture.sample_rate)
     return {"frames": signals.shape[1], "scale": scale}
@@ -205,7 +205,7 @@ def _mix(mixture: _Mixture) -> dict[str, Any]:
 
 def _round_half_away(values: np.ndarray) -> np.ndarray:
     """MATLAB's `round`."""
-    return np.copysign(np.floor(np.abs(values) + 0.5), values)
+    return np.trunc(values + np.copysign(0.5, values))
 
 
 @dataclass(frozen=True)

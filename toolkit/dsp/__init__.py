@@ -1,0 +1,1 @@
+"""Signal processing without learning: pure functions of arrays and tensors."""
