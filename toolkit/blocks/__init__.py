@@ -1,0 +1,29 @@
+"""The swappable parts of models; configurations name them by their class names."""
+
+from toolkit.blocks.blstm import BLSTM
+from toolkit.blocks.dprnn import DPRNN
+from toolkit.blocks.dptnet import DPTNet
+from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
+from toolkit.blocks.scorers import MeanPooledScorer
+from toolkit.blocks.sepformer import SepFormer
+from toolkit.blocks.slots import Decoder, Encoder, Scorer, Separator
+from toolkit.blocks.sudo_rm_rf import SuDoRMRF
+from toolkit.blocks.tcn import TCN
+
+__all__ = [
+    "BLSTM",
+    "DPRNN",
+    "TCN",
+    "DPTNet",
+    "Decoder",
+    "Encoder",
+    "LearnedDecoder",
+    "LearnedFilterbank",
+    "MeanPooledScorer",
+    "STFTDecoder",
+    "STFTFilterbank",
+    "Scorer",
+    "SepFormer",
+    "Separator",
+    "SuDoRMRF",
+]

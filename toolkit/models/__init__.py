@@ -1,0 +1,7 @@
+"""The architectures; configurations name them by their class names."""
+
+from toolkit.models.base import SeparationModel
+from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
+from toolkit.models.taps import tap
+
+__all__ = ["MaskedSeparator", "ScoredSeparator", "SeparationModel", "tap"]

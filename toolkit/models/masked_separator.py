@@ -1,0 +1,76 @@
+"""Masked separation: encoder, separator, decoder."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank
+from toolkit.blocks.scorers import MeanPooledScorer
+from toolkit.blocks.slots import Decoder, Encoder, Scorer, Separator
+from toolkit.blocks.tcn import TCN
+from toolkit.models.base import SeparationModel
+
+
+class MaskedSeparator(SeparationModel):
+    """Encode the mixture, mask its features once for each source, decode (Luo & Mesgarani 2019, "Conv-TasNet", section II.A).
+
+    With every part left as it is, this is Conv-TasNet.
+
+    Args:
+        encoder: waveform to features; a LearnedFilterbank of 512 filters of 16 samples when not given.
+        separator: features to masks, built as ``separator(channels, sources)``.
+        decoder: masked features to waveforms, built as ``decoder(encoder)``.
+        sources: how many sources to separate.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder | None = None,
+        separator: Callable[[int, int], Separator] = TCN,
+        decoder: Callable[[Encoder], Decoder] = LearnedDecoder,
+        sources: int = 2,
+    ) -> None:
+        super().__init__()
+        self.sources = sources
+        self.encoder = LearnedFilterbank(512, 16) if encoder is None else encoder
+        self.audio_channels = self.encoder.audio_channels
+        self.separator = separator(self.encoder.channels, sources)
+        self.decoder = decoder(self.encoder)
+
+    def forward(self, mixture: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Separate (B, C, T) into (B, S, C, T)."""
+        return self.separate(mixture)[0]
+
+    def separate(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """The estimate (B, S, C, T) and the masks (B, S, N, L) it was made with."""
+        features = self.encoder(mixture)
+        masks = self.separator(features)
+        return self.decoder(masks * features.unsqueeze(1), mixture.shape[-1]), masks
+
+
+class ScoredSeparator(MaskedSeparator):
+    """A masked separator that also says how probable each of its hypotheses is (Letzelter et al. 2024, "Annealed MCL").
+
+    Args:
+        encoder: waveform to features; a LearnedFilterbank of 512 filters of 16 samples when not given.
+        separator: features to masks, built as ``separator(channels, sources)``.
+        decoder: masked features to waveforms, built as ``decoder(encoder)``.
+        scorer: masks to logits, built as ``scorer(channels)``.
+        sources: K, how many hypotheses to make.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder | None = None,
+        separator: Callable[[int, int], Separator] = TCN,
+        decoder: Callable[[Encoder], Decoder] = LearnedDecoder,
+        scorer: Callable[[int], Scorer] = MeanPooledScorer,
+        sources: int = 2,
+    ) -> None:
+        super().__init__(encoder, separator, decoder, sources)
+        self.scorer = scorer(self.encoder.channels)
+
+    def forward(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """Separate (B, C, T) into (B, K, C, T), and score the hypotheses: logits (B, K)."""
+        estimate, masks = self.separate(mixture)
+        return estimate, self.scorer(masks)
