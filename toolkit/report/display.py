@@ -18,22 +18,26 @@ class Metric(NamedTuple):
 
 METRICS = {
     "si_sdr": Metric("SI-SDR", "dB", 2),
-    "si_sdr_improvement": Metric("SI-SDRi", "dB", 2),
-    "mcl_si_sdr": Metric("MCL SI-SDR", "dB", 2),
-    "mcl_si_sdr_improvement": Metric("MCL SI-SDRi", "dB", 2),
+    "sd_sdr": Metric("SD-SDR", "dB", 2),
+    "snr": Metric("SNR", "dB", 2),
     "bsseval_v3_sdr": Metric("SDR", "dB", 2),
-    "bsseval_v3_sdr_improvement": Metric("SDRi", "dB", 2),
     "bsseval_v3_sir": Metric("SIR", "dB", 2),
     "bsseval_v3_sar": Metric("SAR", "dB", 2),
     "stoi": Metric("STOI", "", 3),
+    "estoi": Metric("ESTOI", "", 3),
     "pesq": Metric("PESQ", "MOS-LQO", 2),
 }
+IMPROVEMENT, BEST_OF_ALL = "_improvement", "mcl_"
 
 
 def metric(identity: str) -> Metric:
     """The metric of an id such as `si_sdr_improvement/mean`; one that is not known here goes by its own name."""
     name = identity.partition("/")[0]
-    return METRICS.get(name, Metric(name, "", 3))
+    known = METRICS.get(name.removeprefix(BEST_OF_ALL).removesuffix(IMPROVEMENT))
+    if known is None:
+        return Metric(name, "", 3)
+    before, after = "MCL " * name.startswith(BEST_OF_ALL), "i" * name.endswith(IMPROVEMENT)
+    return known._replace(name=f"{before}{known.name}{after}")
 
 
 def label(identity: str) -> str:

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from toolkit import audio, files
@@ -20,6 +18,7 @@ from toolkit.data.manifest import Item, Manifest
 from toolkit.report import figures
 
 SECONDS = 10.0  # of an item that can be heard, at most
+SHORTEST = 0.1  # seconds below which no example is cut
 SOURCES = 5  # of an item that are shown, at most
 PICTURE = 130_000  # bytes of a spectrogram, at most
 LOUDEST = 0.99  # peak above which an item's signals are all turned down
@@ -92,13 +91,15 @@ def load(
     items = {item.id: item for item in manifest if item.id in wanted}
     usable = {place: row for place, row in chosen.items() if row["id"] in stored and row["id"] in items}
     signals = {
-        place: _signals(manifest, items[row["id"]], {role: folder / path for role, path in stored[row["id"]].items()})
+        place: _signals(manifest, items[row["id"]], row, {role: folder / path for role, path in stored[row["id"]].items()})
         for place, row in usable.items()
     }
     rates = {place: items[row["id"]].sample_rate for place, row in usable.items()}
-    sizes = [len(_encode(wave, rates[place], SECONDS)) for place, waves in signals.items() for wave in waves.values()]
-    left = (budget - PICTURE * len(sizes)) * 3 / 4  # as base64, three bytes are four
-    seconds = SECONDS * min(1.0, left / max(sum(sizes), 1))
+    heard = [(wave, rates[place]) for place, waves in signals.items() for wave in waves.values()]
+    left = (budget - PICTURE * len(heard)) * 3 / 4  # as base64, three bytes are four
+    seconds = SECONDS
+    while seconds > SHORTEST and sum(len(_encode(wave, rate, seconds)) for wave, rate in heard) > left:
+        seconds *= 0.8
     return [
         Example(
             place,
@@ -111,31 +112,12 @@ def load(
     ]
 
 
-def pair(references: Tensor, estimates: Tensor) -> list[int]:
-    """Which estimate belongs to which reference: the assignment with the largest sum of absolute correlations.
-
-    Args:
-        references: (sources, time).
-        estimates: (hypotheses, time), at least as many as sources.
-
-    Returns:
-        For each reference the number of its estimate.
-    """
-    unit = torch.nn.functional.normalize
-    similarity = (unit(references, dim=1) @ unit(estimates, dim=1).T).abs()
-    return linear_sum_assignment(similarity.numpy(), maximize=True)[1].tolist()
-
-
-def _signals(manifest: Manifest, item: Item, predictions: dict[str, Path]) -> Signals:
-    """Everything to be heard of an item (C, T): estimates follow their references and have the same loudness."""
-    mixture = audio.read(manifest.path_of(item, "mixture"))
-    references = [audio.read(manifest.path_of(item, role)) for role in item.sources]
-    estimates = [audio.read(path) for path in predictions.values()]
-    length = min(signal.shape[-1] for signal in (mixture, *references, *estimates))
-    flat = [torch.stack([signal[:, :length].mean(0) for signal in group]) for group in (references, estimates)]
-    signals = {"mixture": mixture}
-    for role, reference, chosen in list(zip(item.sources, references, pair(*flat), strict=True))[:SOURCES]:
-        estimate = estimates[chosen]
+def _signals(manifest: Manifest, item: Item, row: dict[str, Any], predictions: dict[str, Path]) -> Signals:
+    """Everything to be heard of an item (C, T): a reference, then the estimate scored against it, made equally loud."""
+    signals = {"mixture": audio.read(manifest.path_of(item, "mixture"))}
+    assignment = row.get("assignment", list(predictions))
+    for role, chosen in list(zip(item.sources, assignment, strict=False))[:SOURCES]:
+        reference, estimate = audio.read(manifest.path_of(item, role)), audio.read(predictions[chosen])
         gain = reference.square().mean().sqrt() / estimate.square().mean().sqrt().clamp(min=1e-8)
         signals |= {f"{role}, reference": reference, f"{role}, estimate": estimate * gain}
     peak = max(float(signal.abs().max()) for signal in signals.values())

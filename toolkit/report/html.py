@@ -168,10 +168,13 @@ def _examples(
         missing.append(f"examples: no predictions of the split {split} are stored")
         return []
     try:
-        return examples.load(run.folder, split, manifest, chosen, name, BUDGET)
+        shown = examples.load(run.folder, split, manifest, chosen, name, BUDGET)
     except UserError as error:
         missing.append(f"examples: {error}")
         return []
+    lacking = {row["id"] for row in chosen.values()} - {example.id for example in shown}
+    missing += [f"examples: nothing is stored of {identity}" for identity in sorted(lacking)]
+    return shown
 
 
 def _facts(run: Run, group: Group, summary: dict[str, Any]) -> list[tuple[str, str]]:

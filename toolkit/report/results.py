@@ -137,14 +137,8 @@ def short_table(results: Results, data: str, metric: str, run: Run | None = None
     marked: list[int] = []
     for row in _rows(results.paper, data, metric):
         found = results.reproduction(row)
-        cells = [
-            row.system,
-            row.group,
-            _published(row),
-            _ours(row, found),
-            _difference(row, found),
-            found.seeds if found else "",
-        ]
+        seeds = found.seeds if found is not None else ""
+        cells = [row.system, _published(row), _ours(row, found), _difference(row, found), seeds, row.group]
         _mark(marked, rows, found, run)
         rows.append(cells)
     for swap in results.further(data, metric):
@@ -157,14 +151,14 @@ def short_table(results: Results, data: str, metric: str, run: Run | None = None
 def other_table(results: Results, groups: list[Group], run: Run | None = None) -> Table:
     """Experiments beside no published figure: every metric that the paper reports is a column of its own."""
     metrics = [metric for metric in results.paper.metrics if any(group.values(metric) for group in groups)]
-    columns = ["Experiment", "Config", "Test data", *map(display.label, metrics), "Seeds", "Parameters", "Training"]
+    columns = ["Experiment", *map(display.label, metrics), "Seeds", "Parameters", "Training", "Config", "Test data"]
     rows: list[list[str]] = []
     marked: list[int] = []
     for found in groups:
         _mark(marked, rows, found, run)
         shown = [_measured(found, metric) for metric in metrics]
         facts = [found.seeds, _parameters(found), display.duration(found.average("train_seconds"))]
-        rows.append([f"exp/{found.first.tag}", found.first.description, found.data, *shown, *facts])
+        rows.append([f"exp/{found.first.tag}", *shown, *facts, found.first.description, found.data])
     return Table(columns, rows, numeric=(*map(display.label, metrics), "Parameters", "Training"), marked=marked)
 
 

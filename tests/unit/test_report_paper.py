@@ -1,0 +1,113 @@
+"""`paper.yaml`: what is accepted, and what a wrong one is told."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from toolkit.log import UserError
+from toolkit.report.paper import Paper
+
+RECIPES = Path(__file__).resolve().parents[2] / "egs"
+ROW = {
+    "system": "Net",
+    "config": "conf/paper.yaml",
+    "data": "corpus/test",
+    "metric": "si_sdr_improvement/mean",
+    "value": 15.3,
+    "source": "table 1",
+}
+PAPER = {
+    "title": "A net",
+    "authors": ["Ann Luo", "Bo Chen"],
+    "venue": "ICASSP",
+    "year": 2019,
+    "protocol": "All items.",
+    "rows": [ROW],
+}
+
+
+def read(folder: Path, **changes: object) -> Paper:
+    path = folder / "paper.yaml"
+    path.write_text(yaml.safe_dump({**PAPER, **changes}))
+    return Paper.read(path)
+
+
+def test_a_paper_and_its_rows(tmp_path: Path) -> None:
+    paper = read(tmp_path)
+    assert paper.citation == "Luo & Chen 2019"
+    assert paper.rows[0].value == 15.3
+    assert paper.rows[0].group == "this paper"
+
+
+def test_the_headline_is_the_first_row_that_a_config_reproduces(tmp_path: Path) -> None:
+    quoted = {**ROW, "system": "Older net", "config": None}
+    assert read(tmp_path, rows=[quoted, ROW]).headline.system == "Net"
+    assert read(tmp_path, rows=[quoted]).headline.system == "Older net"
+
+
+def test_absolute_figures_and_improvements_are_different_tables(tmp_path: Path) -> None:
+    absolute = {**ROW, "metric": "si_sdr/mean", "value": 15.9}
+    assert read(tmp_path, rows=[ROW, absolute]).tables == [
+        ("corpus/test", "si_sdr_improvement/mean"),
+        ("corpus/test", "si_sdr/mean"),
+    ]
+
+
+def test_a_wrong_key_is_told_with_its_neighbour(tmp_path: Path) -> None:
+    wrong = {**ROW, "sorce": "table 1"}
+    with pytest.raises(UserError, match=r"row 1: unknown key 'sorce'; did you mean 'source'\?"):
+        read(tmp_path, rows=[wrong])
+    with pytest.raises(UserError, match=r"unknown key 'titel'; did you mean 'title'\?"):
+        read(tmp_path, titel="x")
+
+
+def test_a_figure_has_a_source_or_is_marked_unverified(tmp_path: Path) -> None:
+    unsourced = {key: value for key, value in ROW.items() if key != "source"}
+    with pytest.raises(UserError, match=r"row 1 \(Net\): expected either `source:` or `unverified: true`, found neither"):
+        read(tmp_path, rows=[unsourced])
+    with pytest.raises(UserError, match="found both"):
+        read(tmp_path, rows=[{**ROW, "unverified": True}])
+    assert read(tmp_path, rows=[{**unsourced, "unverified": True}]).rows[0].unverified
+
+
+def test_only_an_unverified_row_may_lack_its_figure(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected a figure where a source is named"):
+        read(tmp_path, rows=[{**ROW, "value": None}])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"value": "15.3"}, "value: expected float | None, found '15.3'"),
+        ({"options": "--train.epochs 3"}, "options: expected list[str], found '--train.epochs 3'"),
+        ({"metric": "si_sdr"}, "metric: expected an id such as si_sdr/mean"),
+        ({"unverified": "yes"}, "unverified: expected bool, found 'yes'"),
+    ],
+)
+def test_wrong_values_are_told(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError) as told:
+        read(tmp_path, rows=[{**ROW, **change}])
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_missing_pieces_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        Paper.read(tmp_path / "nowhere.yaml")
+    (tmp_path / "paper.yaml").write_text("title: [")
+    with pytest.raises(UserError, match="not YAML"):
+        Paper.read(tmp_path / "paper.yaml")
+    with pytest.raises(UserError, match="at least one row"):
+        read(tmp_path, rows=[])
+    (tmp_path / "paper.yaml").write_text(yaml.safe_dump({key: value for key, value in PAPER.items() if key != "venue"}))
+    with pytest.raises(UserError, match="the key 'venue' is missing"):
+        Paper.read(tmp_path / "paper.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*/*/run.sh")), ids=lambda path: "/".join(path.parts[-3:-1]))
+def test_every_recipe_names_configs_that_are_there(path: Path) -> None:
+    paper = Paper.read(path.with_name("paper.yaml"))
+    for row in paper.rows:
+        assert row.config is None or (path.parent / row.config).is_file(), row.config
+    assert paper.headline.config == "conf/paper.yaml"
