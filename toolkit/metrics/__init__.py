@@ -1,0 +1,10 @@
+"""Metrics: pure functions of tensors, each equal to the field's reference implementation (tests/parity)."""
+
+from toolkit.metrics.aggregation import aggregate
+from toolkit.metrics.assignment import assign
+from toolkit.metrics.bss_eval import bss_eval_v3
+from toolkit.metrics.distortion import sd_sdr, si_sdr, snr
+from toolkit.metrics.intelligibility import stoi
+from toolkit.metrics.quality import pesq
+
+__all__ = ["aggregate", "assign", "bss_eval_v3", "pesq", "sd_sdr", "si_sdr", "snr", "stoi"]
