@@ -1,0 +1,25 @@
+"""Losses of estimates against references: pairwise distances, and what is made of all of them."""
+
+from toolkit.losses.base import PairwiseLoss, SeparationLoss, WeightedPairs
+from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoice, RelaxedMultipleChoice
+from toolkit.losses.pairwise import MeanAbsoluteError, MeanSquaredError, NegativeSDSDR, NegativeSISDR, NegativeSNR
+from toolkit.losses.permutation import PermutationInvariant
+from toolkit.losses.temperature import ExponentialTemperature, LinearTemperature, TemperatureSchedule
+
+__all__ = [
+    "AnnealedMultipleChoice",
+    "ExponentialTemperature",
+    "LinearTemperature",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "MultipleChoice",
+    "NegativeSDSDR",
+    "NegativeSISDR",
+    "NegativeSNR",
+    "PairwiseLoss",
+    "PermutationInvariant",
+    "RelaxedMultipleChoice",
+    "SeparationLoss",
+    "TemperatureSchedule",
+    "WeightedPairs",
+]
