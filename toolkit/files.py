@@ -53,8 +53,10 @@ def read_json(path: Path | str) -> Any:
 
 def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
     """Read JSON Lines; a last line that a crash cut off is left out."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    *lines, _ = (
+        Path(path).read_text(encoding="utf-8").split("\n")
+    )  # not `splitlines`, which also cuts at U+2028 within a string
+    return [json.loads(line) for line in lines]
 
 
 def append_jsonl(path: Path | str, value: dict[str, Any]) -> None:

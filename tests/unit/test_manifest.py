@@ -1,0 +1,97 @@
+"""Manifests: written sorted, read lazily, checked."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolkit.data import manifest
+from toolkit.data.manifest import Item, Manifest
+from toolkit.log import UserError
+
+
+def item(id: str, frames: int = 8000) -> Item:
+    return Item(id, "tr", 8000, frames, 1, {"mixture": f"mix/{id}.wav", "s1": f"s1/{id}.wav"}, {"speakers": ["a", "b"]})
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "lists" / "tr.jsonl"
+    manifest.write(path, {"name": "tiny", "root": "../audio", "edition": "mini"}, [item("b"), item("a", 4000)])
+    opened = Manifest.open(path)
+    assert len(opened) == 2
+    assert [found.id for found in opened] == ["a", "b"]
+    assert opened[1] == item("b")
+    assert opened[0].seconds == 0.5
+    assert opened[0].sources == ["s1"]
+    assert opened.path_of(opened[0], "s1") == tmp_path.resolve() / "audio" / "s1" / "a.wav"
+    assert (opened.header["edition"], opened.header["items"]) == ("mini", 2)
+    assert opened.header["hours"] == pytest.approx(1.5 / 3600, abs=1e-4)
+    with pytest.raises(IndexError):
+        opened[2]
+
+
+@settings(max_examples=30, deadline=None)
+@given(ids=st.lists(st.text(min_size=1), min_size=1, unique=True))
+def test_any_id_is_kept(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
+    path = tmp_path_factory.mktemp("any") / "tr.jsonl"
+    manifest.write(path, {"root": "."}, [item(id) for id in ids])
+    opened = Manifest.open(path)
+    assert [opened[index].id for index in range(len(opened))] == sorted(ids)
+
+
+def test_the_root_moves_with_its_tree(tmp_path: Path) -> None:
+    (tmp_path / "data" / "audio").mkdir(parents=True)
+    path = tmp_path / "data" / "lists" / "tr.jsonl"
+    root = manifest.relative_root(path, tmp_path / "data" / "audio")
+    manifest.write(path, {"root": root}, [item("a")])
+    (tmp_path / "data").rename(tmp_path / "moved")
+    opened = Manifest.open(tmp_path / "moved" / "lists" / "tr.jsonl")
+    assert opened.root == (tmp_path / "moved" / "audio").resolve()
+
+
+def test_nothing_is_written_without_items_or_with_one_twice(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="tiny: no usable item"):
+        manifest.write(tmp_path / "tr.jsonl", {"name": "tiny", "root": "."}, [])
+    with pytest.raises(UserError, match="the id 'a' stands twice"):
+        manifest.write(tmp_path / "tr.jsonl", {"root": "."}, [item("a"), item("a")])
+    assert not (tmp_path / "tr.jsonl").exists()
+
+
+def edited(tmp_path: Path, line: int, **changes: object) -> Path:
+    """A manifest of two items in which one line has other values; None takes a key away."""
+    path = tmp_path / "tr.jsonl"
+    manifest.write(path, {"root": "."}, [item("a"), item("b")])
+    rows = [json.loads(text) for text in path.read_text().splitlines()]
+    rows[line] = {key: value for key, value in (rows[line] | changes).items() if value is not None}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "changes", "message"),
+    [
+        (0, {"manifest": 99}, "expected manifest version 1, found 99"),
+        (0, {"items": 3}, "expected 3 items, found 2"),
+        (1, {"frames": None}, r"line 2: missing or unknown keys \['frames'\]"),
+        (2, {"extra": 1}, r"line 3: missing or unknown keys \['extra'\]"),
+        (2, {"frames": "many"}, "line 3: frames shall be int, found 'many'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: int, changes: dict[str, object], message: str) -> None:
+    path = edited(tmp_path, line, **changes)
+    with pytest.raises(UserError, match=message):
+        list(Manifest.open(path))
+
+
+def test_a_missing_or_cut_manifest_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no such manifest: .*Next: run the stage `prepare`"):
+        Manifest.open(tmp_path / "tr.jsonl")
+    path = edited(tmp_path, 0)
+    path.write_text(path.read_text()[:-30])
+    with pytest.raises(UserError, match="line 3: not JSON"):
+        list(Manifest.open(path))
+    path.write_text("")
+    with pytest.raises(UserError, match="line 1: not JSON"):
+        Manifest.open(path)
