@@ -98,11 +98,9 @@ def _histogram(values: Sequence[float], xlabel: str) -> str:
     figure, axes = _panel(4.8, 2.9)
     bins = int(np.clip(np.sqrt(len(values)) * 1.5, 5, 40))
     axes.hist(values, bins=bins, color=SERIES[0], alpha=0.65, histtype="stepfilled")
-    median = float(np.median(values))
-    axes.axvline(median, color=SERIES[1], linewidth=2.5, label=f"median {median:.2f}")
+    axes.axvline(float(np.median(values)), color=SERIES[1], linewidth=2.5)
     axes.set(xlabel=xlabel, ylabel="items")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
     return _svg(figure, f"Distribution of {xlabel} over {len(values)} items")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,9 @@ def _distributions(rows: list[dict[str, Any]], metric: str) -> list[tuple[str, s
     if len(items) < 2:
         return []
     label = display.label(name)
-    drawn = [(f"{label} of the {len(items)} items, each the mean over its sources.", figures.distribution({"": items}, label))]
+    median = display.number(statistics.median(items), name)
+    caption = f"{label} of the {len(items)} items, each the mean over its sources; the line is the median, {median}."
+    drawn = [(_typographic(caption), figures.distribution({"": items}, label))]
     by_number: dict[str, list[float]] = {}
     by_source: dict[str, list[float]] = {}
     for row in rows:
@@ -145,10 +148,10 @@ def _distributions(rows: list[dict[str, Any]], metric: str) -> list[tuple[str, s
             if math.isfinite(value):
                 by_number.setdefault(f"{len(row['sources'])} sources", []).append(value)
                 by_source.setdefault(source, []).append(value)
-    split, caption = (by_number, "number of sources") if len(by_number) > 1 else (by_source, "source")
+    split, kind = (by_number, "number of sources") if len(by_number) > 1 else (by_source, "source")
     if len(split) > 1:
         remark = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
-        drawn.append((f"{label} by {caption}. {remark}", figures.distribution(dict(sorted(split.items())), label)))
+        drawn.append((f"{label} by {kind}. {remark}", figures.distribution(dict(sorted(split.items())), label)))
     return drawn
 
 

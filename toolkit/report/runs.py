@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -54,10 +55,7 @@ class Run:
     @property
     def config(self) -> str:
         """Path of the config it was started from, seen from the recipe."""
-        path = PurePosixPath(self.info.get("config", ""))
-        recipe = self.info.get("recipe", "")
-        _, inside, rest = str(path).partition(f"{recipe}/")
-        return rest if recipe and inside else str(path)
+        return re.sub(r"^(.*/)?egs/[^/]+/[^/]+/", "", str(PurePosixPath(self.info.get("config", ""))))
 
     @property
     def overrides(self) -> dict[str, Any]:
