@@ -3,6 +3,7 @@
 Letters of the shapes: S chunks of K frames each.  Chunks hold their features last, (B, S, K, N), as sequence models want them.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Literal
 
@@ -90,6 +91,7 @@ class DualPathSeparator(Separator):
         ValueError: the chunks would not overlap evenly.
     """
 
+    @abstractmethod  # the parts are a subclass's to bring
     def __init__(
         self,
         channels: int,
