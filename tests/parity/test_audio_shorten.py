@@ -16,7 +16,8 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg
 class Stream:
     """Writes any valid stream, one code after another, by the plainest reading of TR.156: what the decoder is tried on."""
 
-    def __init__(self, channels: int, means: int, max_order: int) -> None:
+    def __init__(self, version: int, channels: int, means: int, max_order: int) -> None:
+        self.version = version
         self.values: list[int] = []
         self.widths: list[int] = []
         for value in (shorten.LOW_FIRST, channels, 256, max_order, means, 0):
@@ -37,7 +38,8 @@ class Stream:
 
     def block(self, channel: int, samples: list[int], command: int, shift: int, coefficients: list[int]) -> None:
         means, past = self.means[channel], self.past[channel]
-        offset = int((sum(means) + len(means) // 2) / len(means)) >> shift if means else 0
+        rounded = self.version == 2
+        offset = int((sum(means) + len(means) // 2 * rounded) / len(means)) >> shift * rounded if means else 0
         self.code(command, 2)
         if command != shorten.ZERO:
             self.code(5, 3)
@@ -48,24 +50,24 @@ class Stream:
         for sample in samples:
             if command == shorten.QLPC:
                 terms = [c * (past[-1 - j] - offset) for j, c in enumerate(coefficients)]
-                guess = ((32 + sum(terms)) >> 5) + offset
+                guess = ((32 * rounded + sum(terms)) >> 5) + offset
             else:
                 guess = [offset, past[-1], 2 * past[-1] - past[-2], 3 * past[-1] - 3 * past[-2] + past[-3]][command % 8]
             if command != shorten.ZERO:
                 self.signed(sample - guess, 5)
             past.append(sample)
         if means:
-            means.append(int((sum(samples) + len(samples) // 2) / len(samples)) << shift)
+            means.append(int((sum(samples) + len(samples) // 2 * rounded) / len(samples)) << shift * rounded)
             del means[0]
 
     def bytes(self) -> bytes:
-        return shorten.MAGIC + shorten.pack(np.array(self.values), np.array(self.widths))
+        return shorten.MAGIC + bytes([self.version]) + shorten.pack(np.array(self.values), np.array(self.widths))
 
 
-def any_stream(seed: int, channels: int) -> tuple[bytes, np.ndarray]:
+def any_stream(seed: int, channels: int, version: int) -> tuple[bytes, np.ndarray]:
     """A stream with every command in it, and its samples (channels, time)."""
     rng = np.random.default_rng(seed)
-    stream = Stream(channels, means=int(rng.integers(0, 5)), max_order=4)
+    stream = Stream(version, channels, means=int(rng.integers(0, 5)), max_order=4)
     stream.code(shorten.VERBATIM, 2)
     stream.code(44, 5)
     for byte in rng.integers(0, 256, 44).tolist():
@@ -95,8 +97,9 @@ def any_stream(seed: int, channels: int) -> tuple[bytes, np.ndarray]:
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("channels", [1, 2])
-def test_every_command_is_understood(seed: int, channels: int) -> None:
-    stream, samples = any_stream(seed, channels)
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_command_is_understood(seed: int, channels: int, version: int) -> None:
+    stream, samples = any_stream(seed, channels, version)
     assert np.array_equal(shorten.decode(stream), samples)
 
 
@@ -120,10 +123,11 @@ def test_ffmpeg_reads_what_we_write(tmp_path: Path, coding: str, channels: int) 
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("channels", [1, 2])
-def test_ffmpeg_and_we_read_any_stream_alike(tmp_path: Path, seed: int, channels: int) -> None:
-    stream, samples = any_stream(seed, channels)
+@pytest.mark.parametrize("version", [1, 2])
+def test_ffmpeg_and_we_read_any_stream_alike(tmp_path: Path, seed: int, channels: int, version: int) -> None:
+    stream, samples = any_stream(seed, channels, version)
     path = tmp_path / "a.sph"
     sphere.write(path, samples.astype(np.int16), 16000, "shorten")
     path.write_bytes(path.read_bytes()[:1024] + stream)

@@ -1,4 +1,4 @@
-"""Shorten, the lossless code inside many NIST SPHERE files; version 2 of its stream, signed 16-bit samples.
+"""Shorten, the lossless code inside many NIST SPHERE files; versions 1 and 2 of its stream, signed 16-bit samples.
 
 Source: T. Robinson, "SHORTEN: Simple lossless and near-lossless waveform compression", CUED/F-INFENG/TR.156, 1994.
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-MAGIC = b"ajkg\x02"
+MAGIC = b"ajkg"  # then a byte with the version
 DIFF0, DIFF1, DIFF2, DIFF3, QUIT, BLOCKSIZE, BITSHIFT, QLPC, ZERO, VERBATIM = range(10)  # the commands
 COMMAND_WIDTH, ENERGY_WIDTH, SHIFT_WIDTH, ORDER_WIDTH = 2, 3, 2, 2
 COEFFICIENT_BITS = 5  # a coefficient of QLPC counts 1/32
@@ -81,9 +81,9 @@ def decode(stream: bytes) -> np.ndarray:
     Raises:
         ValueError: it is no such stream, holds another type of samples, or ends too early.
     """
-    if not stream.startswith(MAGIC):
-        raise ValueError(f"expected a shorten stream of version 2, found {stream[:5]!r}")
-    codes = _Codes(stream[len(MAGIC) :])
+    if stream[:4] != MAGIC or stream[4:5] not in (b"\x01", b"\x02"):
+        raise ValueError(f"expected a shorten stream of version 1 or 2, found {stream[:5]!r}")
+    codes = _Codes(stream[5:])
     blocks: list[_Block] = []
     try:
         kind, channels, size, _, means, skipped = (codes.long() for _ in range(6))
@@ -98,7 +98,8 @@ def decode(stream: bytes) -> np.ndarray:
         raise ValueError(f"truncated: its shorten stream ends after {found} samples, before its end mark") from error
     residuals = _residuals(codes.data, marks, widths)
     try:
-        return np.stack([_undo_prediction(blocks[c::channels], residuals, means) for c in range(channels)])
+        rounded = stream[4] > 1
+        return np.stack([_undo_prediction(blocks[c::channels], residuals, means, rounded) for c in range(channels)])
     except OverflowError as error:
         raise ValueError("shorten stream is broken: its prediction runs away") from error
 
@@ -149,24 +150,30 @@ def _residuals(data: bytes, marks: list[int], widths: np.ndarray) -> np.ndarray:
     return (value >> 1) ^ -(value & 1)
 
 
-def _undo_prediction(blocks: list[_Block], residuals: np.ndarray, means: int) -> np.ndarray:
-    """Samples (time,) of one channel; `means` is how many block means the offset of DIFF0 and QLPC is the average of."""
+def _undo_prediction(blocks: list[_Block], residuals: np.ndarray, means: int, rounded: bool) -> np.ndarray:
+    """Samples (time,) of one channel.
+
+    `means` is how many block means the offset of DIFF0 and QLPC is the average of.  Version 2 differs from version 1 in that it
+    is `rounded`: means and linear predictions are rounded, not cut, and means follow a change of the scale.
+    """
     past = max([3, *(len(block.coefficients) for block in blocks)])
     samples = np.zeros(past + sum(block.size for block in blocks), np.int64)
     recent = deque([0] * means, maxlen=means)
     at = past
     for block in blocks:
         now = samples[at : at + block.size]
+        scale = block.shift if rounded else 0
         if block.command != ZERO:
             now[:] = residuals[block.first + 1 : block.first + 1 + block.size]
-            if block.command == DIFF0:
-                now += _offset(recent, block.shift)
-            elif block.command == QLPC:
-                _add_linear(now, samples[:at], block.coefficients, _offset(recent, block.shift))
+            if block.command in (DIFF0, QLPC):
+                offset = _mean(sum(recent), means, rounded) >> scale if means else 0
+                if block.command == QLPC:
+                    _add_linear(now, samples[at - past : at] - offset, block.coefficients, rounded)
+                now += offset
             else:
                 _integrate(now, samples[at - 3 : at].tolist(), block.command)
         if means and block.size:
-            recent.append(_divide(int(now.sum()) + block.size // 2, block.size) << block.shift)
+            recent.append(_mean(int(now.sum()), block.size, rounded) << scale)
         at += block.size
     at = past
     for block in blocks:  # only now: the prediction works on what stands before the shift
@@ -186,29 +193,25 @@ def _integrate(now: np.ndarray, before: list[int], order: int) -> None:
             np.cumsum(now, out=now)
 
 
-def _add_linear(now: np.ndarray, before: np.ndarray, coefficients: list[int], offset: int) -> None:
+def _add_linear(now: np.ndarray, before: np.ndarray, coefficients: list[int], rounded: bool) -> None:
     """Undo the linear prediction in place (TR.156, section 3.2): each sample needs those just decoded."""
     order = len(coefficients)
-    past = deque(((before[::-1][:order]) - offset).tolist(), maxlen=order)
-    half = 1 << COEFFICIENT_BITS  # what version 2 adds before it drops the fraction
+    past = deque(before[: -order - 1 : -1].tolist(), maxlen=order)
+    start = 1 << COEFFICIENT_BITS if rounded else 0
     for index, residual in enumerate(now.tolist()):
-        value = residual + ((half + sum(map(mul, coefficients, past))) >> COEFFICIENT_BITS)
+        value = residual + ((start + sum(map(mul, coefficients, past))) >> COEFFICIENT_BITS)
         past.appendleft(value)
         now[index] = value
-    now += offset
 
 
-def _offset(recent: deque[int], shift: int) -> int:
-    return _divide(sum(recent) + len(recent) // 2, len(recent)) >> shift if recent else 0
-
-
-def _divide(dividend: int, divisor: int) -> int:
+def _mean(total: int, count: int, rounded: bool) -> int:
     """Divide as C does, toward zero."""
-    return dividend // divisor if dividend >= 0 else -(-dividend // divisor)
+    total += count // 2 if rounded else 0
+    return total // count if total >= 0 else -(-total // count)
 
 
 def encode(samples: np.ndarray) -> bytes:
-    """The stream of samples (channels, time), int16: differences of order 0 to 3, whichever is smallest in a block."""
+    """The stream (version 2) of samples (channels, time), int16; differences of order 0 to 3, in a block whichever is smallest."""
     channels, frames = samples.shape
     levels = [samples.astype(np.int64)]
     for _ in range(3):
@@ -221,7 +224,7 @@ def encode(samples: np.ndarray) -> bytes:
         codes += [_one(BLOCKSIZE, COMMAND_WIDTH), _long(frames - whole), _block_codes(differences[..., whole:], frames - whole)]
     codes.append(_one(QUIT, COMMAND_WIDTH))
     values, widths = (np.concatenate(parts) for parts in zip(*codes, strict=True))
-    return MAGIC + pack(values, widths)
+    return MAGIC + b"\x02" + pack(values, widths)
 
 
 def pack(values: np.ndarray, widths: np.ndarray) -> bytes:

@@ -12,7 +12,7 @@ from toolkit.audio import shorten
 
 MAGIC = b"NIST_1A\n"
 HEADER_SIZE = 1024
-SHORTEN = "pcm,embedded-shorten-v2.00"
+SHORTEN = "pcm,embedded-shorten-v"  # followed by the version of the program: 1.09, 1.1, 2.00
 PCM_TYPES = {"01": "<i2", "10": ">i2"}  # by `sample_byte_format`
 
 logger = log.get(__name__)
@@ -25,7 +25,7 @@ class Header(NamedTuple):
         frames: samples per channel.
         sample_rate: Hz.
         channels: audio channels.
-        coding: ``pcm``, ``ulaw`` or ``pcm,embedded-shorten-v2.00``.
+        coding: ``pcm``, ``ulaw`` or ``pcm,embedded-shorten-v…``.
         byte_order: ``01`` low byte first, ``10`` high byte first.
         checksum: sum of all samples modulo 65536; None where it is not told.
         offset: byte where the samples begin.
@@ -60,7 +60,7 @@ def read_header(path: str) -> Header:
         text, mark, _ = stream.read(max(offset - 16, 0)).partition(b"end_head")
     if not mark:
         raise ValueError(f"truncated: expected a header of {offset} bytes with `end_head`, found none")
-    lines = (line.split(maxsplit=2) for line in text.decode("latin-1").splitlines())
+    lines = (line.split(maxsplit=2) for line in text.decode("latin-1").split("\n"))
     fields = {line[0]: line[2].strip() for line in lines if len(line) == 3}
     try:
         frames, sample_rate = int(fields["sample_count"]), int(fields["sample_rate"])
@@ -88,14 +88,14 @@ def read(path: str) -> np.ndarray:
     """
     header = read_header(path)
     data = Path(path).read_bytes()[header.offset :]
-    if header.coding == SHORTEN:
+    if header.coding.startswith(SHORTEN):
         samples = shorten.decode(data)
     elif header.coding == "pcm" and header.byte_order in PCM_TYPES:
         samples = _deinterleave(data, PCM_TYPES[header.byte_order], header)
     elif header.coding == "ulaw":
         samples = _expand_ulaw(_deinterleave(data, "u1", header))
     else:
-        raise ValueError(f"expected SPHERE coding pcm (16 bit), ulaw or {SHORTEN}, found {header.coding} {header.byte_order}")
+        raise ValueError(f"expected SPHERE coding pcm (16 bit), ulaw or {SHORTEN}…, found {header.coding} {header.byte_order}")
     if samples.shape != (header.channels, header.frames):
         raise ValueError(
             f"truncated: expected {header.channels} x {header.frames} samples, found {samples.shape[0]} x {samples.shape[1]}"
@@ -117,7 +117,7 @@ def write(path: Path | str, samples: np.ndarray, sample_rate: int, coding: str =
     channels, frames = samples.shape
     label, body = {
         "pcm": lambda: ("pcm", np.ascontiguousarray(samples.T, "<i2").tobytes()),
-        "shorten": lambda: (SHORTEN, shorten.encode(samples)),
+        "shorten": lambda: (SHORTEN + "2.00", shorten.encode(samples)),
     }[coding]()
     lines = [
         f"sample_count -i {frames}",
