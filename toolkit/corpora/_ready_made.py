@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import audio
-from toolkit.corpora import _speech
+from toolkit.corpora import _mixing
 from toolkit.data import parallel
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
@@ -63,17 +63,14 @@ class ReadyMade:
             UserError: the split has no usable mixture.
         """
         jobs = [self._job(split, name) for name in self.names(split)]
-        outcome = parallel.run(
-            _check, jobs, f"{split} mixtures", nj=nj, journal=path.parent / f".{split}.journal", strict=strict
-        )
+        outcome = parallel.run(_check, jobs, f"{split} mixtures", nj=nj, journal=_mixing.journal(path), strict=strict)
 
-        def item(name: str, result: dict[str, int]) -> Item:
+        def item(name: str) -> Item:
             files = {role: f"{split}/{folder}/{name}.wav" for role, folder in self.roles().items()}
-            return Item(name, split, self.sample_rate, result["frames"], 1, files, labels(name))
+            return Item(name, split, self.sample_rate, outcome.results[name]["frames"], 1, files, labels(name))
 
-        signatures = _speech.fingerprint(job.signature for job in jobs)
-        head = {**header, "root": self.folder, "split": split, "ready_made": True, "fingerprint": signatures}
-        _speech.write_manifest(path, data, head, outcome, item)
+        head = {**header, "split": split, "ready_made": True}
+        _mixing.write_manifest(path, data, self.folder, head, jobs, outcome, map(item, outcome.results))
 
     def _job(self, split: str, name: str) -> parallel.Job:
         paths = tuple(self.folder / split / folder / f"{name}.wav" for folder in self.roles().values())

@@ -1,26 +1,20 @@
-"""What the speech corpora share: reading an utterance, writing samples as the original scripts do, manifests, the mini mark."""
+"""What the speech corpora share: finding and reading utterances, writing samples, the mark of a mini corpus."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from toolkit import audio, files, log
+from toolkit import audio, files
 from toolkit.audio import wav
-from toolkit.data import manifest
-from toolkit.data.parallel import Outcome
 from toolkit.log import UserError
 
 FULL_SCALE = 2**15
 MINI = "mini.json"  # the last file that `make_mini` writes
-
-logger = log.get(__name__)
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -73,38 +67,6 @@ def _write_wav(path: Path, samples: np.ndarray, sample_rate: int, code: int) -> 
     with files.atomic(path) as partial, partial.open("wb") as stream:
         stream.write(b"RIFF" + struct.pack("<I", len(head) + samples.nbytes) + head)
         stream.write(samples.tobytes())
-
-
-def fit(sources: Sequence[np.ndarray], mode: str) -> np.ndarray:
-    """Stack sources (time,) of different lengths: cut to the shortest (`min`) or filled with zeros to the longest (`max`)."""
-    lengths = [len(source) for source in sources]
-    time = min(lengths) if mode == "min" else max(lengths)
-    return np.stack([np.pad(source[:time], (0, max(time - len(source), 0))) for source in sources])
-
-
-def fingerprint(parts: Iterable[str]) -> str:
-    """SHA-256 over some strings."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def write_manifest(
-    path: Path, data: Path, header: dict[str, Any], outcome: Outcome, item: Callable[[str, dict[str, Any]], manifest.Item]
-) -> None:
-    """Write the manifest of what `outcome` holds; `item` makes one of an id and its result.
-
-    Raises:
-        UserError: nothing was usable.
-    """
-    name = path.relative_to(data).with_suffix("").as_posix()
-    if not outcome.results:
-        reasons = f", the first since: {outcome.skipped[0].reason}" if outcome.skipped else ""
-        raise UserError(f"{name}: expected at least one usable item, found none{reasons}. Next: mend the files named above")
-    root = header.pop("root", data)
-    head = {"root": manifest.relative_root(path, root), "name": name, **header, "skipped": len(outcome.skipped)}
-    manifest.write(path, head, (item(id, result) for id, result in outcome.results.items()))
-    logger.info(
-        "%s: %d items, %d of them as before, %d skipped", name, len(outcome.results), outcome.reused, len(outcome.skipped)
-    )
 
 
 def mark_mini(corpus: Path, name: str, seed: int) -> None:

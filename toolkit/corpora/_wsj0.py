@@ -38,11 +38,6 @@ class Mixture:
     utterances: tuple[str, ...]
     gains: tuple[float, ...]
 
-    @property
-    def speakers(self) -> list[str]:
-        """Who speaks, source by source."""
-        return [key.split("/")[1] for key in self.utterances]
-
 
 def index(corpus: Path) -> dict[str, Path]:
     """Find every utterance of the first microphone, in one pass: discs or merged, either case of names.

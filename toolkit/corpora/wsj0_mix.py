@@ -4,19 +4,18 @@ What is mixed, and how, is fixed by published lists and by MATLAB scripts of MER
 itself, LDC93S6A, is licensed by the Linguistic Data Consortium.
 """
 
+import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from toolkit import audio, files, log
-from toolkit.corpora import _ready_made, _speech, _wsj0, _wsj0_mini
+from toolkit.corpora import _mixing, _ready_made, _speech, _wsj0, _wsj0_mini
+from toolkit.corpora._mixing import Mixing, MixtureWork, Place, Prepared, UtteranceWork
 from toolkit.corpora._names import wanted_mixtures
-from toolkit.data import parallel
-from toolkit.data.manifest import Item
 from toolkit.dsp.active_level import active_level
 from toolkit.dsp.resample import resample
 from toolkit.log import UserError
@@ -115,24 +114,27 @@ def prepare(
         return
     utterances = _find_utterances(corpus)
     folder = lists or next((f for f in (corpus / "lists", data / "lists") if f.is_dir()), data / "lists")
-    run = _Preparation(
-        corpus=corpus,
-        data=data,
-        utterances=utterances,
-        lists={(n, split): _wsj0.read_list(folder / f"mix_{n}_spk_{split}.txt", n) for n in to_mix for split in _wsj0.SPLITS},
-        levels=_wsj0.read_levels(levels) if levels else None,
-        sample_rate=sample_rate,
-        mode=mode,
-        variant=variant,
-        edition=_edition(corpus, utterances) + _about_lists(corpus, folder, to_mix),
-        nj=nj,
-        strict=strict,
-    )
-    run.check_splits()
+    mixtures = {(n, split): _wsj0.read_list(folder / f"mix_{n}_spk_{split}.txt", n) for n in to_mix for split in _wsj0.SPLITS}
+    _check_splits(mixtures, utterances, corpus)
+    edition = _edition(corpus, utterances) + _about_lists(corpus, folder, to_mix)
+    mixing = Mixing(NAME, corpus, data, sample_rate, mode, edition, nj, strict)
+    level_of = _wsj0.read_levels(levels).get if levels else None
     for split in _wsj0.SPLITS:
-        prepared = run.prepare_utterances(split)
+        wanted = {
+            key for (_, of), listed in mixtures.items() if of == split for mixture in listed for key in mixture.utterances
+        }
+        mixing.name_missing(split, wanted - utterances.keys(), SEE)
+        sources = {key: utterances[key] for key in sorted(wanted & utterances.keys())}
+        prepared = mixing.prepare_utterances(
+            _prepare_utterance,
+            "wsj0",
+            split,
+            sources,
+            lambda result: {"active_level": result["active_level"]},
+            lambda key: None if level_of is None else level_of(_mixing.utterance(key), 0.0),
+        )
         for n in to_mix:
-            run.prepare_mixtures(n, split, prepared)
+            _prepare_mixtures(mixing, n, split, mixtures[n, split], prepared, variant)
 
 
 def make_mini(corpus: Path, seed: int = 0) -> None:
@@ -150,56 +152,37 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
 # Utterances and mixtures: what is done with one of them, in whatever process
 
 
-@dataclass(frozen=True)
-class _Utterance:
-    source: Path
-    target: Path
-    sample_rate: int
-    level: float | None
-
-
-@dataclass(frozen=True)
-class _Mixture:
-    """Utterances, what each is multiplied with, and the files of the mixture and of each source."""
-
-    utterances: tuple[Path, ...]
-    weights: tuple[float, ...]
-    targets: tuple[Path, ...]
-    sample_rate: int
-    mode: Mode
-    variant: Variant
-
-
-def _prepare_utterance(utterance: _Utterance) -> dict[str, Any]:
-    speech = _speech.read_utterance(utterance.source, CORPUS_RATE).astype(np.float64)
+def _prepare_utterance(work: UtteranceWork) -> dict[str, Any]:
+    """Resample, and measure the active level unless it is given."""
+    speech = _speech.read_utterance(work.source, CORPUS_RATE).astype(np.float64)
     narrow = resample(speech, CORPUS_RATE, LEVEL_RATE)
-    level = active_level(narrow, LEVEL_RATE) if utterance.level is None else utterance.level
+    level = active_level(narrow, LEVEL_RATE) if work.option is None else work.option
     if level <= 0:
-        raise UserError(f"no active level: {utterance.source}")
-    kept = narrow if utterance.sample_rate == LEVEL_RATE else speech
-    _speech.write_float(utterance.target, kept, utterance.sample_rate)
+        raise UserError(f"no active level: {work.source}")
+    kept = narrow if work.sample_rate == LEVEL_RATE else speech
+    _speech.write_float(work.target, kept, work.sample_rate)
     return {"frames": len(kept), "active_level": level}
 
 
-def _mix(mixture: _Mixture) -> dict[str, Any]:
+def _mix(work: MixtureWork) -> dict[str, Any]:
     """Mix as the original scripts; pywsj0-mix does not raise quiet mixtures to the peak, and rounds halves to even.
 
     The integers are those of MATLAB's ``int16(round(2^15 * x))``, which the original applies before `audiowrite`.
     """
-    speech = [audio.read(path)[0].numpy().astype(np.float64) for path in mixture.utterances]
-    sources = _speech.fit([x * weight for x, weight in zip(speech, mixture.weights, strict=True)], mixture.mode)
+    speech = [audio.read(path)[0].numpy().astype(np.float64) for path in work.utterances]
+    sources = _mixing.fit([x * weight for x, weight in zip(speech, work.weights, strict=True)], work.mode)
     signals = np.concatenate([sources.sum(axis=0, keepdims=True), sources])
     peak = np.abs(signals).max()
     if peak == 0:
         raise UserError("silent where all its utterances last")
-    if mixture.variant == "matlab":
+    if work.option == "matlab":
         scale = 1 / peak * PEAK
         integers = _round_half_away(signals * (scale * _speech.FULL_SCALE))
     else:
         scale = PEAK / max(1.0, peak)
         integers = np.rint(signals * (scale * _speech.FULL_SCALE))
-    for target, samples in zip(mixture.targets, integers, strict=True):
-        _speech.write_integers(target, samples, mixture.sample_rate)
+    for target, samples in zip(work.targets, integers, strict=True):
+        _speech.write_integers(target, samples, work.sample_rate)
     return {"frames": signals.shape[1], "scale": scale}
 
 
@@ -208,126 +191,35 @@ def _round_half_away(values: np.ndarray) -> np.ndarray:
     return np.trunc(values + np.copysign(0.5, values))
 
 
-@dataclass(frozen=True)
-class _Preparation:
-    """One call of `prepare` on the corpus itself; `lists` are by number of speakers and split."""
+# The corpus and its lists
 
-    corpus: Path
-    data: Path
-    utterances: dict[str, Path]
-    lists: dict[tuple[int, str], list[_wsj0.Mixture]]
-    levels: dict[str, float] | None
-    sample_rate: int
-    mode: Mode
-    variant: Variant
-    edition: str
-    nj: int | None
-    strict: bool
 
-    @property
-    def rate(self) -> str:
-        """As folders are named: `8k`."""
-        return f"{self.sample_rate // 1000}k"
+def _prepare_mixtures(
+    mixing: Mixing, n: int, split: str, listed: list[_wsj0.Mixture], prepared: dict[str, Prepared], variant: Variant
+) -> None:
+    def weights(mixture: _wsj0.Mixture) -> tuple[float, ...]:
+        levels = [prepared[key].result["active_level"] for key in mixture.utterances]
+        return tuple(10 ** (gain / 20) / math.sqrt(level) for gain, level in zip(mixture.gains, levels, strict=True))
 
-    def check_splits(self) -> None:
-        """Refuse before any work is done what would end with an empty split."""
-        for (n, split), mixtures in self.lists.items():
-            if not any(all(key in self.utterances for key in mixture.utterances) for mixture in mixtures):
-                wanted = {key for mixture in mixtures for key in mixture.utterances}
-                there = len(wanted & self.utterances.keys())
-                raise UserError(
-                    f"wsj0-{n}mix {split}: expected the {len(wanted)} utterances of its list in {self.corpus}, "
-                    f"found {there}, too few for a single mixture. {SEE}"
-                )
+    def labels(mixture: _wsj0.Mixture, result: dict[str, Any]) -> dict[str, Any]:
+        scale = result["scale"]
+        return {"gains_db": list(mixture.gains), "scale": scale, "scaling": [weight * scale for weight in weights(mixture)]}
 
-    def prepare_utterances(self, split: str) -> dict[str, tuple[parallel.Job, float]]:
-        """Write the utterances of a split, and their manifest; returns key to the job and its active level."""
-        wanted = {key for (_, of), mixtures in self.lists.items() if of == split for m in mixtures for key in m.utterances}
-        self._name_missing(sorted(wanted - self.utterances.keys()), split)
-        jobs = [self._utterance_job(key, split) for key in sorted(wanted & self.utterances.keys())]
-        path = self.data / "wsj0" / self.rate / f"{split}.jsonl"
-        outcome = parallel.run(
-            _prepare_utterance, jobs, f"{split} utterances", nj=self.nj, journal=_journal(path), strict=self.strict
-        )
+    repeating = sum(len({_mixing.speaker(key) for key in mixture.utterances}) < n for mixture in listed)
+    place = Place(f"wsj0-{n}mix", f"{n}speakers", "mix")
+    header = {"variant": variant, "with_repeated_speaker": repeating}
+    mixing.prepare_mixtures(_mix, place, split, listed, prepared, weights, labels, variant, header)
 
-        def item(key: str, result: dict[str, Any]) -> Item:
-            speaker, utterance = key.split("/")[1:]
-            target = self._utterance_path(key, split).relative_to(self.data).as_posix()
-            labels = {"speaker": speaker, "active_level": result["active_level"]}
-            return Item(utterance, split, self.sample_rate, result["frames"], 1, {"speech": target}, labels)
 
-        _speech.write_manifest(path, self.data, self._header(split, jobs), outcome, item)
-        return {job.id: (job, outcome.results[job.id]["active_level"]) for job in jobs if job.id in outcome.results}
-
-    def prepare_mixtures(self, n: int, split: str, prepared: dict[str, tuple[parallel.Job, float]]) -> None:
-        """Write the mixtures of a list whose utterances are all prepared, and their manifest."""
-        listed = self.lists[n, split]
-        mixtures = {m.name: m for m in listed if all(key in prepared for key in m.utterances)}
-        if len(mixtures) < len(listed):
-            logger.warning(
-                "wsj0-%dmix %s: %d of %d mixtures left out, for want of an utterance",
-                n,
-                split,
-                len(listed) - len(mixtures),
-                len(listed),
+def _check_splits(mixtures: dict[tuple[int, str], list[_wsj0.Mixture]], utterances: dict[str, Path], corpus: Path) -> None:
+    """Refuse before any work is done what would end with an empty split."""
+    for (n, split), listed in mixtures.items():
+        if not any(all(key in utterances for key in mixture.utterances) for mixture in listed):
+            wanted = {key for mixture in listed for key in mixture.utterances}
+            raise UserError(
+                f"wsj0-{n}mix {split}: expected the {len(wanted)} utterances of its list in {corpus}, "
+                f"found {len(wanted & utterances.keys())}, too few for a single mixture. {SEE}"
             )
-        jobs = [self._mixture_job(mixture, n, split, prepared) for mixture in mixtures.values()]
-        path = self.data / f"wsj0-{n}mix" / self.rate / self.mode / f"{split}.jsonl"
-        outcome = parallel.run(
-            _mix, jobs, f"wsj0-{n}mix {split} mixtures", nj=self.nj, journal=_journal(path), strict=self.strict
-        )
-        weights = {job.id: job.argument.weights for job in jobs}
-        targets = {job.id: job.outputs for job in jobs}
-
-        def item(name: str, result: dict[str, Any]) -> Item:
-            labels = _labels(mixtures[name]) | {
-                "scale": result["scale"],
-                "scaling": [weight * result["scale"] for weight in weights[name]],
-            }
-            roles = ["mixture", *(f"s{number}" for number in range(1, n + 1))]
-            found = [target.relative_to(self.data).as_posix() for target in targets[name]]
-            return Item(name, split, self.sample_rate, result["frames"], 1, dict(zip(roles, found, strict=True)), labels)
-
-        repeating = sum(len(set(mixture.speakers)) < n for mixture in mixtures.values())
-        header = self._header(split, jobs) | {"variant": self.variant, "with_repeated_speaker": repeating}
-        _speech.write_manifest(path, self.data, header, outcome, item)
-
-    def _utterance_job(self, key: str, split: str) -> parallel.Job:
-        level = None if self.levels is None else self.levels.get(key.rpartition("/")[2], 0.0)
-        target = self._utterance_path(key, split)
-        signature = parallel.files_signature([self.utterances[key]], self.corpus, self.sample_rate, level)
-        return parallel.Job(key, _Utterance(self.utterances[key], target, self.sample_rate, level), signature, (target,))
-
-    def _mixture_job(
-        self, mixture: _wsj0.Mixture, n: int, split: str, prepared: dict[str, tuple[parallel.Job, float]]
-    ) -> parallel.Job:
-        jobs, levels = zip(*(prepared[key] for key in mixture.utterances), strict=True)
-        folder = self.data / f"{n}speakers" / f"wav{self.rate}" / self.mode / split
-        targets = tuple(folder / role / f"{mixture.name}.wav" for role in ("mix", *(f"s{i}" for i in range(1, n + 1))))
-        weights = tuple(10 ** (gain / 20) / np.sqrt(level).item() for gain, level in zip(mixture.gains, levels, strict=True))
-        argument = _Mixture(tuple(job.outputs[0] for job in jobs), weights, targets, self.sample_rate, self.mode, self.variant)
-        signature = _speech.fingerprint([*(job.signature for job in jobs), str(weights), self.mode, self.variant])
-        return parallel.Job(mixture.name, argument, signature, targets)
-
-    def _utterance_path(self, key: str, split: str) -> Path:
-        speaker, utterance = key.split("/")[1:]
-        return self.data / "wsj0" / self.rate / split / speaker / f"{utterance}.wav"
-
-    def _header(self, split: str, jobs: Sequence[parallel.Job]) -> dict[str, Any]:
-        signatures = _speech.fingerprint(job.signature for job in jobs)
-        return {"corpus": NAME, "edition": self.edition, "split": split, "fingerprint": signatures}
-
-    def _name_missing(self, missing: list[str], split: str) -> None:
-        if not missing:
-            return
-        names = ", ".join(missing[:20]) + (f" and {len(missing) - 20} more" if len(missing) > 20 else "")
-        message = f"{split}: the lists name {len(missing)} utterances that are not in {self.corpus}: {names}"
-        if self.strict:
-            raise UserError(f"{message}. {SEE}")
-        logger.warning("%s", message)
-
-
-# Folders and lists
 
 
 def _find_utterances(corpus: Path) -> dict[str, Path]:
@@ -364,10 +256,10 @@ def _labels_of_name(name: str) -> dict[str, Any]:
     """What the name of a ready-made mixture tells; nothing, if it is not an official one."""
     fields = name.split("_")
     try:
-        gains = tuple(map(float, fields[1::2]))
+        gains = list(map(float, fields[1::2]))
     except ValueError:
         return {}
-    return _labels(_wsj0.Mixture(name, tuple(f"?/{utterance[:3]}/{utterance}" for utterance in fields[::2]), gains))
+    return _mixing.voices([f"{one[:3]}/{one}" for one in fields[::2]]) | {"gains_db": gains}
 
 
 def _edition_of_mixtures(found: _ready_made.ReadyMade) -> str:
@@ -375,14 +267,6 @@ def _edition_of_mixtures(found: _ready_made.ReadyMade) -> str:
     if counts == _wsj0.MIXTURES:
         return "full"
     return "partial (" + ", ".join(f"{split} {counts[split]} of {_wsj0.MIXTURES[split]} mixtures" for split in counts) + ")"
-
-
-def _labels(mixture: _wsj0.Mixture) -> dict[str, Any]:
-    return {
-        "speakers": mixture.speakers,
-        "utterances": [key.rpartition("/")[2] for key in mixture.utterances],
-        "gains_db": list(mixture.gains),
-    }
 
 
 def _edition(corpus: Path, utterances: dict[str, Path]) -> str:
@@ -396,7 +280,3 @@ def _about_lists(corpus: Path, folder: Path, speakers: list[int]) -> str:
         return ""
     own = [name for name in names if files.sha256(folder / name) != _wsj0.LISTS.get(name)]
     return f", unverified lists {', '.join(own)}" if own else ""
-
-
-def _journal(manifest: Path) -> Path:
-    return manifest.with_name(f".{manifest.stem}.journal")
