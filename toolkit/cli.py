@@ -231,7 +231,7 @@ def _score(a: Arguments) -> None:
 def _report(a: Arguments) -> None:
     from toolkit.report import report
 
-    page = report(a.exp, a.paper, a.split)
+    page = report(a.exp, a.paper, a.split, a.data)
     logger.info("the report: %s", page)
 
 
@@ -328,6 +328,7 @@ def _score_options(parser: argparse.ArgumentParser) -> None:
 
 def _report_options(parser: argparse.ArgumentParser) -> None:
     _exp_options(parser)
+    _data_option(parser)
     parser.add_argument("--paper", type=Path, default=Path("paper.yaml"), help="what the paper claims")
 
 
