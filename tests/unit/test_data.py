@@ -268,6 +268,23 @@ def test_a_faster_tone_is_higher() -> None:
     assert torch.allclose(faster[0, 0, 200:-200], expected[200:-200], atol=0.01)
 
 
+def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deadly.py").write_text(
+        "import os\n"
+        "from toolkit.data.segments import SegmentDataset\n"
+        "class Deadly(SegmentDataset):\n"
+        "    def example(self, epoch, index):\n"
+        "        return super().example(epoch, index) if epoch == 0 else os._exit(9)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import deadly
+
+    dataset = deadly.Deadly(corpus(tmp_path, [2.0] * 4))
+    assert len(epoch_of(dataset, 0, workers=1)) == 2
+    with pytest.raises(UserError, match=r"a process that loads data died.*fewer --data\.workers"):
+        epoch_of(dataset, 1, workers=1)
+
+
 def test_worker_processes_end_with_their_parent(tmp_path: Path) -> None:
     """A script that leaves an epoch in the middle ends at once, and says nothing."""
     corpus(tmp_path, [2.0] * 20)

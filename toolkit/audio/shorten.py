@@ -211,7 +211,7 @@ def _mean(total: int, count: int, rounded: bool) -> int:
 
 
 def encode(samples: np.ndarray) -> bytes:
-    """The stream (version 2) of samples (channels, time), int16: each block by the difference, order 0 to 3, that is smallest."""
+    """The stream (version 2) of samples (channels, time), int16: each block by its smallest difference of order 0 to 3."""
     channels, frames = samples.shape
     levels = [samples.astype(np.int64)]
     for _ in range(3):
