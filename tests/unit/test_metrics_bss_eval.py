@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from toolkit.metrics import bss_eval_v3
-from toolkit.metrics.bss_eval import bss_eval_v3_pairs, correlations, gram_matrix
+from toolkit.metrics.bss_eval import bss_eval_v3_pairs, bss_eval_v3_sdr, correlations, gram_matrix
 
 TAPS = 16
 
@@ -78,3 +78,10 @@ def test_the_gram_matrix_holds_the_inner_products_of_delayed_copies() -> None:
     gram = gram_matrix(correlations(reference, reference, taps), taps)
     torch.testing.assert_close(gram, delayed @ delayed.T)
     assert gram_matrix(correlations(reference, reference, 1), 1).shape == (2, 2)
+
+
+def test_sdr_alone_needs_no_other_reference() -> None:
+    reference, estimate = sources(), torch.randn(3, 2000)
+    alone = bss_eval_v3_sdr(estimate, reference, TAPS)
+    torch.testing.assert_close(alone, bss_eval_v3_pairs(estimate, reference, TAPS)[0])
+    torch.testing.assert_close(alone[:, 1:], bss_eval_v3_sdr(estimate, reference[1:], TAPS))

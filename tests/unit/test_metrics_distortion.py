@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.log import UserError
 from toolkit.metrics import aggregate, sd_sdr, si_sdr, snr
 
 
@@ -65,5 +66,10 @@ def test_aggregation_leaves_out_what_is_undefined() -> None:
     assert aggregate(values, "mean") == 3
     assert aggregate(values, "median") == 2
     assert math.isnan(aggregate([math.nan]))
-    with pytest.raises(Exception, match="did you mean 'median'"):
+    with pytest.raises(UserError, match="did you mean 'median'"):
         aggregate(values, "medien")
+
+
+def test_half_precision_is_measured_in_full() -> None:
+    sound = torch.randn(100)
+    assert si_sdr(sound.bfloat16(), sound).dtype == torch.float32

@@ -101,7 +101,7 @@ def limited(ratio: Tensor) -> Tensor:
 def _ratio(parts: Parts, estimate: Tensor, reference: Tensor, zero_mean: bool) -> Tensor:
     p = products(estimate, reference, zero_mean)
     ratio = decibels(*parts(p, 0.0)).nan_to_num(nan=-LIMIT_DB)  # of a silent estimate 0 / 0
-    return limited(ratio).masked_fill(p.reference == 0, torch.nan).to(estimate.dtype)
+    return limited(ratio).masked_fill(p.reference == 0, torch.nan).to(torch.promote_types(estimate.dtype, torch.float32))
 
 
 def _centred(signal: Tensor, zero_mean: bool) -> Tensor:
@@ -110,4 +110,4 @@ def _centred(signal: Tensor, zero_mean: bool) -> Tensor:
 
 
 def _energy(signal: Tensor) -> Tensor:
-    return (signal[..., None, :] @ signal[..., :, None])[..., 0, 0]
+    return signal.square().sum(-1)

@@ -45,7 +45,7 @@ def _stoi(estimate: Tensor, reference: Tensor, extended: bool) -> Tensor:
     if reference.any() and len(reference) > SHORTEST:
         estimate, reference = _without_silence(estimate, reference)
     if not reference.any() or len(reference) <= SHORTEST:
-        return torch.tensor(torch.nan)
+        return reference.new_tensor(torch.nan)
     y, x = (_third_octaves(s).unfold(1, SEGMENT, 1) for s in (estimate, reference))  # (bands, segments, SEGMENT)
     if extended:
         x, y = (_standardised(_standardised(s, dim=2), dim=0) for s in (x, y))

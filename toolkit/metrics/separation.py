@@ -23,7 +23,7 @@ from torch import Tensor
 from toolkit.log import UserError, suggestion
 from toolkit.metrics.aggregation import aggregate
 from toolkit.metrics.assignment import assign
-from toolkit.metrics.bss_eval import bss_eval_v3_pairs
+from toolkit.metrics.bss_eval import bss_eval_v3_pairs, bss_eval_v3_sdr
 from toolkit.metrics.distortion import decibels, limited, pairwise_products, scale_invariant, sd_sdr, si_sdr, snr
 from toolkit.metrics.intelligibility import stoi
 from toolkit.metrics.quality import pesq
@@ -127,18 +127,26 @@ def _measure(wanted: list[str], mixture: Tensor, references: Tensor, estimates: 
     return found
 
 
+def _bss_eval_sdr(signals: Tensor, references: Tensor, sample_rate: int) -> dict[str, Tensor]:
+    return {"bsseval_v3_sdr": _matched(bss_eval_v3_sdr(signals.flatten(0, 1), references))}
+
+
 def _bss_eval(signals: Tensor, references: Tensor, sample_rate: int) -> dict[str, Tensor]:
-    shape = (*signals.shape[:2], len(references))
-    pairs = bss_eval_v3_pairs(signals.flatten(0, 1), references)
-    ratios = [limited(pair.reshape(shape).diagonal(dim1=1, dim2=2)) for pair in pairs]
-    return {f"bsseval_v3_{name}": ratio for name, ratio in zip(("sdr", "sir", "sar"), ratios, strict=True)}
+    _, sir, sar = bss_eval_v3_pairs(signals.flatten(0, 1), references)
+    return {"bsseval_v3_sir": _matched(sir), "bsseval_v3_sar": _matched(sar)}
+
+
+def _matched(pairs: Tensor) -> Tensor:
+    """Of all pairs (candidates * sources, sources) those of a source with itself, (candidates, sources)."""
+    sources = pairs.shape[1]
+    return limited(pairs.reshape(-1, sources, sources).diagonal(dim1=1, dim2=2))
 
 
 _MEASURES: dict[str, Measure] = {
     "si_sdr": lambda y, x, rate: {"si_sdr": si_sdr(y, x.expand_as(y))},
     "sd_sdr": lambda y, x, rate: {"sd_sdr": sd_sdr(y, x.expand_as(y))},
     "snr": lambda y, x, rate: {"snr": snr(y, x.expand_as(y))},
-    "bsseval_v3_sdr": _bss_eval,
+    "bsseval_v3_sdr": _bss_eval_sdr,
     "bsseval_v3_sir": _bss_eval,
     "bsseval_v3_sar": _bss_eval,
     "stoi": lambda y, x, rate: {"stoi": stoi(y, x.expand_as(y), rate)},
