@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 Activation = Literal[
     "linear", "relu", "prelu", "leaky_relu", "elu", "gelu", "mish", "silu", "snake", "sigmoid", "tanh", "softmax"
@@ -26,17 +27,17 @@ class PReLU(nn.PReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rectify (batch, channels, *)."""
-        slope = self.weight.to(x.dtype)
-        if self.num_parameters == 1 and x.device.type == "cpu" and not torch.compiler.is_compiling():
-            return _SharedSlope.apply(x, slope)
-        return torch.nn.functional.prelu(x, slope)
+        on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
+        if on_cpu and self.num_parameters == 1 and x.dtype == self.weight.dtype:
+            return _SharedSlope.apply(x, self.weight)
+        return F.prelu(x, self.weight.to(x.dtype))
 
 
 class _SharedSlope(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
         ctx.save_for_backward(x, slope)
-        return torch.nn.functional.prelu(x, slope)
+        return F.prelu(x, slope)
 
     @staticmethod
     @once_differentiable

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from toolkit.blocks import activations, norms
 from toolkit.blocks.activations import Activation
 from toolkit.blocks.norms import Norm
+from toolkit.blocks.recurrent import LSTM
 from toolkit.blocks.slots import Separator, check_shape
 
 
@@ -43,14 +44,13 @@ class BLSTM(Separator):
             raise ValueError(f"norm: a causal network takes one of {', '.join(norms.CAUSAL)}, found {norm!r}")
         self.channels, self.sources = channels, sources
         self.norm = norms.build(norm, channels)
-        between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(channels, hidden, layers, batch_first=True, dropout=between, bidirectional=bidirectional)
-        self.mask = nn.Linear(hidden * (2 if bidirectional else 1), sources * channels)
+        self.lstm = LSTM(channels, hidden, layers, bidirectional, dropout)
+        self.mask = nn.Linear(self.lstm.channels_out, sources * channels)
         self.activation = activations.build(mask)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, N, L) to masks (B, S, N, L)."""
         check_shape(features, "features", batch=None, channels=self.channels, frames=None)
-        recurrent, _ = self.lstm(self.norm(features).transpose(1, 2))
+        recurrent = self.lstm(self.norm(features).transpose(1, 2))
         masks = self.mask(recurrent).transpose(1, 2)
         return self.activation(masks.unflatten(1, (self.sources, self.channels)))

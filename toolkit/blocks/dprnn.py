@@ -6,6 +6,7 @@ from toolkit.blocks.activations import Activation
 from toolkit.blocks.convolutions import PointwiseConv
 from toolkit.blocks.dual_path import DualPathBlock, DualPathSeparator
 from toolkit.blocks.norms import Norm
+from toolkit.blocks.recurrent import LSTM
 
 
 class DPRNN(DualPathSeparator):
@@ -72,9 +73,9 @@ class RecurrentPath(nn.Module):
 
     def __init__(self, channels: int, hidden: int, bidirectional: bool) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(channels, hidden, batch_first=True, bidirectional=bidirectional)
-        self.projection = nn.Linear(hidden * (2 if bidirectional else 1), channels)
+        self.lstm = LSTM(channels, hidden, bidirectional=bidirectional)
+        self.projection = nn.Linear(self.lstm.channels_out, channels)
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Map (batch, frames, N) to the same shape."""
-        return self.projection(self.lstm(sequence)[0])
+        return self.projection(self.lstm(sequence))

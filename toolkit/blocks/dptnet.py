@@ -6,6 +6,7 @@ from toolkit.blocks import norms
 from toolkit.blocks.activations import Activation
 from toolkit.blocks.dual_path import DualPathSeparator, across_chunks, within_chunks
 from toolkit.blocks.norms import Norm, features_last
+from toolkit.blocks.recurrent import LSTM
 
 
 class DPTNet(DualPathSeparator):
@@ -101,8 +102,8 @@ class ImprovedTransformer(nn.Module):
             raise ValueError(f"heads: expected a divisor of channels={channels}, found {heads}")
         self.attention = nn.MultiheadAttention(channels, heads, dropout, batch_first=True)
         self.attention_norm = norms.build(norm, channels)
-        self.lstm = nn.LSTM(channels, hidden, batch_first=True, bidirectional=bidirectional)
-        self.projection = nn.Linear(hidden * (2 if bidirectional else 1), channels)
+        self.lstm = LSTM(channels, hidden, bidirectional=bidirectional)
+        self.projection = nn.Linear(self.lstm.channels_out, channels)
         self.projection_norm = norms.build(norm, channels)
         self.dropout = nn.Dropout(dropout)
 
@@ -110,5 +111,5 @@ class ImprovedTransformer(nn.Module):
         """Map (batch, frames, N) to the same shape."""
         attended, _ = self.attention(sequence, sequence, sequence, need_weights=False)
         sequence = features_last(self.attention_norm, sequence + self.dropout(attended))
-        recurrent = self.projection(self.dropout(self.lstm(sequence)[0].relu()))
+        recurrent = self.projection(self.dropout(self.lstm(sequence).relu()))
         return features_last(self.projection_norm, sequence + self.dropout(recurrent))

@@ -50,7 +50,13 @@ class Encoder(nn.Module, ABC):
 
 
 class Separator(nn.Module, ABC):
-    """Features to one mask per source; built as ``Block(channels, sources, **options)``."""
+    """Features to one mask per source; built as ``Block(channels, sources, **options)``.
+
+    Attributes:
+        receptive_field: frames of the input that a frame of the masks is computed from, norms aside; 0 for all there are.
+    """
+
+    receptive_field: int = 0
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class TCN(Separator):
         if causal and norm not in norms.CAUSAL:
             raise ValueError(f"norm: a causal network takes one of {', '.join(norms.CAUSAL)}, found {norm!r}")
         self.channels, self.sources, self.has_skip = channels, sources, skip > 0
+        self.receptive_field = 1 + repeats * (kernel_size - 1) * (2**blocks - 1)
         self.norm = norms.build(norm, channels)
         self.bottleneck = PointwiseConv(channels, bottleneck)
         self.blocks = nn.ModuleList(

@@ -37,6 +37,12 @@ class MaskedSeparator(SeparationModel):
         self.separator = separator(self.encoder.channels, sources)
         self.decoder = decoder(self.encoder)
 
+    @property
+    def receptive_field(self) -> int:
+        """Samples of the mixture that a sample of the masks is computed from, norms aside; 0 for all there are."""
+        frames = self.separator.receptive_field
+        return (frames - 1) * self.encoder.stride + self.encoder.kernel_size if frames else 0
+
     def forward(self, mixture: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Separate (B, C, T) into (B, S, C, T)."""
         return self.separate(mixture)[0]
