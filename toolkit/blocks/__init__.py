@@ -4,6 +4,7 @@ from toolkit.blocks.blstm import BLSTM
 from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
+from toolkit.blocks.schedules import DelayedPlateau
 from toolkit.blocks.scorers import MeanPooledScorer
 from toolkit.blocks.sepformer import SepFormer
 from toolkit.blocks.slots import Decoder, Encoder, Scorer, Separator
@@ -16,6 +17,7 @@ __all__ = [
     "TCN",
     "DPTNet",
     "Decoder",
+    "DelayedPlateau",
     "Encoder",
     "LearnedDecoder",
     "LearnedFilterbank",
