@@ -183,8 +183,8 @@ def _pooled_calls(guarded: Callable[[Job], Any], jobs: list[Job], workers: int, 
             yield from pool.map(guarded, jobs, chunksize=chunk)
         except BrokenProcessPool as error:
             raise UserError(
-                f"{what}: a worker process died, perhaps for want of memory. Next: run the same command with a smaller --nj; "
-                "what is finished is kept"
+                f"{what}: a worker process died, perhaps for want of memory. Next: run the same command with a smaller --nj, "
+                "what is finished is kept; a script of your own needs `if __name__ == '__main__':`, or nj=1"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
