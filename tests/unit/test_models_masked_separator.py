@@ -1,5 +1,6 @@
 """Masked separators: sizes, contracts, configurations, taps."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 from torch import nn
 
 from toolkit.blocks import DPRNN, TCN, DPTNet, LearnedFilterbank, SepFormer, STFTDecoder, STFTFilterbank, SuDoRMRF
+from toolkit.config import Resolved
+from toolkit.log import UserError
 from toolkit.models import MaskedSeparator, ScoredSeparator, SeparationModel, tap
 
 WIDE, NARROW = partial(LearnedFilterbank, 512, 16), partial(LearnedFilterbank, 64, 16)
@@ -64,6 +67,35 @@ def test_the_encoder_is_swapped_with_its_decoder():
     mixture = torch.randn(2, 1, 333)
     model.separator.register_forward_hook(lambda _module, _inputs, masks: torch.ones_like(masks))
     torch.testing.assert_close(model(mixture), mixture[:, None].expand(2, 2, 1, 333), atol=1e-5, rtol=1e-5)
+
+
+@dataclass
+class Config:
+    """A schema that holds nothing but a model."""
+
+    model: SeparationModel
+
+
+def test_a_configuration_names_only_what_it_changes():
+    separator = {"class_path": "SepFormer", "init_args": {"layers": 1}}
+    encoder = {"class_path": "LearnedFilterbank", "init_args": {"filters": 32}}
+    tree = {"model": {"class_path": "ScoredSeparator", "init_args": {"encoder": encoder, "separator": separator, "sources": 3}}}
+    model = Resolved(Config, tree).build().model
+    assert isinstance(model, ScoredSeparator)
+    assert isinstance(model.separator, SepFormer)
+    assert len(model.separator.blocks) == 2  # SepFormer's own default, not that of the separator it stands in for
+    assert model.separator.bottleneck.out_channels == 32
+
+
+def test_a_configuration_with_a_wrong_norm_is_refused():
+    tree = {
+        "model": {
+            "class_path": "MaskedSeparator",
+            "init_args": {"separator": {"class_path": "TCN", "init_args": {"norm": "LN"}}},
+        }
+    }
+    with pytest.raises(UserError, match="'gLN', 'cLN', 'cgLN', 'BN', 'GN'"):
+        Resolved(Config, tree)
 
 
 def test_the_receptive_field_of_conv_tasnet_is_the_papers():

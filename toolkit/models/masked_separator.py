@@ -14,28 +14,28 @@ from toolkit.models.base import SeparationModel
 class MaskedSeparator(SeparationModel):
     """Encode the mixture, mask its features once for each source, decode (Luo & Mesgarani 2019, "Conv-TasNet", section II.A).
 
-    With every part left as it is, this is Conv-TasNet.
+    With no part given, this is Conv-TasNet.
 
     Args:
-        encoder: waveform to features; a LearnedFilterbank of 512 filters of 16 samples when not given.
-        separator: features to masks, built as ``separator(channels, sources)``.
-        decoder: masked features to waveforms, built as ``decoder(encoder)``.
+        encoder: waveform to features; LearnedFilterbank(512, 16) when not given.
+        separator: features to masks, built as ``separator(channels, sources)``; TCN when not given.
+        decoder: masked features to waveforms, built as ``decoder(encoder)``; LearnedDecoder when not given.
         sources: how many sources to separate.
     """
 
     def __init__(
         self,
         encoder: Encoder | None = None,
-        separator: Callable[[int, int], Separator] = TCN,
-        decoder: Callable[[Encoder], Decoder] = LearnedDecoder,
+        separator: Callable[[int, int], Separator] | None = None,
+        decoder: Callable[[Encoder], Decoder] | None = None,
         sources: int = 2,
     ) -> None:
         super().__init__()
         self.sources = sources
-        self.encoder = LearnedFilterbank(512, 16) if encoder is None else encoder
+        self.encoder = encoder or LearnedFilterbank(512, 16)
         self.audio_channels = self.encoder.audio_channels
-        self.separator = separator(self.encoder.channels, sources)
-        self.decoder = decoder(self.encoder)
+        self.separator = (separator or TCN)(self.encoder.channels, sources)
+        self.decoder = (decoder or LearnedDecoder)(self.encoder)
 
     @property
     def receptive_field(self) -> int:
@@ -58,23 +58,23 @@ class ScoredSeparator(MaskedSeparator):
     """A masked separator that also says how probable each of its hypotheses is (Letzelter et al. 2024, "Annealed MCL").
 
     Args:
-        encoder: waveform to features; a LearnedFilterbank of 512 filters of 16 samples when not given.
-        separator: features to masks, built as ``separator(channels, sources)``.
-        decoder: masked features to waveforms, built as ``decoder(encoder)``.
-        scorer: masks to logits, built as ``scorer(channels)``.
+        encoder: waveform to features; LearnedFilterbank(512, 16) when not given.
+        separator: features to masks, built as ``separator(channels, sources)``; TCN when not given.
+        decoder: masked features to waveforms, built as ``decoder(encoder)``; LearnedDecoder when not given.
+        scorer: masks to logits, built as ``scorer(channels)``; MeanPooledScorer when not given.
         sources: K, how many hypotheses to make.
     """
 
     def __init__(
         self,
         encoder: Encoder | None = None,
-        separator: Callable[[int, int], Separator] = TCN,
-        decoder: Callable[[Encoder], Decoder] = LearnedDecoder,
-        scorer: Callable[[int], Scorer] = MeanPooledScorer,
+        separator: Callable[[int, int], Separator] | None = None,
+        decoder: Callable[[Encoder], Decoder] | None = None,
+        scorer: Callable[[int], Scorer] | None = None,
         sources: int = 2,
     ) -> None:
         super().__init__(encoder, separator, decoder, sources)
-        self.scorer = scorer(self.encoder.channels)
+        self.scorer = (scorer or MeanPooledScorer)(self.encoder.channels)
 
     def forward(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
         """Separate (B, C, T) into (B, K, C, T), and score the hypotheses: logits (B, K)."""
