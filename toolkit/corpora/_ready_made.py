@@ -32,7 +32,7 @@ class ReadyMade:
 
     def names(self, split: str) -> list[str]:
         """Stems of the mixtures of a split, sorted."""
-        return sorted(path.stem for path in (self.folder / split / self.mixture).glob("*.wav"))
+        return sorted(path.stem for path in (self.folder / split / self.mixture).glob("[!.]*.wav"))
 
     def roles(self) -> dict[str, str]:
         """Role in the manifest to folder name."""

@@ -18,7 +18,7 @@ MINI = "mini.json"  # the last file that `make_mini` writes
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Folders below `folder` with their files, in a fixed order; links are followed, each folder is entered once."""
+    """Folders below `folder` with their visible files, in a fixed order; links are followed, each folder is entered once."""
     entered = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)
@@ -27,7 +27,7 @@ def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
             continue
         entered.add(real)
         folders.sort()
-        yield Path(root), sorted(names)
+        yield Path(root), sorted(name for name in names if not name.startswith("."))
 
 
 def read_utterance(path: Path, sample_rate: int) -> np.ndarray:
