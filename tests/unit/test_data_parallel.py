@@ -20,11 +20,8 @@ def double(argument: tuple[Path, int]) -> int:
     files.write_text(path, str(2 * number))
     with (path.parent / "calls").open("a") as stream:
         stream.write(f"{number}\n")
+    (path.parent / f"process {os.getpid()} threads {os.environ.get('OMP_NUM_THREADS')}").touch()
     return 2 * number
-
-
-def process_of(number: int) -> tuple[int, str | None]:
-    return os.getpid(), os.environ.get("OMP_NUM_THREADS")
 
 
 def die(number: int) -> None:
@@ -96,18 +93,18 @@ def test_bad_files_are_tried_again(tmp_path: Path) -> None:
 def test_workers_give_what_one_process_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "WORKERS_START", 0)
     wanted = [0, 2, 3, 4, 6, 8, 10, 12]
-    alone = run(double, jobs(tmp_path, wanted), "numbers", nj=1)
-    together = run(double, jobs(tmp_path, wanted), "numbers", nj=2)
+    alone = run(double, jobs(tmp_path / "alone", wanted), "numbers", nj=1)
+    together = run(double, jobs(tmp_path / "together", wanted), "numbers", nj=2)
     assert list(together.results.items()) == list(alone.results.items())
     assert together.skipped == alone.skipped
-    found = run(process_of, [Job(str(n), n) for n in range(8)], "numbers", nj=2).results.values()
-    assert os.getpid() not in {process for process, _ in found}
-    assert {threads for _, threads in found} == {"1"}
+    processes = {path.name.split()[1]: path.name.split()[3] for path in (tmp_path / "together").glob("process *")}
+    assert str(os.getpid()) not in processes
+    assert set(processes.values()) == {"1"}
 
 
-def test_a_moments_work_starts_no_worker() -> None:
-    found = run(process_of, [Job(str(n), n) for n in range(8)], "numbers", nj=8).results.values()
-    assert {process for process, _ in found} == {os.getpid()}
+def test_a_moments_work_starts_no_worker(tmp_path: Path) -> None:
+    run(double, jobs(tmp_path, [2, 4]), "numbers", nj=8)
+    assert [path.name.split()[1] for path in tmp_path.glob("process *")] == [str(os.getpid())]
 
 
 def test_a_dead_worker_is_the_users_error_and_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,10 +202,7 @@ def _guarded(function: Callable[[Any], Any], job: Job) -> Any:
 
 
 def _begin_worker() -> None:
-    """A worker leaves Ctrl-C to its parent, computes on one thread, and ends when its parent is killed."""
-    import torch
-
-    torch.set_num_threads(1)
+    """A worker leaves Ctrl-C to its parent, and ends when its parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -219,7 +216,7 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _single_threaded_children() -> Iterator[None]:
-    """Children read these when they load NumPy: one thread a process."""
+    """Children read these when they load NumPy and torch: one thread a process."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
