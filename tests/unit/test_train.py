@@ -37,7 +37,7 @@ class Lines(ExampleSource):
 @dataclass
 class Config:
     train: TrainOptions
-    data: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(workers=0))
+    data: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(workers=0, sample_rate=8000))
     schedule: object = None
 
     def optimizer(self, parameters):

@@ -22,6 +22,7 @@ from toolkit.train import checkpoint, distributed
 from toolkit.train.tracking import Tracker
 
 AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+LISTEN_EVERY = 60.0  # seconds of training between two examples in TensorBoard, whose pictures take a second or two
 POSITION = ("epoch", "batch", "step", "bad", "stale", "best", "seconds", "loss_sum", "loss_count")
 
 logger = log.get(__name__)
@@ -32,7 +33,7 @@ class Trainer:
 
     Args:
         task: what a batch means.
-        config: the built configuration: `optimizer`, `schedule`, `train`, `data.workers`.
+        config: the built configuration: `optimizer`, `schedule`, `train`, and of `data` the `workers` and the `sample_rate`.
         data: folder of the manifests.
         exp: the experiment's folder.
         device: where to compute.
@@ -42,7 +43,7 @@ class Trainer:
     def __init__(self, task: Task, config: Any, data: Path, exp: Path, device: torch.device, key: str) -> None:
         self.task, self.exp, self.device, self.key = task, exp, device, key
         self.options = config.train
-        self.workers = config.data.workers
+        self.workers, self.sample_rate = config.data.workers, config.data.sample_rate
         self.training, self.validation = task.training(data), task.validation(data)
         self.model = task.model.to(device)
         self.optimizer = config.optimizer(self.model.parameters())
@@ -50,7 +51,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.options.precision == "fp16")
         self.average = self._average()
         self.epoch = self.batch = self.step = self.bad = self.stale = 0
-        self.loss_sum = self.loss_count = self.seconds = 0.0
+        self.loss_sum = self.loss_count = self.seconds = self.listened = 0.0
         self.best = math.inf
         self.tracker = Tracker(exp)
         self._resume()
@@ -184,11 +185,21 @@ class Trainer:
             return
         if better:
             checkpoint.save_weights(self.evaluated, self.exp / "model.safetensors")
+            if self.seconds - self.listened >= LISTEN_EVERY:
+                self._listen()
         seconds = round(self.seconds, 2)
         self.tracker.epoch({"epoch": self.epoch, "step": self.step, "seconds": seconds, "lr": lr, **row})
         self._save()
         shown = "  ".join(f"{name} {amount:.4g}" for name, amount in row.items())
         logger.info("epoch %d: %s  (%.0f s)%s", self.epoch, shown, seconds, "  best" if better else "")
+
+    @torch.no_grad()
+    def _listen(self) -> None:
+        """Put the first validation example and what is made of it into TensorBoard, to be heard and seen."""
+        self.listened = self.seconds
+        mixture, sample_rate = self.validation.source.example(0, 0).mixture, self.sample_rate
+        predictions = self.task.predict(self.evaluated, mixture.to(self.device), sample_rate)
+        self.tracker.listen(self.epoch, {"mixture": mixture, **predictions}, sample_rate)
 
     def _over(self, running: float = 0.0) -> bool:
         limit, patience = self.options.max_minutes, self.options.patience
