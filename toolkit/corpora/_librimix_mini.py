@@ -55,9 +55,8 @@ def _write_table(corpus: Path, n: int, subset: str, speech: dict[str, np.ndarray
     }
     mixtures = []
     for mixture in _librimix_metadata.draw(measured, n, MIXTURES[subset], rng):
-        sources = [speech[key] * gain for key, gain in zip(mixture.utterances, mixture.gains, strict=True)]
-        peak = np.abs(_mixing.fit(sources, "max").sum(axis=0)).max()
-        mixtures.append(_librimix_metadata.without_clipping(mixture, float(peak)))
+        mixed = _mixing.mix([speech[key] for key in mixture.utterances], mixture.gains, "max")[0]
+        mixtures.append(_librimix_metadata.without_clipping(mixture, float(np.abs(mixed).max())))
     root = corpus / "LibriSpeech"
     paths = {_librispeech.key(path.stem): path for path in (root / subset).rglob("*.flac")}
     path = corpus / "metadata" / f"Libri{n}Mix" / _librimix_metadata.file_name(n, subset)

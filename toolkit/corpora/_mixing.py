@@ -87,7 +87,7 @@ class Mixing:
         sample_rate: wanted, in Hz.
         mode: `min` or `max`.
         edition: what part of the corpus this is, for the manifests.
-        nj: processes.
+        workers: processes.
         strict: an unusable file is an error.
     """
 
@@ -97,7 +97,7 @@ class Mixing:
     sample_rate: int
     mode: str
     edition: str
-    nj: int | None
+    workers: parallel.Workers
     strict: bool
 
     @property
@@ -196,7 +196,7 @@ class Mixing:
 
     def run(self, work: Callable[[Any], Any], jobs: Sequence[parallel.Job], what: str, beside: Path) -> parallel.Outcome:
         """`parallel.run` with a journal beside a file."""
-        return parallel.run(work, jobs, what, nj=self.nj, journal=journal(beside), strict=self.strict)
+        return parallel.run(work, jobs, what, workers=self.workers, journal=journal(beside), strict=self.strict)
 
     def name_missing(self, split: str, missing: Iterable[str], next_step: str) -> None:
         """Tell which utterances the corpus lacks; an error if `strict`."""
@@ -277,8 +277,24 @@ def fingerprint(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def fit(sources: Sequence[np.ndarray], mode: str) -> np.ndarray:
-    """Stack sources (time,) of different lengths: cut to the shortest (`min`) or filled with zeros to the longest (`max`)."""
+def mix(sources: Sequence[np.ndarray], weights: Sequence[float], mode: str, dtype: type = np.float64) -> np.ndarray:
+    """Weight sources (time,) and add them up, cut to the shortest (`min`) or filled with zeros to the longest (`max`).
+
+    Args:
+        sources: of different lengths.
+        weights: one each.
+        mode: `min` or `max`.
+        dtype: of all arithmetic.
+
+    Returns:
+        (1 + sources, time): the mixture, then each weighted source.
+    """
     lengths = [len(source) for source in sources]
     time = min(lengths) if mode == "min" else max(lengths)
-    return np.stack([np.pad(source[:time], (0, max(time - len(source), 0))) for source in sources])
+    signals: np.ndarray = np.zeros(
+        (1 + len(sources), time), dtype
+    )  # the only large array: fresh memory is what takes time here
+    for row, source, weight in zip(signals[1:], sources, weights, strict=True):
+        np.multiply(source[:time], dtype(weight), out=row[: len(source)], dtype=dtype)
+        signals[0] += row
+    return signals

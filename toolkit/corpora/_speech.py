@@ -51,12 +51,12 @@ def read_utterance(path: Path, sample_rate: int) -> np.ndarray:
 
 def write_float(path: Path, samples: np.ndarray, sample_rate: int) -> None:
     """Write (time,) as float32 WAV, atomically."""
-    _write_wav(path, samples.astype("<f4"), sample_rate, wav.FLOAT)
+    _write_wav(path, np.ascontiguousarray(samples, "<f4"), sample_rate, wav.FLOAT)
 
 
-def write_integers(path: Path, integers: np.ndarray, sample_rate: int) -> None:
-    """Write (time,) of whole numbers as 16-bit WAV, atomically; too large ones are clipped."""
-    _write_wav(path, np.clip(integers, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"), sample_rate, wav.PCM)
+def write_integers(path: Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Write (time,), int16, as WAV, atomically."""
+    _write_wav(path, np.ascontiguousarray(samples, "<i2"), sample_rate, wav.PCM)
 
 
 def _write_wav(path: Path, samples: np.ndarray, sample_rate: int, code: int) -> None:
@@ -66,7 +66,7 @@ def _write_wav(path: Path, samples: np.ndarray, sample_rate: int, code: int) -> 
     head = b"WAVEfmt " + layout + b"data" + struct.pack("<I", samples.nbytes)
     with files.atomic(path) as partial, partial.open("wb") as stream:
         stream.write(b"RIFF" + struct.pack("<I", len(head) + samples.nbytes) + head)
-        stream.write(samples.tobytes())
+        stream.write(samples.data)
 
 
 def mark_mini(corpus: Path, name: str, seed: int) -> None:

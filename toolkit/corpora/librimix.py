@@ -171,22 +171,23 @@ def prepare(
     tables = _find_tables(corpus, data, metadata, splits, to_mix)
     counts = dict(zip((split.name for split in splits), (train_mixtures, dev_mixtures, test_mixtures), strict=True))
     edition = "mini" if _speech.is_mini(corpus, NAME) else _edition(splits, tables, metadata, seed)
-    mixing = Mixing(NAME, corpus, data, sample_rate, mode, edition, nj, strict)
-    for split in splits:
-        utterances = mixing.prepare_utterances(
-            _prepare_utterance,
-            "librispeech",
-            split.name,
-            split.utterances,
-            lambda result: {"loudness_lufs": result["loudness"]},
-        )
-        for n in to_mix:
-            if tables:
-                mixtures = _librimix_metadata.read(tables[n, split.name], n)
-            else:
-                usable = {key: one for key, one in utterances.items() if one.result["seconds"] >= min_seconds}
-                mixtures = _draw(mixing, n, split, usable, counts[split.name], seed)
-            _prepare_mixtures(mixing, n, split, mixtures, utterances)
+    with parallel.Workers(nj) as workers:
+        mixing = Mixing(NAME, corpus, data, sample_rate, mode, edition, workers, strict)
+        for split in splits:
+            utterances = mixing.prepare_utterances(
+                _prepare_utterance,
+                "librispeech",
+                split.name,
+                split.utterances,
+                lambda result: {"loudness_lufs": result["loudness"]},
+            )
+            for n in to_mix:
+                if tables:
+                    mixtures = _librimix_metadata.read(tables[n, split.name], n)
+                else:
+                    usable = {key: one for key, one in utterances.items() if one.result["seconds"] >= min_seconds}
+                    mixtures = _draw(mixing, n, split, usable, counts[split.name], seed)
+                _prepare_mixtures(mixing, n, split, mixtures, utterances)
 
 
 def make_mini(corpus: Path, seed: int = 0) -> None:
@@ -221,17 +222,19 @@ def _prepare_utterance(work: UtteranceWork) -> dict[str, Any]:
 
 def _mix(work: MixtureWork) -> dict[str, Any]:
     """Mix as `create_librimix_from_metadata.py`; like libsndfile, which it writes with, PCM is rounded down."""
-    speech = [audio.read(path)[0].numpy() * np.float32(gain) for path, gain in zip(work.utterances, work.weights, strict=True)]
-    sources = _mixing.fit(speech, work.mode)
-    for target, samples in zip(work.targets, [sources.sum(axis=0), *sources], strict=True):
-        _speech.write_integers(target, np.floor(samples * _speech.FULL_SCALE), work.sample_rate)
-    return {"frames": sources.shape[1]}
+    signals = _mixing.mix([audio.read(path)[0].numpy() for path in work.utterances], work.weights, work.mode, np.float32)
+    signals *= _speech.FULL_SCALE
+    np.clip(np.floor(signals, out=signals), -_speech.FULL_SCALE, _speech.FULL_SCALE - 1, out=signals)
+    for target, samples in zip(work.targets, signals.astype(np.int16), strict=True):
+        _speech.write_integers(target, samples, work.sample_rate)
+    return {"frames": signals.shape[1]}
 
 
 def _peak(argument: tuple[tuple[Path, ...], tuple[float, ...]]) -> float:
     """Peak of a mixture at the corpus's rate, filled up to the longest utterance."""
-    sources = [_speech.read_utterance(path, CORPUS_RATE) * gain for path, gain in zip(*argument, strict=True)]
-    return float(np.abs(_mixing.fit(sources, "max").sum(axis=0)).max())
+    paths, gains = argument
+    mixture = _mixing.mix([_speech.read_utterance(path, CORPUS_RATE) for path in paths], gains, "max")[0]
+    return float(np.abs(mixture).max())
 
 
 # The corpus and its tables

@@ -16,6 +16,7 @@ from toolkit import audio, files, log
 from toolkit.corpora import _mixing, _ready_made, _speech, _wsj0, _wsj0_mini
 from toolkit.corpora._mixing import Mixing, MixtureWork, Place, Prepared, UtteranceWork
 from toolkit.corpora._names import wanted_mixtures
+from toolkit.data import parallel
 from toolkit.dsp.active_level import active_level
 from toolkit.dsp.resample import resample
 from toolkit.log import UserError
@@ -117,24 +118,25 @@ def prepare(
     mixtures = {(n, split): _wsj0.read_list(folder / f"mix_{n}_spk_{split}.txt", n) for n in to_mix for split in _wsj0.SPLITS}
     _check_splits(mixtures, utterances, corpus)
     edition = _edition(corpus, utterances) + _about_lists(corpus, folder, to_mix)
-    mixing = Mixing(NAME, corpus, data, sample_rate, mode, edition, nj, strict)
     level_of = _wsj0.read_levels(levels).get if levels else None
-    for split in _wsj0.SPLITS:
-        wanted = {
-            key for (_, of), listed in mixtures.items() if of == split for mixture in listed for key in mixture.utterances
-        }
-        mixing.name_missing(split, wanted - utterances.keys(), SEE)
-        sources = {key: utterances[key] for key in sorted(wanted & utterances.keys())}
-        prepared = mixing.prepare_utterances(
-            _prepare_utterance,
-            "wsj0",
-            split,
-            sources,
-            lambda result: {"active_level": result["active_level"]},
-            lambda key: None if level_of is None else level_of(_mixing.utterance(key), 0.0),
-        )
-        for n in to_mix:
-            _prepare_mixtures(mixing, n, split, mixtures[n, split], prepared, variant)
+    with parallel.Workers(nj) as workers:
+        mixing = Mixing(NAME, corpus, data, sample_rate, mode, edition, workers, strict)
+        for split in _wsj0.SPLITS:
+            wanted = {
+                key for (_, of), listed in mixtures.items() if of == split for mixture in listed for key in mixture.utterances
+            }
+            mixing.name_missing(split, wanted - utterances.keys(), SEE)
+            sources = {key: utterances[key] for key in sorted(wanted & utterances.keys())}
+            prepared = mixing.prepare_utterances(
+                _prepare_utterance,
+                "wsj0",
+                split,
+                sources,
+                lambda result: {"active_level": result["active_level"]},
+                lambda key: None if level_of is None else level_of(_mixing.utterance(key), 0.0),
+            )
+            for n in to_mix:
+                _prepare_mixtures(mixing, n, split, mixtures[n, split], prepared, variant)
 
 
 def make_mini(corpus: Path, seed: int = 0) -> None:
@@ -169,26 +171,19 @@ def _mix(work: MixtureWork) -> dict[str, Any]:
 
     The integers are those of MATLAB's ``int16(round(2^15 * x))``, which the original applies before `audiowrite`.
     """
-    speech = [audio.read(path)[0].numpy().astype(np.float64) for path in work.utterances]
-    sources = _mixing.fit([x * weight for x, weight in zip(speech, work.weights, strict=True)], work.mode)
-    signals = np.concatenate([sources.sum(axis=0, keepdims=True), sources])
-    peak = np.abs(signals).max()
+    signals = _mixing.mix([audio.read(path)[0].numpy() for path in work.utterances], work.weights, work.mode)
+    peak = max(signals.max(), -signals.min())
     if peak == 0:
         raise UserError("silent where all its utterances last")
+    scale = float(1 / peak * PEAK if work.option == "matlab" else PEAK / max(1.0, peak))
+    signals *= scale * _speech.FULL_SCALE
     if work.option == "matlab":
-        scale = 1 / peak * PEAK
-        integers = _round_half_away(signals * (scale * _speech.FULL_SCALE))
+        signals += np.copysign(0.5, signals)  # halves away from zero, when the fraction is cut off
     else:
-        scale = PEAK / max(1.0, peak)
-        integers = np.rint(signals * (scale * _speech.FULL_SCALE))
-    for target, samples in zip(work.targets, integers, strict=True):
+        np.rint(signals, out=signals)
+    for target, samples in zip(work.targets, signals.astype(np.int16), strict=True):
         _speech.write_integers(target, samples, work.sample_rate)
     return {"frames": signals.shape[1], "scale": scale}
-
-
-def _round_half_away(values: np.ndarray) -> np.ndarray:
-    """MATLAB's `round`."""
-    return np.trunc(values + np.copysign(0.5, values))
 
 
 # The corpus and its lists

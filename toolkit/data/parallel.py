@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ from typing import Any
 from toolkit import files, log, progress
 from toolkit.log import UserError
 
-WORKERS_START = 3.0  # seconds that workers need for their imports; as much work is done without them first
+WORKERS_START = 4.0  # seconds that workers need for their imports
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 logger = log.get(__name__)
@@ -70,11 +71,60 @@ class Outcome:
     reused: int = 0
 
 
-def default_workers() -> int:
-    """The number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+class Workers:
+    """Worker processes: started when there is enough to do for them, kept until the `with` block ends.
+
+    Attributes:
+        nj: how many; by default as many as this process may use processors.
+    """
+
+    def __init__(self, nj: int | None = None) -> None:
+        self.nj = _processors() if nj is None else nj
+        self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+        self._environment = contextlib.ExitStack()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+        self._environment.close()
+
+    def calls(self, function: Callable[[Any], Any], jobs: Sequence[Any], what: str) -> Generator[Any, None, None]:
+        """Yield ``function(job)`` for each job in order.
+
+        Raises:
+            UserError: a worker died.
+        """
+        began = time.monotonic()
+        done = 0
+        while done < len(jobs) and not self._are_worth_it(time.monotonic() - began, done, len(jobs) - done):
+            yield function(jobs[done])
+            done += 1
+        if done < len(jobs):
+            yield from self._pooled_calls(function, jobs[done:], what)
+
+    def _are_worth_it(self, elapsed: float, done: int, left: int) -> bool:
+        """Whether what is left would take this process so long that starting workers saves time."""
+        if self.nj <= 1 or left <= 1:
+            return False
+        return self._pool is not None or (elapsed >= WORKERS_START / 4 and elapsed * left >= 4 * WORKERS_START * done)
+
+    def _pooled_calls(self, function: Callable[[Any], Any], jobs: Sequence[Any], what: str) -> Generator[Any, None, None]:
+        if self._pool is None:
+            self._environment.enter_context(_single_threaded_children())
+            context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
+            self._pool = concurrent.futures.ProcessPoolExecutor(self.nj, context, initializer=_begin_worker)
+        chunk = max(1, min(32, len(jobs) // (4 * self.nj)))
+        try:
+            yield from self._pool.map(function, jobs, chunksize=chunk)
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"{what}: a worker process died, perhaps for want of memory. Next: run the same command with a smaller --nj, "
+                "what is finished is kept; a script of your own needs `if __name__ == '__main__':`, or nj=1"
+            ) from error
 
 
 def run(
@@ -83,6 +133,7 @@ def run(
     what: str,
     *,
     nj: int | None = None,
+    workers: Workers | None = None,
     journal: Path | None = None,
     strict: bool = False,
 ) -> Outcome:
@@ -93,6 +144,7 @@ def run(
         jobs: with ids that differ.
         what: plural noun for the progress line, e.g. "mixtures".
         nj: worker processes (default: processors of this process); with 1, or for a few seconds' work, this very process.
+        workers: processes that are shared with other runs, in the place of `nj`.
         journal: JSON Lines file that makes the run restartable.
         strict: a job that would be skipped is an error.
 
@@ -106,7 +158,8 @@ def run(
     skipped = []
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(journal.open("a", encoding="utf-8")) if journal is not None and pending else None
-        calls = stack.enter_context(contextlib.closing(_calls(function, pending, nj, what)))
+        workers = workers or stack.enter_context(Workers(nj))
+        calls = stack.enter_context(contextlib.closing(workers.calls(partial(_guarded, function), pending, what)))
         for job, result in zip(pending, progress.track(calls, what, total=len(pending)), strict=True):
             if isinstance(result, Skipped):
                 skipped.append(_skip(result, what, strict))
@@ -157,39 +210,6 @@ def _skip(skipped: Skipped, what: str, strict: bool) -> Skipped:
     return skipped
 
 
-def _calls(function: Callable[[Any], Any], jobs: list[Job], nj: int | None, what: str) -> Generator[Any, None, None]:
-    """Results, or `Skipped`, in order."""
-    guarded = partial(_guarded, function)
-    workers = min(default_workers() if nj is None else nj, len(jobs))
-    began = time.monotonic()
-    done = 0
-    while done < len(jobs) and not (workers > 1 and _are_workers_worth_it(time.monotonic() - began, done, len(jobs) - done)):
-        yield guarded(jobs[done])
-        done += 1
-    if done < len(jobs):
-        yield from _pooled_calls(guarded, jobs[done:], workers, what)
-
-
-def _are_workers_worth_it(elapsed: float, done: int, left: int) -> bool:
-    return elapsed >= WORKERS_START and elapsed * left >= WORKERS_START * done
-
-
-def _pooled_calls(guarded: Callable[[Job], Any], jobs: list[Job], workers: int, what: str) -> Generator[Any, None, None]:
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
-    chunk = max(1, min(32, len(jobs) // (4 * workers)))
-    with _single_threaded_children():
-        pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_begin_worker)
-        try:
-            yield from pool.map(guarded, jobs, chunksize=chunk)
-        except BrokenProcessPool as error:
-            raise UserError(
-                f"{what}: a worker process died, perhaps for want of memory. Next: run the same command with a smaller --nj, "
-                "what is finished is kept; a script of your own needs `if __name__ == '__main__':`, or nj=1"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
 def _guarded(function: Callable[[Any], Any], job: Job) -> Any:
     try:
         return function(job.argument)
@@ -201,8 +221,17 @@ def _guarded(function: Callable[[Any], Any], job: Job) -> Any:
         ) from error
 
 
+def _processors() -> int:
+    """The number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _begin_worker() -> None:
-    """A worker leaves Ctrl-C to its parent, and ends when its parent is killed."""
+    """A worker leaves Ctrl-C to its parent, computes on one thread, and ends when its parent is killed."""
+    if "torch" in sys.modules:  # loaded before the environment could tell it
+        sys.modules["torch"].set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
