@@ -102,6 +102,16 @@ def test_workers_give_what_one_process_gives(tmp_path: Path, monkeypatch: pytest
     assert set(processes.values()) == {"1"}
 
 
+def test_workers_are_kept_from_run_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "WORKERS_START", 0)
+    before = os.environ.get("OMP_NUM_THREADS")
+    with parallel.Workers(2) as workers:
+        for _ in range(3):
+            run(double, jobs(tmp_path, [2, 4, 6, 8]), "numbers", workers=workers)
+    assert len(list(tmp_path.glob("process *"))) <= 2
+    assert os.environ.get("OMP_NUM_THREADS") == before
+
+
 def test_a_moments_work_starts_no_worker(tmp_path: Path) -> None:
     run(double, jobs(tmp_path, [2, 4]), "numbers", nj=8)
     assert [path.name.split()[1] for path in tmp_path.glob("process *")] == [str(os.getpid())]
