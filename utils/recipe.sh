@@ -1,6 +1,7 @@
 # What every run.sh begins with: enter the recipe, make or enter the environment, read the options, define `stage`.
 # Plain bash 3.2 (macOS has no newer one).  Sets: corpus data config tag exp nj device ngpu overrides.
 
+called_from=$PWD
 cd "$(dirname "$0")" || exit 1
 root=$(cd ../../.. && pwd)
 
@@ -46,7 +47,7 @@ while [ $# -gt 0 ]; do
     *) echo "run.sh: expected an option, found '$1'. Next: ./run.sh --help" >&2; exit 2 ;;
   esac
   case $option in
-    --corpus) corpus=$value ;;
+    --corpus) corpus=$value; [ ! -d "$called_from/$value" ] || corpus=$(cd "$called_from/$value" && pwd) ;;
     --config) config=$value ;;
     --tag) tag=$value ;;
     --data) data=$value ;;

@@ -4,6 +4,7 @@ from toolkit.blocks.blstm import BLSTM
 from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
+from toolkit.blocks.magnitude import MagnitudeMasks
 from toolkit.blocks.schedules import DelayedPlateau
 from toolkit.blocks.scorers import MeanPooledScorer
 from toolkit.blocks.sepformer import SepFormer
@@ -21,6 +22,7 @@ __all__ = [
     "Encoder",
     "LearnedDecoder",
     "LearnedFilterbank",
+    "MagnitudeMasks",
     "MeanPooledScorer",
     "STFTDecoder",
     "STFTFilterbank",

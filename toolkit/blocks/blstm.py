@@ -51,6 +51,6 @@ class BLSTM(Separator):
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, N, L) to masks (B, S, N, L)."""
         check_shape(features, "features", batch=None, channels=self.channels, frames=None)
-        recurrent = self.lstm(self.norm(features).transpose(1, 2))
-        masks = self.mask(recurrent).transpose(1, 2)
+        recurrent = self.lstm(self.norm(features).permute(2, 0, 1))
+        masks = self.mask(recurrent).permute(1, 2, 0)
         return self.activation(masks.unflatten(1, (self.sources, self.channels)))

@@ -77,5 +77,5 @@ class RecurrentPath(nn.Module):
         self.projection = nn.Linear(self.lstm.channels_out, channels)
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """Map (batch, frames, N) to the same shape."""
+        """Map (frames, batch, N) to the same shape."""
         return self.projection(self.lstm(sequence))

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from toolkit.blocks import norms
 from toolkit.blocks.activations import Activation
 from toolkit.blocks.dual_path import DualPathSeparator, across_chunks, within_chunks
-from toolkit.blocks.norms import Norm, features_last
+from toolkit.blocks.norms import Norm, frames_first
 from toolkit.blocks.recurrent import LSTM
 
 
@@ -68,7 +68,7 @@ class DPTBlock(nn.Module):
     """A transformer within the chunks, then one across them.
 
     Args:
-        intra: sequence model (batch, frames, N) within chunks.
+        intra: sequence model (frames, batch, N) within chunks.
         inter: sequence model across chunks.
     """
 
@@ -100,7 +100,7 @@ class ImprovedTransformer(nn.Module):
         super().__init__()
         if channels % heads:
             raise ValueError(f"heads: expected a divisor of channels={channels}, found {heads}")
-        self.attention = nn.MultiheadAttention(channels, heads, dropout, batch_first=True)
+        self.attention = nn.MultiheadAttention(channels, heads, dropout)
         self.attention_norm = norms.build(norm, channels)
         self.lstm = LSTM(channels, hidden, bidirectional=bidirectional)
         self.projection = nn.Linear(self.lstm.channels_out, channels)
@@ -108,8 +108,8 @@ class ImprovedTransformer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """Map (batch, frames, N) to the same shape."""
+        """Map (frames, batch, N) to the same shape."""
         attended, _ = self.attention(sequence, sequence, sequence, need_weights=False)
-        sequence = features_last(self.attention_norm, sequence + self.dropout(attended))
+        sequence = frames_first(self.attention_norm, sequence + self.dropout(attended))
         recurrent = self.projection(self.dropout(self.lstm(sequence).relu()))
-        return features_last(self.projection_norm, sequence + self.dropout(recurrent))
+        return frames_first(self.projection_norm, sequence + self.dropout(recurrent))

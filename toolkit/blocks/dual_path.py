@@ -40,14 +40,15 @@ def overlap_add(chunks: Tensor, hop: int, frames: int) -> Tensor:
 
 
 def within_chunks(path: nn.Module, chunks: Tensor) -> Tensor:
-    """Apply a sequence model (batch, frames, N) along the frames of each chunk of (B, S, K, N)."""
-    return path(chunks.flatten(0, 1)).view_as(chunks)
+    """Apply a sequence model (frames, batch, N) along the frames of each chunk of (B, S, K, N)."""
+    turned = chunks.permute(2, 0, 1, 3)
+    return path(turned.flatten(1, 2)).view_as(turned).permute(1, 2, 0, 3).contiguous()
 
 
 def across_chunks(path: nn.Module, chunks: Tensor) -> Tensor:
-    """Apply a sequence model (batch, frames, N) from chunk to chunk, for each frame of (B, S, K, N)."""
-    turned = chunks.transpose(1, 2)
-    return path(turned.flatten(0, 1)).view_as(turned).transpose(1, 2)
+    """Apply a sequence model (frames, batch, N) from chunk to chunk, for each frame of (B, S, K, N)."""
+    turned = chunks.transpose(0, 1)
+    return path(turned.flatten(1, 2)).view_as(turned).transpose(0, 1).contiguous()
 
 
 class DualPathBlock(nn.Module):
@@ -55,7 +56,7 @@ class DualPathBlock(nn.Module):
 
     Args:
         channels: N.
-        intra: sequence model (batch, frames, N) within chunks.
+        intra: sequence model (frames, batch, N) within chunks.
         inter: sequence model across chunks.
         norm: normalisation of what each path gives.
     """

@@ -120,5 +120,10 @@ def features_last(norm: nn.Module, x: Tensor) -> Tensor:
     return norm(x.movedim(-1, 1)).movedim(1, -1)
 
 
+def frames_first(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply a norm to sequences (frames, batch, channels)."""
+    return norm(x.permute(1, 2, 0)).permute(2, 0, 1)
+
+
 def _full(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

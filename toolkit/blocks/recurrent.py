@@ -1,4 +1,4 @@
-"""Recurrence over sequences (batch, frames, features)."""
+"""Recurrence over sequences (frames, batch, features)."""
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +21,11 @@ class LSTM(nn.LSTM):
 
     def __init__(self, channels: int, hidden: int, layers: int = 1, bidirectional: bool = True, dropout: float = 0.0) -> None:
         between = dropout if layers > 1 else 0.0
-        super().__init__(channels, hidden, layers, batch_first=True, dropout=between, bidirectional=bidirectional)
+        super().__init__(channels, hidden, layers, dropout=between, bidirectional=bidirectional)
         self.channels_out = hidden * (2 if bidirectional else 1)
 
     def forward(self, sequence: Tensor) -> Tensor:  # type: ignore[override]
-        """Map (batch, frames, channels) to (batch, frames, channels_out)."""
+        """Map (frames, batch, channels) to (frames, batch, channels_out)."""
         return self._meta(sequence) if sequence.is_meta else super().forward(sequence)[0]
 
     def _meta(self, sequence: Tensor) -> Tensor:

@@ -87,17 +87,15 @@ class Transformer(nn.Module):
         if channels % heads or channels % 2:
             raise ValueError(f"heads: expected a divisor of channels={channels}, which must be even; found {heads}")
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                channels, heads, feedforward, dropout, layer_norm_eps=1e-6, batch_first=True, norm_first=True
-            )
+            nn.TransformerEncoderLayer(channels, heads, feedforward, dropout, layer_norm_eps=1e-6, norm_first=True)
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(channels, eps=1e-6)
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """Map (batch, frames, N) to the same shape."""
-        _, frames, channels = sequence.shape
-        sequence = sequence + positions(frames, channels, sequence.device).to(sequence.dtype)
+        """Map (frames, batch, N) to the same shape."""
+        frames, _, channels = sequence.shape
+        sequence = sequence + positions(frames, channels, sequence.device).to(sequence.dtype).unsqueeze(1)
         for layer in self.layers:
             sequence = layer(sequence)
         return self.norm(sequence)

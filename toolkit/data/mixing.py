@@ -92,6 +92,7 @@ class DynamicMixing(ExampleSource):
         probability: share of new mixtures; the other examples are of the fixed set.
         speeds: an utterance is played at one of these speeds.
         min_overlap: share of a piece in which all speak; 1 for all of it. Shorter utterances are left out.
+        examples: examples per epoch; as many as the fixed set has when not given.
 
     Raises:
         UserError: the utterances have another rate than the fixed set, no speaker labels, or too few speakers.
@@ -107,23 +108,25 @@ class DynamicMixing(ExampleSource):
         probability: float = 1.0,
         speeds: tuple[float, ...] = (0.95, 1.0, 1.05),
         min_overlap: float = 1.0,
+        examples: int | None = None,
     ) -> None:
         if not 0 < min_overlap <= 1:
             raise ValueError(f"min_overlap: expected more than 0, up to 1, found {min_overlap}")
         self.static, self.seed, self.levels = static, seed, levels
         self.probability, self.speeds, self.min_overlap = probability, speeds, min_overlap
+        self.examples = len(static) if examples is None else examples
         self.manifest = Manifest.open(data / f"{utterances}.jsonl")
         self._read_manifest()
         self._checked = np.zeros(len(self._ids), bool)
 
     def __len__(self) -> int:
-        return len(self.static)
+        return self.examples
 
     def example(self, epoch: int, index: int) -> Example:
-        """A new mixture, or by chance the fixed set's example of the same index."""
+        """A new mixture, or by chance the fixed set's example of the same index (which goes round)."""
         rng = np.random.default_rng((self.seed, MIXES, epoch, index))
         if rng.random() >= self.probability:
-            return self.static.example(epoch, index)
+            return self.static.example(epoch, index % len(self.static))
         chosen = self._choose(rng)
         speeds = rng.choice(self.speeds, len(chosen))
         available = (self._frames[chosen] / speeds).astype(int)
