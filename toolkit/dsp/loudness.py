@@ -34,7 +34,8 @@ def integrated_loudness(waveform: np.ndarray, sample_rate: int) -> float:
     channels, time = samples.shape
     if time < BLOCK * sample_rate:
         raise ValueError(f"loudness needs at least {BLOCK} s, found {time / sample_rate:.3f} s")
-    powers = CHANNEL_WEIGHTS[:channels] @ _block_powers(signal.sosfilt(_k_weighting(sample_rate), samples), sample_rate)
+    blocks = _block_powers(signal.sosfilt(_k_weighting(sample_rate), samples), sample_rate)
+    powers = np.sum(CHANNEL_WEIGHTS[:channels, None] * blocks, axis=0)
     loud = powers[_lufs(powers) >= ABSOLUTE_GATE]
     if not len(loud):
         return -np.inf
