@@ -44,7 +44,7 @@ class Verb:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one verb; a user's mistake ends with one line and exit code 2."""
-    # Threads that wait by spinning bring a machine with other work to a standstill (13 x slower steps); read when torch is loaded.
+    # Threads that spin while they wait slow a machine with other work 13 times; OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     words = sys.argv[1:] if argv is None else argv
     parser = _parser()
