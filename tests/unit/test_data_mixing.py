@@ -109,6 +109,12 @@ def test_probability_mixes_fixed_and_new(data: Path) -> None:
     assert all(mixing(data, probability=0.0).example(e, 2).id == "fixed2" for e in range(5))
 
 
+def test_an_epoch_may_have_more_mixtures_than_the_fixed_set(data: Path) -> None:
+    source = mixing(data, examples=8, probability=0.5)
+    assert len(source) == 8
+    assert len({source.example(0, index).id for index in range(8)}) > 3
+
+
 def test_speed_moves_the_pitch(data: Path) -> None:
     source = mixing(data, speeds=(1.05,), levels=UniformLoudness())
     example = source.example(0, 0)

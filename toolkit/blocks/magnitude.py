@@ -14,8 +14,8 @@ FLOOR = 1e-4  # of a magnitude: about -80 dB below a loud bin of a frame
 class MagnitudeMasks(Separator):
     """Real masks from log-magnitudes, the same for the real and the imaginary part (Kolbæk et al. 2017, uPIT, section III).
 
-    Takes the features of `STFTFilterbank`.  Any separator may stand inside; it sees one feature per bin, each brought to zero mean
-    and unit variance by what it was over the training so far.
+    Takes the features of `STFTFilterbank`.  Any separator may stand inside; it sees one feature per bin, each brought to zero
+    mean and unit variance by what it was over the training so far.
 
     Args:
         channels: features per frame: real parts, then imaginary parts.
