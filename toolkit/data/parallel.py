@@ -37,7 +37,7 @@ class Job:
 
     Attributes:
         id: names the job in logs and in the journal.
-        argument: what the function is called with; it and the function go to another process by pickle.
+        argument: what the function is called with; it and the function must be able to go to another process.
         signature: changes whenever the result would; see `files_signature`.
         outputs: files that the function writes, each atomically.
     """
@@ -116,7 +116,7 @@ class Workers:
         if self._pool is None:
             self._environment.enter_context(_single_threaded_children())
             context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
-            self._pool = concurrent.futures.ProcessPoolExecutor(self.nj, context, initializer=_begin_worker)
+            self._pool = concurrent.futures.ProcessPoolExecutor(self.nj, context, initializer=begin_worker)
         chunk = max(1, min(32, len(jobs) // (4 * self.nj)))
         try:
             yield from self._pool.map(function, jobs, chunksize=chunk)
@@ -228,7 +228,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
     """A worker leaves Ctrl-C to its parent, computes on one thread, and ends when its parent is killed."""
     if "torch" in sys.modules:  # loaded before the environment could tell it
         sys.modules["torch"].set_num_threads(1)

@@ -21,7 +21,7 @@ class Workers:
     """Processes that call ``source.batch``; they stay until the object goes.
 
     Args:
-        source: goes to each process once, by pickle.
+        source: goes to each process once.
         workers: how many.
         slots: batches that fit into the shared memory at once.
         slot_size: samples of a batch, all its tensors together; a larger batch is sent through a pipe.
@@ -86,7 +86,7 @@ _here: tuple[ExampleSource, Tensor] | None = None  # in a worker process: what i
 
 def _begin(source: ExampleSource, memory: Tensor) -> None:
     global _here
-    parallel._begin_worker()
+    parallel.begin_worker()
     _here = source, memory
 
 

@@ -77,7 +77,7 @@ def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, wa
 def _options(function: Any, words: list[str]) -> dict[str, Any]:
     """The keyword options of a function that stand on the command line; `--sample-rate` and `--sample_rate` are the same."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    given = {"corpus", "data", "nj", "strict"}
+    given: set[str | int] = {"corpus", "data", "nj", "strict"}
     parser.add_function_arguments(function, skip=given, fail_untyped=False)
     underscored = [
         word.replace("-", "_").replace("__", "--", 1) if word.startswith("--") and "=" not in word else word for word in words

@@ -77,7 +77,7 @@ def score_item(work: Work) -> dict[str, Any]:
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Every metric of the items, aggregated: `si_sdr/mean`, `si_sdr/median`, …"""
-    summary = {}
+    summary: dict[str, float] = {}
     for name in dict.fromkeys(name for row in rows for name in row["metrics"]):
         values = [row["metrics"].get(name, math.nan) for row in rows]
         summary |= {f"{name}/{how}": aggregate(values, how) for how in AGGREGATIONS}

@@ -1,0 +1,45 @@
+"""`utils/new_recipe.sh` begins a recipe that can be read by everything that reads recipes."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from toolkit import config
+from toolkit.report.paper import Paper
+
+ROOT = Path(__file__).resolve().parents[2]
+TITLE = "SuDoRM-RF on WSJ0-mix (Tzinis et al. 2020)."
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "utils", tmp_path / "utils")
+    shutil.copytree(ROOT / "egs" / "TEMPLATE", tmp_path / "egs" / "TEMPLATE")
+    (tmp_path / "toolkit" / "corpora").mkdir(parents=True)
+    (tmp_path / "toolkit" / "corpora" / "wsj0_mix.py").touch()
+    return tmp_path
+
+
+def new_recipe(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([place / "utils" / "new_recipe.sh", *words], capture_output=True, text=True)
+
+
+def test_it_begins_a_recipe(place: Path) -> None:
+    assert new_recipe(place, "wsj0_mix", "sudo_rm_rf", TITLE).returncode == 0
+    recipe = place / "egs" / "wsj0_mix" / "sudo_rm_rf"
+    script = (recipe / "run.sh").read_text()
+    assert TITLE in script
+    assert "toolkit fetch    wsj0_mix" in script
+    assert (recipe / "run.sh").stat().st_mode & 0o111
+    assert config.read(recipe / "conf" / "mini.yaml")["train"]["epochs"] == 4
+    assert Paper.read(recipe / "paper.yaml").title == TITLE
+
+
+def test_it_refuses_what_is_there_and_what_is_unknown(place: Path) -> None:
+    assert new_recipe(place, "wsj0_mix", "again", TITLE).returncode == 0
+    assert "is there already" in new_recipe(place, "wsj0_mix", "again", TITLE).stderr
+    unknown = new_recipe(place, "wsj1_mix", "x", TITLE)
+    assert unknown.returncode == 2
+    assert "no corpus is called 'wsj1_mix'; known: wsj0_mix" in unknown.stderr
