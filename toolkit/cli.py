@@ -76,10 +76,7 @@ def _run_stage(verb: Verb, stage: Stage, arguments: Arguments) -> None:
     if arguments.status:
         print(stage.describe())
         return
-    state = stage.state()
-    if state == "running":
-        raise UserError(f"{stage.record_path} says that this stage is running in another process. Next: wait for it, or end it")
-    if state == "done" and not arguments.force:
+    if stage.state() == "done" and not arguments.force:
         logger.info("%s: done before, nothing has changed", arguments.verb)
     else:
         with stage.record(), log.to_file(stage.folder / "logs" / f"{stage.name}.log"):

@@ -1,12 +1,14 @@
 """Stage bookkeeping: what a stage was given is hashed, so that it runs again exactly when something of that changed.
 
 A record lies beside what the stage makes (`<folder>/.stages/<name>.json`).  It is written when the stage begins (state
-"running", with the process id) and again when it ends; a record left "running" by a process that is gone was cut off.
+"running") and again when it ends.  While it runs, its process holds a lock that the system takes away when the process is
+gone: a record that says "running" without a lock was cut off.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -50,7 +52,7 @@ class Stage:
         if record is None:
             return "missing"
         if record["state"] == "running":
-            return "running" if _alive(record["pid"]) else "failed"
+            return "running" if self._is_locked() else "failed"
         if record["state"] == "failed":
             return "failed"
         if not all(Path(path).exists() for path in record["outputs"]):
@@ -64,9 +66,21 @@ class Stage:
 
     @contextlib.contextmanager
     def record(self) -> Iterator[None]:
-        """Run the stage's work inside: its beginning and end are written down."""
+        """Run the stage's work inside: its beginning and end are written down.
+
+        Raises:
+            UserError: another process is at it, or the work ends without its outputs.
+        """
+        with self._lock_path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise log.UserError(f"stage {self.name}: another process is at it. Next: wait for it, or end it") from error
+            yield from self._recorded()
+
+    def _recorded(self) -> Iterator[None]:
         made_from, seen = self._made_from({})
-        entry = {"state": "running", "pid": os.getpid(), "command": self.command, "made_from": made_from, "seen": seen}
+        entry = {"state": "running", "command": self.command, "made_from": made_from, "seen": seen}
         entry["began"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         files.write_json(self.record_path, entry)
         clock = time.monotonic()
@@ -81,6 +95,20 @@ class Stage:
             raise log.UserError(f"stage {self.name} ended without its outputs: {', '.join(absent)}")
         entry |= {"state": "done", "seconds": round(time.monotonic() - clock, 2), "outputs": list(map(str, self.outputs))}
         files.write_json(self.record_path, entry)
+
+    @property
+    def _lock_path(self) -> Path:
+        path = self.record_path.with_suffix(".lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _is_locked(self) -> bool:
+        with self._lock_path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def _record(self) -> dict[str, Any] | None:
         try:
@@ -118,13 +146,3 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
                 yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
             else:
                 yield prefix + entry.name, entry.stat()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid != os.getpid()

@@ -70,8 +70,17 @@ def test_a_stage_whose_process_was_killed_has_failed(tmp_path: Path) -> None:
     stage = copying(tmp_path)
     run(stage)
     record = json.loads(stage.record_path.read_text())
-    stage.record_path.write_text(json.dumps({**record, "state": "running", "pid": 2**22 + 1}))
+    stage.record_path.write_text(json.dumps({**record, "state": "running"}))
     assert stage.state() == "failed"
+
+
+def test_two_processes_cannot_be_at_the_same_stage(tmp_path: Path) -> None:
+    with copying(tmp_path).record():
+        assert copying(tmp_path).state() == "running"
+        with pytest.raises(UserError, match="another process is at it"), copying(tmp_path).record():
+            pass
+        (tmp_path / "made.txt").write_text("made")
+    assert copying(tmp_path).state() == "done"
 
 
 def test_a_stage_that_did_not_write_its_outputs_says_so(tmp_path: Path) -> None:
