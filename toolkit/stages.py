@@ -80,10 +80,10 @@ class Stage:
 
     def _recorded(self) -> Iterator[None]:
         made_from, seen = self._made_from({})
-        entry = {"state": "running", "command": self.command, "made_from": made_from, "seen": seen}
+        entry: dict[str, Any] = {"state": "running", "command": self.command, "made_from": made_from, "seen": seen}
         entry["began"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         files.write_json(self.record_path, entry)
-        clock = time.monotonic()
+        began = time.monotonic()
         try:
             yield
         except BaseException as error:
@@ -93,7 +93,7 @@ class Stage:
         if absent:
             files.write_json(self.record_path, {**entry, "state": "failed", "error": f"did not write {absent}"})
             raise log.UserError(f"stage {self.name} ended without its outputs: {', '.join(absent)}")
-        entry |= {"state": "done", "seconds": round(time.monotonic() - clock, 2), "outputs": list(map(str, self.outputs))}
+        entry |= {"state": "done", "seconds": round(time.monotonic() - began, 2), "outputs": list(map(str, self.outputs))}
         files.write_json(self.record_path, entry)
 
     @property

@@ -20,19 +20,19 @@ class MagnitudeMasks(Separator):
     Args:
         channels: features per frame: real parts, then imaginary parts.
         sources: masks to estimate.
-        separator: log-magnitudes to masks, built as ``separator(bins, sources)``.
+        separator: log-magnitudes to masks, built as ``separator(bins, sources)``; a TCN when not given.
 
     Raises:
         ValueError: the number of features is odd.
     """
 
-    def __init__(self, channels: int, sources: int, separator: Callable[[int, int], Separator] = TCN) -> None:
+    def __init__(self, channels: int, sources: int, separator: Callable[[int, int], Separator] | None = None) -> None:
         super().__init__()
         if channels % 2:
             raise ValueError(f"channels: expected real and imaginary parts, an even number of features, found {channels}")
         self.channels = channels
         self.norm = nn.BatchNorm1d(channels // 2, affine=False)
-        self.separator = separator(channels // 2, sources)
+        self.separator = (separator or TCN)(channels // 2, sources)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, N, L) to masks (B, S, N, L)."""
