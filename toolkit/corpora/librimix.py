@@ -351,8 +351,5 @@ def _edition(splits: list[Split], tables: dict[tuple[int, str], Path], metadata:
     whole = all(_librispeech.is_whole(split.subset, split.utterances) for split in splits)
     if whole and tables and metadata is None:
         return "full"
-    parts = ", ".join(
-        f"{name}: {len(keys)} utterances of {len(_librispeech.speakers(keys))} speakers of {subset}"
-        for name, subset, keys in splits
-    )
-    return f"partial ({parts}; mixtures {f'as in {metadata}' if metadata else f'drawn with seed {seed}'})"
+    parts = " + ".join(f"{len(_librispeech.speakers(keys))} of {subset}" for _, subset, keys in splits)
+    return f"partial (speakers: {parts}; mixtures {f'as in {metadata}' if metadata else f'drawn with seed {seed}'})"
