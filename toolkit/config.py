@@ -264,5 +264,7 @@ def _check_keys(cls: type, options: Tree, where: str, skip: int) -> None:
 
 
 def _condense(message: str) -> str:
-    """A message of many lines as one."""
-    return " ".join(part.strip() for part in message.splitlines() if part.strip())
+    """A message of many lines as one; of a choice of types that all failed, the first one's reason."""
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    choice = re.search(r"^(.*?)Does not validate against any of the Union .*? Errors: - (.*?) (?:- Expected|Given value)", line)
+    return "".join(choice.groups()) if choice else line

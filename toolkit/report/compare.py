@@ -70,6 +70,8 @@ def outcomes(runs: list[Run], split: str) -> Table:
         "Edition": [run.edition(split) for run in runs],
         "Commit": [str(run.info.get("commit", NOTHING)) for run in runs],
     }
+    if len(set(facts["Edition"])) == 1:  # said once, below the table
+        del facts["Edition"]
     rows += [[name, *cells] for name, cells in facts.items()]
     return Table(["", *(run.tag for run in runs)], rows, numeric=[run.tag for run in runs])
 
