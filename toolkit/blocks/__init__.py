@@ -8,7 +8,7 @@ from toolkit.blocks.magnitude import MagnitudeMasks
 from toolkit.blocks.schedules import DelayedPlateau
 from toolkit.blocks.scorers import MeanPooledScorer
 from toolkit.blocks.sepformer import SepFormer
-from toolkit.blocks.slots import Decoder, Encoder, Scorer, Separator
+from toolkit.blocks.slots import Decoder, Encoder, Masker, Scorer, Separator
 from toolkit.blocks.sudo_rm_rf import SuDoRMRF
 from toolkit.blocks.tcn import TCN
 
@@ -23,6 +23,7 @@ __all__ = [
     "LearnedDecoder",
     "LearnedFilterbank",
     "MagnitudeMasks",
+    "Masker",
     "MeanPooledScorer",
     "STFTDecoder",
     "STFTFilterbank",

@@ -1,10 +1,12 @@
-"""The slots of masked separation: what a block promises to whoever plugs it in.
+"""The slots of separation: what a block promises to whoever plugs it in.
 
-A model is Encoder → Separator → Decoder (Luo & Mesgarani 2019, "Conv-TasNet", section II).  Letters of the shapes:
-B batch, C audio channels, T samples, N features of the encoder, L frames, S sources.
+A masked separator is Encoder → Separator → Decoder (Luo & Mesgarani 2019, "Conv-TasNet", section II), a spectrogram separator
+STFT → Masker → inverse STFT.  Letters of the shapes: B batch, C audio channels, T samples, N features of the encoder, F bins,
+L frames, S sources.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 from torch import Tensor, nn
 
@@ -77,3 +79,14 @@ class Scorer(nn.Module, ABC):
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
         """Map the masks or masked features (B, S, N, L) to logits (B, S)."""
+
+
+class Masker(nn.Module, ABC):
+    """Magnitudes of the mixture to magnitudes of its sources; built as ``Block(bins, audio_channels, sources, **options)``."""
+
+    @abstractmethod
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Map the magnitudes (B, C, F, L) of a mixture to those of its sources, (B, S, C, F, L), none of them negative."""
+
+    def fit_statistics(self, magnitudes: Iterable[Tensor]) -> None:
+        """Set what is initialised from the training mixtures' magnitudes, (C, F, L) each; by default nothing is."""

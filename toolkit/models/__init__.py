@@ -2,6 +2,7 @@
 
 from toolkit.models.base import SeparationModel
 from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
+from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.taps import tap
 
-__all__ = ["MaskedSeparator", "ScoredSeparator", "SeparationModel", "tap"]
+__all__ = ["MaskedSeparator", "ScoredSeparator", "SeparationModel", "SpectrogramSeparator", "tap"]

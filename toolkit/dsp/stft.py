@@ -1,0 +1,61 @@
+"""Short-time Fourier transform of waveforms with any number of leading axes, and its inverse."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class STFT(nn.Module):
+    """Frames centred on every hop, under a Hann window, as `torch.stft` makes them with ``center=True``.
+
+    A waveform of T samples has L = 1 + ⌊T / hop_length⌋ frames of F = n_fft / 2 + 1 bins.  The window's squares, overlapped and
+    added, are never zero inside the waveform, so the inverse is exact.
+
+    Args:
+        n_fft: samples of a frame.
+        hop_length: samples between frames; a quarter of a frame when not given.
+        pad: what stands before the first and after the last sample: the waveform mirrored, or zeros.
+
+    Raises:
+        ValueError: n_fft is odd, or windows would not overlap.
+    """
+
+    window: Tensor
+
+    def __init__(
+        self, n_fft: int = 4096, hop_length: int | None = None, pad: Literal["reflect", "constant"] = "reflect"
+    ) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.hop_length = n_fft // 4 if hop_length is None else hop_length
+        self.pad = pad
+        if n_fft < 2 or n_fft % 2:
+            raise ValueError(f"n_fft: expected an even number of samples, found {n_fft}")
+        if not 1 <= self.hop_length <= n_fft // 2:
+            raise ValueError(f"hop_length: expected 1 to n_fft / 2 = {n_fft // 2} samples, found {self.hop_length}")
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
+    @property
+    def bins(self) -> int:
+        """F, from 0 Hz to half the sample rate."""
+        return self.n_fft // 2 + 1
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Transform (*, T), T at least 1, into the complex spectrogram (*, F, L)."""
+        half = self.n_fft // 2
+        flat = waveform.reshape(-1, waveform.shape[-1])
+        if self.pad == "reflect" and flat.shape[-1] <= half:
+            flat = F.pad(flat, (0, half + 1 - flat.shape[-1]))  # there must be something to mirror
+        window = self.window.to(flat.dtype)
+        frames = waveform.shape[-1] // self.hop_length + 1
+        spectrum = torch.stft(flat, self.n_fft, self.hop_length, window=window, pad_mode=self.pad, return_complex=True)
+        return spectrum[..., :frames].unflatten(0, waveform.shape[:-1])
+
+    def inverse(self, spectrum: Tensor, length: int) -> Tensor:
+        """The waveform (*, length) of which (*, F, L) is the spectrogram, or is nearest to it (Griffin & Lim 1984, eq. 6)."""
+        flat = spectrum.flatten(0, -3)
+        window = self.window.to(flat.real.dtype)
+        waveform = torch.istft(flat, self.n_fft, self.hop_length, window=window, length=length)
+        return waveform.unflatten(0, spectrum.shape[:-2])
