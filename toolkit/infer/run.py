@@ -41,7 +41,7 @@ def infer(exp: Path, data: Path, split: str, device: str) -> None:
         if item.id in done:
             continue
         try:
-            mixture = audio.read(manifest.path_of(item, "mixture"))
+            mixture = task.inputs(manifest, item)
         except UserError as error:
             skipped += 1
             logger.warning("skipped %s: %s", item.id, error)

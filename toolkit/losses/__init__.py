@@ -1,6 +1,7 @@
 """Losses of estimates against references: pairwise distances, and what is made of all of them."""
 
 from toolkit.losses.base import PairwiseLoss, SeparationLoss, WeightedPairs
+from toolkit.losses.fixed_order import FixedOrder
 from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoice, RelaxedMultipleChoice
 from toolkit.losses.pairwise import MeanAbsoluteError, MeanSquaredError, NegativeSDSDR, NegativeSISDR, NegativeSNR
 from toolkit.losses.permutation import PermutationInvariant
@@ -9,6 +10,7 @@ from toolkit.losses.temperature import ExponentialTemperature, LinearTemperature
 __all__ = [
     "AnnealedMultipleChoice",
     "ExponentialTemperature",
+    "FixedOrder",
     "LinearTemperature",
     "MeanAbsoluteError",
     "MeanSquaredError",

@@ -1,21 +1,51 @@
 """What every separation model promises, whatever it is made of."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
 
 
 class SeparationModel(nn.Module, ABC):
-    """Mixture to sources: (B, C, T) to (B, S, C, T), for any T of at least one sample.
+    """Mixture to sources.
+
+    What is trained need not be what is heard: a model may learn magnitudes, or a piece from the middle of what it reads.
+    `forward` gives what is trained, `target` brings references there, `separate` gives waveforms.
 
     Attributes:
         sources: S, how many sources (or hypotheses) come out.
         audio_channels: C, channels of the audio it takes.
+        sums_to_mixture: whether what `separate` gives adds up to the mixture by construction.
     """
 
     sources: int
     audio_channels: int
+    sums_to_mixture: bool = False
 
     @abstractmethod
     def forward(self, mixture: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Separate (B, C, T) into (B, S, C, T); a model with a scorer adds the logits (B, S) of its hypotheses."""
+        """Map (B, C, T) to the estimate that the loss compares with `target`: waveforms (B, S, C, T), if not said otherwise.
+
+        A model that also scores (the hypotheses; the activity of sources) gives a pair: the estimate and the scores, as logits.
+        """
+
+    def target(self, references: Tensor) -> Tensor:
+        """Bring references (B, S, C, T) to where `forward` estimates them; as they are, if not said otherwise."""
+        return references
+
+    def separate(self, mixture: Tensor) -> Tensor:
+        """Separate (B, C, T) into waveforms (B, S, C, T), for any T of at least one sample."""
+        output = self(mixture)
+        return output[0] if isinstance(output, tuple) else output
+
+    def input_length(self, length: int) -> int:
+        """Samples of mixture to train with so that at least `length` are estimated."""
+        return length
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimizer is built over: groups of parameters, with options of their own where they need such."""
+        return [{"params": list(self.parameters())}]
+
+    def penalty(self) -> Tensor | None:
+        """What is added to the loss of a batch whatever is in it, e.g. for the model's size."""
+        return None

@@ -45,9 +45,9 @@ class MaskedSeparator(SeparationModel):
 
     def forward(self, mixture: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Separate (B, C, T) into (B, S, C, T)."""
-        return self.separate(mixture)[0]
+        return self.masked(mixture)[0]
 
-    def separate(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+    def masked(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
         """The estimate (B, S, C, T) and the masks (B, S, N, L) it was made with."""
         features = self.encoder(mixture)
         masks = self.separator(features)
@@ -78,5 +78,5 @@ class ScoredSeparator(MaskedSeparator):
 
     def forward(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
         """Separate (B, C, T) into (B, K, C, T), and score the hypotheses: logits (B, K)."""
-        estimate, masks = self.separate(mixture)
+        estimate, masks = self.masked(mixture)
         return estimate, self.scorer(masks)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from toolkit import audio
 from toolkit.data.examples import Batch, ExampleSource
 from toolkit.data.manifest import Item, Manifest
 
@@ -48,13 +49,29 @@ class Task(ABC):
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Loss per example (B,), with gradient."""
 
+    def penalty(self) -> Tensor | None:
+        """What is added to the loss of every batch, whatever is in it."""
+        return None
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimizer is built over."""
+        return [{"params": list(self.model.parameters())}]
+
     @abstractmethod
     def validate(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Values per example (B,), by name; `loss` is among them."""
 
+    def inputs(self, manifest: Manifest, item: Item) -> Tensor:
+        """What a prediction is made from: the mixture (C, T).
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        return audio.read(manifest.path_of(item, "mixture"))
+
     @abstractmethod
     def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        """What the model makes of one recording (C, T): role to waveform (C, T), at the recording's own rate."""
+        """What the model makes of the `inputs` (C, T) of one recording: role to waveform (C, T), at the recording's rate."""
 
     @abstractmethod
     def score(self, manifest: Manifest, item: Item, predictions: dict[str, Path]) -> dict[str, Any]:

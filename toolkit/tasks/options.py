@@ -50,10 +50,13 @@ class InferOptions:
     Args:
         chunk: seconds of signal seen at once, overlapped and added; null for the whole recording.
         overlap: share of a chunk that overlaps the next, 0 to 0.5.
+        shifts: predictions averaged, each of the recording delayed by a random time of up to half a second (Défossez et al.
+            2019, "Music source separation in the waveform domain", section 4.4); 0 for the recording as it is.
     """
 
     chunk: float | None = None
     overlap: float = 0.25
+    shifts: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap <= 0.5:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from toolkit.data.mixing import DynamicMixing
 from toolkit.data.segments import SegmentDataset
 from toolkit.dsp.chunks import in_chunks
 from toolkit.dsp.resample import resample
-from toolkit.log import UserError
+from toolkit.log import UserError, suggestion
 from toolkit.losses import SeparationLoss
 from toolkit.metrics import separation as metrics
 from toolkit.metrics import si_sdr
@@ -28,6 +28,7 @@ from toolkit.tasks.base import Examples, Task
 from toolkit.tasks.options import InferOptions, ScoreOptions, TrainOptions
 
 CHECK_SAMPLES = 4001  # an odd length, long enough for any window
+SILENCE = 1e-8  # deviation of a recording that is divided by it
 
 
 @dataclass
@@ -45,6 +46,11 @@ class SeparationData:
         drop_short: leave out training recordings shorter than `segment`, as Asteroid does; else they are padded with zeros.
         mixing: makes mixtures anew instead of reading those of `train`.
         workers: processes that load.
+        sources: what is separated, in the estimates' order: roles of the manifests, or names with the roles (stems) that are
+            summed for each of them; null for all roles there are, whose order is not known.
+        normalize: bring each recording to mean 0 and deviation 1 of its channels' mean before the model, and back afterwards
+            (Demucs, version 2).
+        downmix: train and validate on the mean of the channels.
     """
 
     train: str
@@ -57,6 +63,18 @@ class SeparationData:
     drop_short: bool = True
     mixing: Callable[[Path, SegmentDataset, int], DynamicMixing] | None = None
     workers: int = 2
+    sources: list[str] | dict[str, list[str]] | None = None
+    normalize: bool = False
+    downmix: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mixing is not None and self.segment is None:
+            raise ValueError("data.mixing: expected a data.segment to make mixtures of, found null")
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The sources' names with the stems that are summed for each; empty if they have no names."""
+        return self.sources if isinstance(self.sources, dict) else {name: [name] for name in self.sources or []}
 
 
 @dataclass
@@ -94,6 +112,7 @@ class Separation(Task):
     def __init__(self, config: SeparationConfig) -> None:
         self.config = config
         self.model: SeparationModel = config.model
+        self.stems: list[str] = []  # in the order of the examples' references
         metrics.check_names(config.score.metrics)
 
     def training(self, data: Path) -> Examples:
@@ -114,57 +133,110 @@ class Separation(Task):
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The configured loss of what the model makes of the mixtures."""
-        estimate, scores = _outputs(model(batch.mixture))
-        return self.config.loss(estimate, batch.references, scores)
+        mixture, references = self._arrange(batch)
+        estimate, scores = _outputs(model(mixture))
+        return self.config.loss(estimate, self.model.target(references), scores)
+
+    def penalty(self) -> Tensor | None:
+        """The model's own."""
+        return self.model.penalty()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The model's own."""
+        return self.model.parameter_groups()
 
     def validate(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Loss, and the improvement of SI-SDR (dB) in the order the loss assigns."""
-        estimate, scores = _outputs(model(batch.mixture))
-        loss = self.config.loss(estimate, batch.references, scores)
-        order = self.config.loss.assign(estimate, batch.references, scores)
-        matched = torch.take_along_dim(estimate, order[:, :, None, None], dim=1)
-        before = si_sdr(batch.mixture[:, None].expand_as(batch.references), batch.references)
-        improvement = si_sdr(matched, batch.references) - before
-        return {"loss": loss, "si_sdr_improvement": improvement.flatten(1).mean(1)}
+        """Loss and, of a model that estimates waveforms, the improvement of SI-SDR (dB) in the order the loss assigns."""
+        mixture, references = self._arrange(batch)
+        estimate, scores = _outputs(model(mixture))
+        target = self.model.target(references)
+        values = {"loss": self.config.loss(estimate, target, scores)}
+        if target.ndim == references.ndim:
+            order = self.config.loss.assign(estimate, target, scores)
+            matched = torch.take_along_dim(estimate, order[:, :, None, None], dim=1)
+            before = si_sdr(self.model.target(mixture[:, None].expand_as(references)), target)
+            values["si_sdr_improvement"] = (si_sdr(matched, target) - before).flatten(1).nanmean(1)
+        return values
 
     def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        """Sources `s1`, `s2`, … of a recording (C, T) of any rate; more channels than the model's are separated one by one."""
-        rate, options = self.config.data.sample_rate, self.config.infer
+        """Sources, by their names or `s1`, `s2`, …, of a recording (C, T) of any rate.
+
+        More channels than the model's are separated one after another; a model of stereo hears one channel twice.
+        """
+        rate, options, channels = self.config.data.sample_rate, self.config.infer, self.model.audio_channels
+        separate = cast(SeparationModel, model).separate
         inside = _resample(mixture, sample_rate, rate)
+        if len(inside) % channels:
+            inside = inside.mean(0, keepdim=True).expand(channels, -1)
+        level, scale = (inside.mean(), inside.mean(0).std() + SILENCE) if self.config.data.normalize else (0.0, 1.0)
         chunk = None if options.chunk is None else round(options.chunk * rate)
         estimates = [
-            in_chunks(lambda piece: _outputs(model(piece))[0], channel[None], chunk, options.overlap)[0]
-            for channel in inside.split(self.model.audio_channels)
+            in_chunks(separate, channel[None], chunk, options.overlap)[0]
+            for channel in ((inside - level) / scale).split(channels)
         ]
-        estimate = _resample(torch.cat(estimates, dim=1), rate, sample_rate)[..., : mixture.shape[-1]]
-        return {f"s{number}": waveform for number, waveform in enumerate(estimate, 1)}
+        estimate = _resample(torch.cat(estimates, dim=1) * scale + level, rate, sample_rate)[..., : mixture.shape[-1]]
+        if estimate.shape[1] != len(mixture):
+            estimate = estimate.mean(1, keepdim=True)
+        names = list(self.config.data.groups) or [f"s{number}" for number in range(1, len(estimate) + 1)]
+        return dict(zip(names, estimate, strict=True))
 
     def score(self, manifest: Manifest, item: Item, predictions: dict[str, Path]) -> dict[str, Any]:
         """The configured metrics of one mixture, each source against its reference."""
         mixture = audio.read(manifest.path_of(item, "mixture"))
-        references = torch.stack([audio.read(manifest.path_of(item, role)) for role in item.sources])
+        groups = self.config.data.groups or {role: [role] for role in item.sources}
+        references = torch.stack(
+            [torch.stack([audio.read(manifest.path_of(item, stem)) for stem in stems]).sum(0) for stems in groups.values()]
+        )
         estimates = torch.stack([audio.read(path) for path in predictions.values()])
         measured = metrics.evaluate(mixture, references, estimates, item.sample_rate, self.config.score.metrics)
-        sources = dict(zip(item.sources, measured.sources, strict=True))
+        sources = dict(zip(groups, measured.sources, strict=True))
         assignment = [list(predictions)[index] for index in measured.assignment]
         return {"id": item.id, "sources": sources, "metrics": measured.means, "assignment": assignment}
 
     def check(self) -> None:
-        """See that the model keeps its contract (B, C, T) -> (B, S, C, T), on the meta device."""
-        mixture = torch.empty(2, self.model.audio_channels, CHECK_SAMPLES, device="meta")
+        """See that the model estimates what its `target` is, (B, S, C, T) if nothing else, on the meta device."""
+        names, model = list(self.config.data.groups), self.model
+        if names and len(names) != model.sources:
+            raise UserError(f"the model has {model.sources} sources, data.sources names {len(names)}: {', '.join(names)}")
+        samples = model.input_length(CHECK_SAMPLES)
+        mixture = torch.empty(2, model.audio_channels, samples, device="meta")
+        references = torch.empty(2, model.sources, model.audio_channels, samples, device="meta")
         try:
-            estimate, _ = _outputs(self.model(mixture))
+            estimate, _ = _outputs(model(mixture))
+            expected = model.target(references)
         except (RuntimeError, ValueError) as error:
             raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
-        expected = (2, self.model.sources, *mixture.shape[1:])
-        if tuple(estimate.shape) != expected:
+        if estimate.shape != expected.shape:
             raise UserError(
-                f"the model breaks its contract: expected {expected} from {tuple(mixture.shape)}, found {tuple(estimate.shape)}"
+                f"the model breaks its contract: expected {tuple(expected.shape)} from {tuple(mixture.shape)}, "
+                f"found {tuple(estimate.shape)}"
             )
 
     def _segments(self, data: Path, name: str, segment: float | None, **options: Any) -> SegmentDataset:
+        rate = self.config.data.sample_rate
+        if segment is not None:
+            segment = self.model.input_length(round(segment * rate)) / rate
         manifest = Manifest.open(data / f"{name}.jsonl")
-        return SegmentDataset(manifest, segment, sample_rate=self.config.data.sample_rate, **options)
+        stored = SegmentDataset(manifest, segment, sample_rate=rate, **options)
+        self.stems = stored.sources
+        for stem in (stem for stems in self.config.data.groups.values() for stem in stems):
+            if stem not in self.stems:
+                raise UserError(
+                    f"data.sources: expected stems of {manifest.path} ({', '.join(self.stems)}), found {stem!r}"
+                    f"{suggestion(stem, self.stems)}"
+                )
+        return stored
+
+    def _arrange(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The mixtures (B, C, T), and the references (B, S, C, T) summed from stems as `data.sources` says."""
+        mixture, references = batch.mixture, batch.references
+        groups = self.config.data.groups
+        if groups and list(groups.values()) != [[stem] for stem in self.stems]:
+            rows = [[self.stems.index(stem) for stem in stems] for stems in groups.values()]
+            references = torch.stack([references[:, stems].sum(1) for stems in rows], dim=1)
+        if self.config.data.downmix:
+            mixture, references = mixture.mean(1, keepdim=True), references.mean(2, keepdim=True)
+        return mixture, references
 
 
 def _outputs(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:

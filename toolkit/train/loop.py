@@ -46,7 +46,7 @@ class Trainer:
         self.workers, self.sample_rate = config.data.workers, config.data.sample_rate
         self.training, self.validation = task.training(data), task.validation(data)
         self.model = task.model.to(device)
-        self.optimizer = config.optimizer(self.model.parameters())
+        self.optimizer = config.optimizer(task.parameter_groups())
         self.schedule = config.schedule(self.optimizer) if config.schedule else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.options.precision == "fp16")
         self.average = self._average()
@@ -109,12 +109,14 @@ class Trainer:
         """Forward, backward and, at the end of an accumulation, a step; whether there was one."""
         with self._autocast():
             loss = self.task.loss(self.forward, batch).mean()
+            penalty = self.task.penalty()
         value = loss.item()
         if distributed.agree(not math.isfinite(value), self.device):
             self._count_bad(batch)
             return False
         self.bad, self.loss_sum, self.loss_count = 0, self.loss_sum + value, self.loss_count + 1
-        self.scaler.scale(loss / self.options.accumulate).backward()
+        total = loss if penalty is None else loss + penalty
+        self.scaler.scale(total / self.options.accumulate).backward()
         if (self.batch + 1) % self.options.accumulate:
             return False
         self._step()
@@ -161,7 +163,8 @@ class Trainer:
             with self._autocast():
                 values = self.task.validate(self.evaluated, to_device(batch, self.device))
             for name, value in values.items():
-                seen = torch.stack([value.double(), torch.ones_like(value.double())]).sum(-1)
+                defined = value[~value.isnan()] if name != "loss" else value  # a silent reference has no ratio
+                seen = torch.stack([defined.double().sum(), torch.ones_like(defined).double().sum()])
                 sums[name] = sums.get(name, torch.zeros_like(seen)) + seen
         self.seconds += time.monotonic() - began
         return {f"valid/{name}": distributed.mean(*pair).item() for name, pair in sums.items()}

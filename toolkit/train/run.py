@@ -14,7 +14,7 @@ import torch
 from toolkit import files, log
 from toolkit.data.manifest import Manifest
 from toolkit.tasks.experiment import Experiment
-from toolkit.train import distributed
+from toolkit.train import checkpoint, distributed
 from toolkit.train.loop import Trainer
 
 logger = log.get(__name__)
@@ -42,8 +42,13 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
     if distributed.rank() == 0:
         experiment.resolved.save(exp / "config.yaml")
         logger.info("%s: %s parameters, on %s", exp, f"{parameters:,}", describe(place))
-    trainer = Trainer(task, built, data, exp, place, experiment.training_key)
-    trainer.fit()
+    if parameters:
+        trainer = Trainer(task, built, data, exp, place, experiment.training_key)
+        trainer.fit()
+        trained = {"steps": trainer.step, "epochs": trainer.epoch, "train_seconds": round(trainer.seconds, 1)}
+    else:  # an oracle, or the mixture itself
+        checkpoint.save_weights(task.model, exp / "model.safetensors")
+        trained = {"steps": 0, "epochs": 0, "train_seconds": 0.0}
     if distributed.rank() == 0:
         run = {
             "recipe": "/".join(Path.cwd().parts[-2:]),
@@ -57,9 +62,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
             "torch": torch.__version__,
             "python": platform.python_version(),
             "parameters": parameters,
-            "steps": trainer.step,
-            "epochs": trainer.epoch,
-            "train_seconds": round(trainer.seconds, 1),
+            **trained,
             **_data(data, experiment.tree["data"]),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
