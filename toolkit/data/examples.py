@@ -64,6 +64,19 @@ class ExampleSource(ABC):
         return collate([self.example(epoch, index) for index in indices], memory=memory)
 
 
+class Mixing(ExampleSource):
+    """Examples made anew every epoch, in place of the stored ones.
+
+    A configuration names a subclass and its options; the task builds it as ``class(data, static, seed, **options)``: the folder of
+    the manifests, the stored examples (a `SegmentDataset`), and the seed of all that is drawn.
+
+    Attributes:
+        sources: names of the references, in order.
+    """
+
+    sources: list[str]
+
+
 def collate(examples: Sequence[Example], frames: int = 0, memory: np.ndarray | None = None) -> Batch:
     """Put examples into one batch, as long as the longest of them, or `frames` if that is more."""
     lengths = [example.mixture.shape[-1] for example in examples]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from toolkit import audio, log
 from toolkit.data.augment import change_speed
-from toolkit.data.examples import Example, ExampleSource
+from toolkit.data.examples import Example, Mixing
 from toolkit.data.manifest import Manifest
 from toolkit.data.segments import SegmentDataset, check_file
 from toolkit.log import UserError
@@ -77,7 +77,7 @@ class UniformLoudness(Levels):
         return rng.uniform(self.low, self.high, sources)
 
 
-class DynamicMixing(ExampleSource):
+class DynamicMixing(Mixing):
     """New mixtures of utterances by different speakers, as many per epoch as a fixed set has.
 
     Where a mixture or source would be louder than 0.9, all are scaled down together; that is so for any utterances at active
@@ -113,6 +113,7 @@ class DynamicMixing(ExampleSource):
         if not 0 < min_overlap <= 1:
             raise ValueError(f"min_overlap: expected more than 0, up to 1, found {min_overlap}")
         self.static, self.seed, self.levels = static, seed, levels
+        self.sources = static.sources
         self.probability, self.speeds, self.min_overlap = probability, speeds, min_overlap
         self.examples = len(static) if examples is None else examples
         self.manifest = Manifest.open(data / f"{utterances}.jsonl")
