@@ -28,7 +28,7 @@ setup(
         "pesq": ["pesq"],
         "slurm": ["submitit"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML"],
-        "reference": ["asteroid", "requests", "mir_eval", "pystoi", "pyloudnorm"],
+        "reference": ["asteroid", "requests", "mir_eval", "pystoi", "pyloudnorm", "museval", "openunmix", "demucs"],
     },
     entry_points={"console_scripts": ["toolkit = toolkit.cli:main"]},
 )
