@@ -16,6 +16,7 @@ from toolkit import files
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.parent.relative_to(ROOT / "egs") for path in ROOT.glob("egs/*/*/run.sh") if "TEMPLATE" not in path.parts)
+TRAINED = [name for name in RECIPES if "task: oracle" not in (ROOT / "egs" / name / "conf" / "paper.yaml").read_text()]
 STAGES = ["fetch", "prepare", "features", "train", "infer", "score", "report"]
 pytestmark = pytest.mark.recipe
 
@@ -69,12 +70,14 @@ def test_a_recipe_ends_with_the_papers_table(recipe: Recipe) -> None:
     printed = recipe.run().stdout
     exp = recipe.folder / "exp" / "mini"
 
-    rows = files.read_jsonl(exp / "metrics.jsonl")
-    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+    if recipe.name in TRAINED:
+        rows = files.read_jsonl(exp / "metrics.jsonl")
+        assert rows[-1]["train/loss"] < rows[0]["train/loss"]
     summary = files.read_json(exp / "scores" / "test.summary.json")
     assert summary["edition"] == "mini"
     assert summary["items"] == len(files.read_jsonl(exp / "scores" / "test.jsonl")) > 0
-    assert summary["metrics"]["si_sdr_improvement/mean"] > 0.5  # the mixture itself, the trivial estimate, stands at 0
+    improvements = [value for key, value in summary["metrics"].items() if "_improvement/" in key]
+    assert improvements[0] > 0.5  # the mixture itself, the trivial estimate, stands at 0
 
     results = (recipe.folder / "RESULTS.md").read_text()
     for row in yaml.safe_load((recipe.folder / "paper.yaml").read_text())["rows"]:
@@ -90,7 +93,7 @@ def test_a_recipe_ends_with_the_papers_table(recipe: Recipe) -> None:
     assert {path: path.stat().st_mtime_ns for path in exp.rglob("*") if path.is_file()} == before
 
 
-@each_recipe
+@pytest.mark.parametrize("recipe", TRAINED, ids=str, indirect=True)
 def test_a_killed_training_ends_with_the_same_weights(recipe: Recipe) -> None:
     options = ["--stage", "train", "--stop-stage", "train", "--train.epochs", "2", "--train.checkpoint_every", "2"]
     recipe.run(*options, "--tag", "whole")
