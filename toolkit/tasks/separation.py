@@ -15,7 +15,7 @@ import toolkit.models  # noqa: F401  (importing them lets a config name their cl
 from toolkit import audio
 from toolkit.data.examples import Batch
 from toolkit.data.manifest import Item, Manifest
-from toolkit.data.mixing import DynamicMixing
+from toolkit.data.mixing import Mixing
 from toolkit.data.segments import SegmentDataset
 from toolkit.dsp.chunks import in_chunks
 from toolkit.dsp.resample import resample
@@ -61,7 +61,7 @@ class SeparationData:
     batch_size: int
     valid_segment: float | None = None
     drop_short: bool = True
-    mixing: Callable[[Path, SegmentDataset, int], DynamicMixing] | None = None
+    mixing: Callable[[Path, SegmentDataset, int], Mixing] | None = None
     workers: int = 2
     sources: list[str] | dict[str, list[str]] | None = None
     normalize: bool = False
