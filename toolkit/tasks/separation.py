@@ -11,11 +11,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 import toolkit.blocks
+import toolkit.data.mixing
 import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
 from toolkit import audio
-from toolkit.data.examples import Batch
+from toolkit.data.examples import Batch, Mixing
 from toolkit.data.manifest import Item, Manifest
-from toolkit.data.mixing import Mixing
 from toolkit.data.segments import SegmentDataset
 from toolkit.dsp.chunks import in_chunks
 from toolkit.dsp.resample import resample
