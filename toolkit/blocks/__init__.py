@@ -11,24 +11,42 @@ from toolkit.blocks.sepformer import SepFormer
 from toolkit.blocks.slots import Decoder, Encoder, Masker, Scorer, Separator
 from toolkit.blocks.sudo_rm_rf import SuDoRMRF
 from toolkit.blocks.tcn import TCN
+from toolkit.blocks.unet import (
+    Bottleneck,
+    DecoderLayer,
+    EncoderLayer,
+    IdentityBottleneck,
+    RecurrentBottleneck,
+    StridedDecoderLayer,
+    StridedEncoderLayer,
+    TransformerBottleneck,
+)
 
 __all__ = [
     "BLSTM",
     "DPRNN",
     "TCN",
+    "Bottleneck",
     "DPTNet",
     "Decoder",
+    "DecoderLayer",
     "DelayedPlateau",
     "Encoder",
+    "EncoderLayer",
+    "IdentityBottleneck",
     "LearnedDecoder",
     "LearnedFilterbank",
     "MagnitudeMasks",
     "Masker",
     "MeanPooledScorer",
+    "RecurrentBottleneck",
     "STFTDecoder",
     "STFTFilterbank",
     "Scorer",
     "SepFormer",
     "Separator",
+    "StridedDecoderLayer",
+    "StridedEncoderLayer",
     "SuDoRMRF",
+    "TransformerBottleneck",
 ]
