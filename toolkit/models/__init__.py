@@ -4,5 +4,6 @@ from toolkit.models.base import SeparationModel
 from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.taps import tap
+from toolkit.models.wave_u_net import WaveUNet
 
-__all__ = ["MaskedSeparator", "ScoredSeparator", "SeparationModel", "SpectrogramSeparator", "tap"]
+__all__ = ["MaskedSeparator", "ScoredSeparator", "SeparationModel", "SpectrogramSeparator", "WaveUNet", "tap"]
