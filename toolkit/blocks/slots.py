@@ -85,8 +85,16 @@ class Masker(nn.Module, ABC):
     """Magnitudes of the mixture to magnitudes of its sources; built as ``Block(bins, audio_channels, sources, **options)``."""
 
     @abstractmethod
-    def forward(self, magnitudes: Tensor) -> Tensor:
-        """Map the magnitudes (B, C, F, L) of a mixture to those of its sources, (B, S, C, F, L), none of them negative."""
+    def forward(self, magnitudes: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Map the magnitudes (B, C, F, L) of a mixture to those of its sources, (B, S, C, F, L), none of them negative.
+
+        A masker that also hears when each source plays gives a pair: the magnitudes and the logits (B, S, L).
+        """
+
+    def separate(self, magnitudes: Tensor) -> Tensor:
+        """The magnitudes (B, S, C, F, L) that separation goes on with: those of `forward`, if not said otherwise."""
+        output = self(magnitudes)
+        return output[0] if isinstance(output, tuple) else output
 
     def fit_statistics(self, magnitudes: Iterable[Tensor]) -> None:
         """Set what is initialised from the training mixtures' magnitudes, (C, F, L) each; by default nothing is."""

@@ -35,8 +35,8 @@ class SpectrogramSeparator(SeparationModel):
         self.stft = STFT(n_fft, hop_length)
         self.masker = masker(self.stft.bins, audio_channels, sources)
 
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Magnitudes (B, S, C, F, L) of the sources of a mixture (B, C, T)."""
+    def forward(self, mixture: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Magnitudes (B, S, C, F, L) of the sources of a mixture (B, C, T), and what else the masker gives."""
         return self.masker(self.stft(mixture).abs())
 
     def target(self, references: Tensor) -> Tensor:
@@ -46,6 +46,6 @@ class SpectrogramSeparator(SeparationModel):
     def separate(self, mixture: Tensor) -> Tensor:
         """Separate (B, C, T) into (B, S, C, T)."""
         spectrum = self.stft(mixture)
-        magnitudes = self.masker(spectrum.abs())
+        magnitudes = self.masker.separate(spectrum.abs())
         phase = (spectrum / spectrum.abs().clamp(min=1e-10))[:, None]
         return self.stft.inverse(magnitudes * phase, mixture.shape[-1])
