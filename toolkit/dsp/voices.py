@@ -7,6 +7,7 @@ pace), another one what is said.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -109,6 +110,57 @@ def speak(speaker_seed: int, utterance_seed: int, seconds: float, sample_rate: i
     level = LEVEL * rng.uniform(0.7, 1.4) / np.sqrt(np.mean(sound**2) + 1e-12)
     sound = sound * min(level, 0.95 / (np.abs(sound).max() + 1e-12)) + 1e-4 * rng.standard_normal(length)
     return sound.astype(np.float32)
+
+
+class Note(NamedTuple):
+    """A sung note: where it begins and how long it lasts (seconds), its pitch (Hz), which of `VOWELS`."""
+
+    start: float
+    seconds: float
+    frequency: float
+    vowel: int
+
+
+def sing(speaker_seed: int, notes: Sequence[Note], seconds: float, sample_rate: int) -> np.ndarray:
+    """A melody: each note a vowel with vibrato, gliding into the next, breath before it.
+
+    Args:
+        speaker_seed: who sings.
+        notes: in order, none before the other's end.
+        seconds: length.
+        sample_rate: Hz.
+
+    Returns:
+        Waveform (time,), its root mean square where it sounds about 0.1; digital silence without notes.
+    """
+    length = round(seconds * sample_rate)
+    if not notes:
+        return np.zeros(length)
+    voice = speaker(speaker_seed)
+    rng = np.random.default_rng([3, speaker_seed, len(notes)])
+    time = np.arange(length // (sample_rate // synths.FRAME_RATE) + 1) / synths.FRAME_RATE
+    which = np.maximum(np.searchsorted([note.start for note in notes], time, side="right") - 1, 0)
+    since = time - np.array([note.start for note in notes])[which]
+    left = np.array([note.start + note.seconds for note in notes])[which] - time
+    sounds = _smooth(((since >= 0) & (left >= 0)).astype(float), 6) * (left > -0.05) * (since > -0.05)
+    breath = np.exp(-0.5 * ((since - 0.01) / 0.02) ** 2) * rng.uniform(0.1, 0.5, len(notes))[which]
+
+    octaves = _smooth(np.log2([note.frequency for note in notes])[which], 5)
+    vibrato = np.clip(since / 0.3, 0, 1) * np.sin(2 * np.pi * rng.uniform(4.8, 6.2) * time)
+    f0 = 2.0 ** (octaves + rng.uniform(0.02, 0.045) * vibrato + 0.003 * _smooth(rng.standard_normal(len(time)), 3))
+    formants = np.stack([_smooth(column, 12) for column in VOWELS[[note.vowel for note in notes]][which].T], axis=1)
+
+    frequency = synths.frequencies(sample_rate)
+    tract = _resonances(frequency, _formants(formants, voice.formant_scale))
+    glottis = (1 + (frequency / 400.0) ** 2) ** (-voice.tilt / 2) * (frequency > 40)  # brighter than in speech
+    f0 = np.interp(np.arange(length), np.arange(len(time)) * (sample_rate // synths.FRAME_RATE), f0)
+    pulses = synths.pulse_train(f0, sample_rate)
+    sound = synths.shape(0.2 * pulses, sounds[:, None] * tract * glottis, sample_rate)
+    sound += synths.shape(
+        rng.standard_normal(length), (voice.breath * sounds + breath)[:, None] * tract * np.sqrt(glottis), sample_rate
+    )
+    sounding = np.abs(sound) > 1e-6
+    return 0.1 * sound / np.sqrt(np.mean(sound[sounding] ** 2)) if sounding.any() else np.zeros(length)
 
 
 def _sounds(rng: np.random.Generator, seconds: float, pace: float) -> list[_Sound]:

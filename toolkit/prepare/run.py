@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 from importlib import import_module
 from pathlib import Path
@@ -46,14 +47,16 @@ def fetch(name: str, corpus: str, data: Path, options: list[str]) -> None:
     module, folder = find(name), folder_of(corpus, data)
     if corpus == "mini":
         logger.info("making the mini corpus in %s", folder)
-        module.make_mini(folder)
+        module.make_mini(folder, **_options(module.make_mini, options, module.fetch))
         return
     if corpus == "download":
         if not hasattr(module, "download"):
             raise UserError(
                 f"{name} may not be downloaded by anyone. Next: see egs/{name}/README.md, then give --corpus FOLDER"
             )
-        module.download(folder)
+        module.download(folder, **_options(module.download, options, module.fetch))
+        module.fetch(folder, data, **_options(module.fetch, options, module.download))
+        return
     module.fetch(folder, data, **_options(module.fetch, options))
 
 
@@ -74,16 +77,22 @@ def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, wa
     module.prepare(folder_of(corpus, data), data, nj=nj, strict=strict, **chosen | _options(module.prepare, options))
 
 
-def _options(function: Any, words: list[str]) -> dict[str, Any]:
-    """The keyword options of a function that stand on the command line; `--sample-rate` and `--sample_rate` are the same."""
+def _options(function: Any, words: list[str], *others: Any) -> dict[str, Any]:
+    """The keyword options of a function that stand on the command line; `--sample-rate` and `--sample_rate` are the same.
+
+    Words may also be options of the functions `others`, which the same command calls.
+    """
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     given: set[str | int] = {"corpus", "data", "nj", "strict"}
-    parser.add_function_arguments(function, skip=given, fail_untyped=False)
+    for one in (function, *others):
+        parser.add_function_arguments(one, skip=given, fail_untyped=False)
+        given |= inspect.signature(one).parameters.keys()
+    own = inspect.signature(function).parameters
     underscored = [
         word.replace("-", "_").replace("__", "--", 1) if word.startswith("--") and "=" not in word else word for word in words
     ]
     try:
-        values = vars(parser.parse_args(underscored))
+        values = {key: value for key, value in vars(parser.parse_args(underscored)).items() if key in own}
         return {key: value for key, value in values.items() if any(word.startswith(f"--{key}") for word in underscored)}
     except jsonargparse.ArgumentError as error:
         message = " ".join(str(error).split())
