@@ -1,10 +1,13 @@
 """Short-time Fourier transform of waveforms with any number of leading axes, and its inverse."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+QUIETEST = 1e-4  # of the largest deviation of a bin: what a smaller one counts as
 
 
 class STFT(nn.Module):
@@ -59,3 +62,20 @@ class STFT(nn.Module):
         window = self.window.to(flat.real.dtype)
         waveform = torch.istft(flat, self.n_fft, self.hop_length, window=window, length=length)
         return waveform.unflatten(0, spectrum.shape[:-2])
+
+
+def bin_statistics(magnitudes: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (F) of each bin over the frames of all magnitudes (F, L), e.g. of the tracks of a training split.
+
+    Raises:
+        ValueError: there are none.
+    """
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for spectrum in magnitudes:
+        wide = spectrum.double()
+        count, total, squares = count + wide.shape[1], total + wide.sum(1), squares + wide.square().sum(1)
+    if not count:
+        raise ValueError("magnitudes: expected those of at least one recording, found none")
+    mean = total / count
+    deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+    return mean, deviation.clamp(min=QUIETEST * deviation.max().item())

@@ -1,6 +1,7 @@
 """What every separation model promises, whatever it is made of."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,11 +17,13 @@ class SeparationModel(nn.Module, ABC):
         sources: S, how many sources (or hypotheses) come out.
         audio_channels: C, channels of the audio it takes.
         sums_to_mixture: whether what `separate` gives adds up to the mixture by construction.
+        needs_statistics: whether `fit_statistics` is to be called before the first step of training.
     """
 
     sources: int
     audio_channels: int
     sums_to_mixture: bool = False
+    needs_statistics: bool = False
 
     @abstractmethod
     def forward(self, mixture: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -37,6 +40,9 @@ class SeparationModel(nn.Module, ABC):
         """Separate (B, C, T) into waveforms (B, S, C, T), for any T of at least one sample."""
         output = self(mixture)
         return output[0] if isinstance(output, tuple) else output
+
+    def fit_statistics(self, mixtures: Iterable[Tensor]) -> None:
+        """Set what is initialised from the training mixtures, (C, T) each; nothing, if not said otherwise."""
 
     def input_length(self, length: int) -> int:
         """Samples of mixture to train with so that at least `length` are estimated."""
