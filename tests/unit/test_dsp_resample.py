@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import signal
 
-from toolkit.dsp.resample import resample
+from toolkit.dsp.resample import resample, resample_blocks
 
 
 def matlab_resample(x: np.ndarray, p: int, q: int) -> np.ndarray:
@@ -41,3 +43,13 @@ def test_the_type_is_kept_and_channels_are_independent() -> None:
     assert resampled.dtype == np.float32
     np.testing.assert_array_equal(resampled[1], resample(stereo[1], 16000, 8000))
     assert resample(stereo, 16000, 16000) is stereo
+
+
+@pytest.mark.parametrize(("rate", "new_rate"), [(16000, 8000), (44100, 48000), (48000, 44100), (8000, 44100), (8000, 8000)])
+@settings(max_examples=15)
+@given(lengths=st.lists(st.integers(0, 700), min_size=1, max_size=8))
+def test_blocks_give_what_the_whole_gives(rate: int, new_rate: int, lengths: list[int]) -> None:
+    whole = np.random.default_rng(0).standard_normal((2, sum(lengths) + 1)).astype(np.float32)
+    blocks = np.split(whole, np.cumsum(lengths), axis=-1)
+    made = np.concatenate(list(resample_blocks(blocks, rate, new_rate)), axis=-1)
+    np.testing.assert_allclose(made, resample(whole, rate, new_rate), atol=1e-5)

@@ -1,5 +1,7 @@
 """Reading and writing audio files: waveforms are float32 tensors (channels, time) in [-1, 1]."""
 
-from toolkit.audio.io import AudioInfo, info, read, read_into, write
+from toolkit.audio.encode import Encoding, writing
+from toolkit.audio.io import AudioInfo, blocks, info, read, read_into, write
+from toolkit.audio.recording import Recording
 
-__all__ = ["AudioInfo", "info", "read", "read_into", "write"]
+__all__ = ["AudioInfo", "Encoding", "Recording", "blocks", "info", "read", "read_into", "write", "writing"]

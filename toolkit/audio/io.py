@@ -6,6 +6,7 @@ Training reads short pieces of long files many thousand times; for a WAV file th
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,8 +71,32 @@ def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
         raise _unreadable(path, error) from error
 
 
-def read_into(path: Path | str, out: np.ndarray, start: int = 0) -> None:
-    """Fill `out` (channels, time), float32, with the samples from `start` on: how training reads, without a copy for WAV.
+def blocks(path: Path | str, frames: int) -> Iterator[Tensor]:
+    """Read a file from its beginning, `frames` samples at a time.
+
+    Yields:
+        Waveforms (channels, time), float32; the last one may be shorter.
+
+    Raises:
+        UserError: as `read`.
+    """
+    length = info(path).frames
+    if sphere.is_sphere(str(path)):
+        yield from read(path).split(frames, dim=-1)
+        return
+    with _File(path) as file:
+        plain = file.layout() is not None
+    try:
+        with soundfile.SoundFile(str(path)) as stream:
+            for start in range(0, length, frames):
+                wanted = min(frames, length - start)
+                yield read(path, start, wanted) if plain else torch.from_numpy(_next_samples(stream, wanted, start))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_into(path: Path | str, out: np.ndarray, start: int = 0, gain: float = 1.0) -> None:
+    """Fill `out` (channels, time), float32, with `gain` times the samples from `start` on: how training reads, no copy for WAV.
 
     Raises:
         UserError: as `read`, or the file has other channels or fewer samples than asked for.
@@ -79,12 +104,12 @@ def read_into(path: Path | str, out: np.ndarray, start: int = 0) -> None:
     try:
         with _File(path) as file:
             if (layout := file.layout()) is not None and layout.channels == len(out):
-                wav.read_into(file.handle, layout, start, out)
+                wav.read_into(file.handle, layout, start, out, gain)
                 return
         samples = read(path, start, out.shape[1]).numpy()
         if samples.shape != out.shape:
             raise ValueError(f"expected (channels, samples) {out.shape} from sample {start}, found {samples.shape}")
-        np.copyto(out, samples)
+        np.multiply(samples, np.float32(gain), out=out)
     except (OSError, RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -103,16 +128,27 @@ def write(path: Path | str, waveform: Tensor, sample_rate: int, subtype: str = "
     Raises:
         UserError: a sample is not finite.
     """
-    samples = waveform.detach().cpu().numpy().T
-    if not np.isfinite(samples).all():
-        raise UserError(f"not written: {path}: expected finite samples, found {np.count_nonzero(~np.isfinite(samples))} others")
+    samples = finite_samples(path, waveform)
     if subtype.startswith("PCM_") and subtype[4:].isdigit():
-        samples = _quantise(samples, int(subtype[4:]))
+        samples = quantise(samples, int(subtype[4:]))
     with files.atomic(path) as partial:
         soundfile.write(partial, samples, sample_rate, subtype=subtype)
 
 
-def _quantise(samples: np.ndarray, bits: int) -> np.ndarray:
+def finite_samples(path: Path | str, waveform: Tensor) -> np.ndarray:
+    """A waveform (channels, time) as libsndfile takes it, (time, channels).
+
+    Raises:
+        UserError: a sample is not finite; `path` is where it would have been written to.
+    """
+    samples = waveform.detach().cpu().numpy().T
+    if not np.isfinite(samples).all():
+        raise UserError(f"not written: {path}: expected finite samples, found {np.count_nonzero(~np.isfinite(samples))} others")
+    return samples
+
+
+def quantise(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Samples as the whole numbers of `bits` bits that libsndfile writes, in the upper bits of int32; clipped to full scale."""
     full_scale = 2.0 ** (bits - 1)  # libsndfile would take full_scale - 1, and change most loud samples of a copy
     steps = np.clip(np.rint(samples.astype(np.float64) * full_scale), -full_scale, full_scale - 1)
     return steps.astype(np.int32) << (32 - bits)
@@ -126,7 +162,11 @@ def _decode(path: str, start: int, frames: int | None) -> np.ndarray:
         stream.seek(min(start, stream.frames))
         left = stream.frames - stream.tell()
         wanted = left if frames is None else min(frames, left)
-        samples = stream.read(wanted, dtype="float32", always_2d=True)
+        return _next_samples(stream, wanted, start)
+
+
+def _next_samples(stream: soundfile.SoundFile, wanted: int, start: int) -> np.ndarray:
+    samples = stream.read(wanted, dtype="float32", always_2d=True)
     if len(samples) < wanted:
         raise ValueError(f"truncated: expected {wanted} samples from {start}, found {len(samples)}")
     wav.require_finite(samples.T, start)

@@ -1,6 +1,6 @@
 """Separation: a mixture in, its sources out, trained and scored against the references the mixture was made of."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -14,21 +14,21 @@ import toolkit.blocks
 import toolkit.data.mixing
 import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
 from toolkit import audio
+from toolkit.audio import Recording
 from toolkit.data.examples import Batch, Mixing
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.segments import SegmentDataset
-from toolkit.dsp.chunks import in_chunks
-from toolkit.dsp.resample import resample
+from toolkit.dsp.chunks import Chunking
 from toolkit.log import UserError, suggestion
 from toolkit.losses import SeparationLoss
 from toolkit.metrics import separation as metrics
 from toolkit.metrics import si_sdr
 from toolkit.models.base import SeparationModel
+from toolkit.tasks import streaming
 from toolkit.tasks.base import Examples, Task
 from toolkit.tasks.options import InferOptions, ScoreOptions, TrainOptions
 
 CHECK_SAMPLES = 4001  # an odd length, long enough for any window
-SILENCE = 1e-8  # deviation of a recording that is divided by it
 
 
 @dataclass
@@ -158,27 +158,38 @@ class Separation(Task):
             values["si_sdr_improvement"] = (si_sdr(matched, target) - before).flatten(1).nanmean(1)
         return values
 
-    def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        """Sources, by their names or `s1`, `s2`, …, of a recording (C, T) of any rate.
+    @property
+    def sources(self) -> list[str]:
+        """The names of what comes out: those of `data.sources`, else `s1`, `s2`, …"""
+        return list(self.config.data.groups) or [f"s{number}" for number in range(1, self.model.sources + 1)]
 
-        More channels than the model's are separated one after another; a model of stereo hears one channel twice.
+    def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
+        """The sources, by their names, of a recording (C, T) of any rate and number of channels."""
+        estimates = self.stream(model, Recording.of_waveform(mixture, sample_rate), self.config.infer)
+        return dict(zip(self.sources, torch.cat(list(estimates), dim=-1), strict=True))
+
+    def stream(self, model: nn.Module, recording: Recording, options: InferOptions, jobs: int = 1) -> Iterator[Tensor]:
+        """The same of a recording of any length, block by block.
+
+        Args:
+            model: this task's, or a copy of it with other weights.
+            recording: at least one sample.
+            options: the configuration's, or others.
+            jobs: chunks separated at a time.
+
+        Yields:
+            Estimates (S, C, t) in the order of `sources`.
         """
-        rate, options, channels = self.config.data.sample_rate, self.config.infer, self.model.audio_channels
-        separate = cast(SeparationModel, model).separate
-        inside = _resample(mixture, sample_rate, rate)
-        if len(inside) % channels:
-            inside = inside.mean(0, keepdim=True).expand(channels, -1)
-        level, scale = (inside.mean(), inside.mean(0).std() + SILENCE) if self.config.data.normalize else (0.0, 1.0)
-        chunk = None if options.chunk is None else round(options.chunk * rate)
-        estimates = [
-            in_chunks(separate, channel[None], chunk, options.overlap)[0]
-            for channel in ((inside - level) / scale).split(channels)
-        ]
-        estimate = _resample(torch.cat(estimates, dim=1) * scale + level, rate, sample_rate)[..., : mixture.shape[-1]]
-        if estimate.shape[1] != len(mixture):
-            estimate = estimate.mean(1, keepdim=True)
-        names = list(self.config.data.groups) or [f"s{number}" for number in range(1, len(estimate) + 1)]
-        return dict(zip(names, estimate, strict=True))
+        data = self.config.data
+        chunking = Chunking(
+            chunk=None if options.chunk is None else round(options.chunk * data.sample_rate),
+            overlap=options.overlap,
+            align=not data.groups,
+            shifts=options.shifts,
+            longest_shift=round(streaming.LONGEST_SHIFT * data.sample_rate),
+            jobs=jobs,
+        )
+        return streaming.stream(cast(SeparationModel, model), recording, data.sample_rate, chunking, data.normalize)
 
     def score(self, manifest: Manifest, item: Item, predictions: dict[str, Path]) -> dict[str, Any]:
         """The configured metrics of one mixture, each source against its reference."""
@@ -242,9 +253,3 @@ class Separation(Task):
 def _outputs(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
     """A model gives its estimate, or its estimate and the scores of its hypotheses."""
     return output if isinstance(output, tuple) else (output, None)
-
-
-def _resample(waveform: Tensor, sample_rate: int, new_sample_rate: int) -> Tensor:
-    if sample_rate == new_sample_rate:
-        return waveform
-    return torch.from_numpy(resample(waveform.cpu().numpy(), sample_rate, new_sample_rate)).to(waveform)
