@@ -54,8 +54,8 @@ def layout(handle: int) -> Layout | None:
     return None
 
 
-def read_into(handle: int, layout: Layout, start: int, out: np.ndarray) -> None:
-    """Fill `out` (channels, time), float32, with samples in [-1, 1) from sample `start` on.
+def read_into(handle: int, layout: Layout, start: int, out: np.ndarray, gain: float = 1.0) -> None:
+    """Fill `out` (channels, time), float32, with `gain` times the samples, those in [-1, 1), from sample `start` on.
 
     Raises:
         ValueError: the file ends before, or a sample is not finite.
@@ -67,10 +67,10 @@ def read_into(handle: int, layout: Layout, start: int, out: np.ndarray) -> None:
         raise ValueError(f"truncated: expected {count} samples from {start}, found {len(data) // width}")
     samples = np.frombuffer(data, dtype).reshape(count, layout.channels).T
     if layout.dtype == FLOAT_TYPE:
-        np.copyto(out, samples)
+        np.multiply(samples, np.float32(gain), out=out)
         require_finite(out, start)
     else:
-        np.multiply(samples, np.float32(2.0 ** (1 - 8 * dtype.itemsize)), out=out, casting="unsafe")
+        np.multiply(samples, np.float32(gain * 2.0 ** (1 - 8 * dtype.itemsize)), out=out, casting="unsafe")
 
 
 def require_finite(samples: np.ndarray, start: int) -> None:
