@@ -7,6 +7,7 @@ a model knows what to read.  Letters of the shapes: B batch, C channels, L frame
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from toolkit.blocks import activations, norms
@@ -211,6 +212,22 @@ class IdentityBottleneck(Bottleneck):
     def forward(self, x: Tensor) -> Tensor:
         """Give (B, C, L) as it is."""
         return x
+
+
+def centre(signal: Tensor, length: int) -> Tensor:
+    """The middle `length` samples or frames of (..., T)."""
+    start = (signal.shape[-1] - length) // 2
+    return signal[..., start : start + length]
+
+
+@torch.no_grad()
+def rescale_weights(model: nn.Module, reference: float) -> None:
+    """Scale each convolution so that its weights' deviation d becomes sqrt(reference · d) (Demucs, section 4.1)."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
+            factor = (reference / module.weight.std()).sqrt()
+            for parameter in module.parameters(recurse=False):
+                parameter.mul_(factor)
 
 
 def _activated(channels: int, activation: Activation, norm: Norm | None) -> list[nn.Module]:
