@@ -21,14 +21,15 @@ def test_pointwise_convolution(bias):
     kernel_size=st.sampled_from([1, 3, 5]),
     dilation=st.sampled_from([1, 2, 7, 16]),
     causal=st.booleans(),
+    bias=st.booleans(),
 )
-def test_depthwise_convolution(frames, kernel_size, dilation, causal):
-    layer = DepthwiseConv(4, kernel_size, dilation, causal).double()
+def test_depthwise_convolution(frames, kernel_size, dilation, causal, bias):
+    layer = DepthwiseConv(4, kernel_size, dilation, causal, bias).double()
     x = torch.randn(2, 4, frames, dtype=torch.double, requires_grad=True)
     reach = (kernel_size - 1) * dilation
     padded = F.pad(x, (reach, 0) if causal else (reach // 2, reach // 2))
     expected = F.conv1d(padded, layer.weight, layer.bias, dilation=dilation, groups=4)
-    wanted = [x, layer.weight, layer.bias]
+    wanted = [x, *layer.parameters()]
     gradients = [torch.autograd.grad(y.square().sum(), wanted) for y in (layer(x), expected)]
     torch.testing.assert_close(layer(x), expected)
     torch.testing.assert_close(*gradients)

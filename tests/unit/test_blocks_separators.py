@@ -88,6 +88,14 @@ def test_the_contract_is_told_when_broken(block):
         separator(torch.randn(2, 1, 8, 30))
 
 
+def test_conv_tasnet_for_music_has_no_bias_but_those_of_its_norms():
+    separator = TCN(8, 2, 6, 12, skip=0, blocks=2, repeats=1, input_norm="cLN", bias=False, rectify=False, mask="relu")
+    biased = {name for name, _ in separator.named_parameters() if name.endswith("bias")}
+    assert biased == {"norm.bias"} | {f"blocks.{block}.layers.{layer}.bias" for block in range(2) for layer in (2, 5)}
+    separator(torch.randn(2, 8, 30)).square().mean().backward()
+    assert all(parameter.grad.any() for parameter in separator.parameters())
+
+
 @pytest.mark.parametrize("norm", ["cLN", "cgLN", "BN"])
 def test_a_causal_network_does_not_look_ahead(norm):
     for separator in (
@@ -105,6 +113,7 @@ def test_a_causal_network_does_not_look_ahead(norm):
     ("build", "message"),
     [
         (lambda: TCN(8, 2, causal=True), "norm: a causal network takes one of cLN, cgLN, BN, found 'gLN'"),
+        (lambda: TCN(8, 2, norm="cLN", input_norm="gLN", causal=True), "norm: a causal network takes one of"),
         (lambda: BLSTM(8, 2, bidirectional=False), "norm: a causal network takes one of"),
         (lambda: DPRNN(8, 2, chunk=100, hop=30), "hop: expected a divisor of chunk=100 frames, found 30"),
         (lambda: DPTNet(9, 2), "heads: expected a divisor of channels=9, found 4"),

@@ -14,6 +14,8 @@ from toolkit.models import MaskedSeparator, ScoredSeparator, SeparationModel, ta
 
 WIDE, NARROW = partial(LearnedFilterbank, 512, 16), partial(LearnedFilterbank, 64, 16)
 PAPER_DPRNN = partial(DPRNN, bottleneck=64, chunk=250)
+MUSIC = {"input_norm": "cLN", "bias": False, "rectify": False, "mask": "relu", "skip": 0}
+MUSIC_TCN = partial(TCN, bottleneck=256, blocks=10, repeats=4, **MUSIC)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,7 @@ PAPER_DPRNN = partial(DPRNN, bottleneck=64, chunk=250)
         (lambda: MaskedSeparator(), 5_050_545),  # Conv-TasNet, the paper's 5.1 million
         (lambda: MaskedSeparator(sources=3), 5_116_593),
         (lambda: MaskedSeparator(separator=partial(TCN, skip=0)), 3_474_609),
+        (lambda: MaskedSeparator(LearnedFilterbank(256, 20, audio_channels=2), MUSIC_TCN, sources=4), 10_977_872),
         (lambda: MaskedSeparator(LearnedFilterbank(64, 2), PAPER_DPRNN), 2_608_065),  # the paper's 2.6 million
         (lambda: MaskedSeparator(NARROW(), DPTNet), 2_855_553),
         (lambda: MaskedSeparator(LearnedFilterbank(512, 21), SuDoRMRF), 2_584_196),

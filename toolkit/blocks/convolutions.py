@@ -42,15 +42,16 @@ class DepthwiseConv(nn.Conv1d):
         kernel_size: frames that are weighted; odd, unless causal.
         dilation: distance of those frames.
         causal: look back only, else equally far to both sides.
+        bias: whether there is one.
 
     Raises:
         ValueError: an even kernel cannot lie centred.
     """
 
-    def __init__(self, channels: int, kernel_size: int = 3, dilation: int = 1, causal: bool = False) -> None:
+    def __init__(self, channels: int, kernel_size: int = 3, dilation: int = 1, causal: bool = False, bias: bool = True) -> None:
         if kernel_size % 2 == 0 and not causal:
             raise ValueError(f"kernel_size: expected an odd number of frames, found {kernel_size}")
-        super().__init__(channels, channels, kernel_size, dilation=dilation, groups=channels)
+        super().__init__(channels, channels, kernel_size, dilation=dilation, groups=channels, bias=bias)
         reach = (kernel_size - 1) * dilation
         self.left = reach if causal else reach // 2
         self.right = reach - self.left
@@ -69,18 +70,19 @@ class _ShiftedSum(torch.autograd.Function):
     """out[t] = bias + Σ weight[tap] · x[t + offset[tap]]: half the time of oneDNN's backward pass of dilated kernels."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, offsets: tuple[int, ...]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, offsets: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.offsets = offsets
-        return _shifted_sum(x, weight, offsets).add_(bias[:, None])
+        ctx.offsets, ctx.has_bias = offsets, bias is not None
+        summed = _shifted_sum(x, weight, offsets)
+        return summed if bias is None else summed.add_(bias[:, None])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         grad_x = _shifted_sum(grad, weight, tuple(-offset for offset in ctx.offsets))
         products = [(_cut(grad, offset) * _cut(x, -offset)).sum((0, 2)) for offset in ctx.offsets]
-        return grad_x, torch.stack(products, 1), grad.sum((0, 2)), None
+        return grad_x, torch.stack(products, 1), grad.sum((0, 2)) if ctx.has_bias else None, None
 
 
 def _shifted_sum(x: Tensor, weight: Tensor, offsets: tuple[int, ...]) -> Tensor:

@@ -25,8 +25,11 @@ class TCN(Separator):
         blocks: blocks of one stack (X), dilated by 1, 2, 4, …
         repeats: stacks (R).
         norm: normalisation of the input and within the blocks.
-        causal: look back only; the norm must do so too.
+        causal: look back only; the norms must do so too.
         mask: activation of the masks.
+        input_norm: normalisation of the input, if it is another than within the blocks.
+        bias: whether the convolutions have one.
+        rectify: whether there is a PReLU before the masks' convolution.
 
     Raises:
         ValueError: a causal network with a norm that looks ahead.
@@ -45,21 +48,26 @@ class TCN(Separator):
         norm: Norm = "gLN",
         causal: bool = False,
         mask: Activation = "sigmoid",
+        input_norm: Norm | None = None,
+        bias: bool = True,
+        rectify: bool = True,
     ) -> None:
         super().__init__()
-        if causal and norm not in norms.CAUSAL:
-            raise ValueError(f"norm: a causal network takes one of {', '.join(norms.CAUSAL)}, found {norm!r}")
+        first = norm if input_norm is None else input_norm
+        for name in (norm, first):
+            if causal and name not in norms.CAUSAL:
+                raise ValueError(f"norm: a causal network takes one of {', '.join(norms.CAUSAL)}, found {name!r}")
         self.channels, self.sources, self.has_skip = channels, sources, skip > 0
         self.receptive_field = 1 + repeats * (kernel_size - 1) * (2**blocks - 1)
-        self.norm = norms.build(norm, channels)
-        self.bottleneck = PointwiseConv(channels, bottleneck)
+        self.norm = norms.build(first, channels)
+        self.bottleneck = PointwiseConv(channels, bottleneck, bias)
         self.blocks = nn.ModuleList(
-            ConvBlock(bottleneck, hidden, skip, kernel_size, 2**block, norm, causal)
+            ConvBlock(bottleneck, hidden, skip, kernel_size, 2**block, norm, causal, bias)
             for _ in range(repeats)
             for block in range(blocks)
         )
-        self.rectifier = PReLU()
-        self.mask = PointwiseConv(skip or bottleneck, sources * channels)
+        self.rectifier = PReLU() if rectify else nn.Identity()
+        self.mask = PointwiseConv(skip or bottleneck, sources * channels, bias)
         self.activation = activations.build(mask)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -87,22 +95,23 @@ class ConvBlock(nn.Module):
         dilation: distance of those frames.
         norm: normalisation after each activation.
         causal: look back only.
+        bias: whether the convolutions have one.
     """
 
     def __init__(
-        self, channels: int, hidden: int, skip: int, kernel_size: int, dilation: int, norm: Norm, causal: bool
+        self, channels: int, hidden: int, skip: int, kernel_size: int, dilation: int, norm: Norm, causal: bool, bias: bool
     ) -> None:
         super().__init__()
         self.sizes = [channels, skip]
         self.layers = nn.Sequential(
-            PointwiseConv(channels, hidden),
+            PointwiseConv(channels, hidden, bias),
             PReLU(),
             norms.build(norm, hidden),
-            DepthwiseConv(hidden, kernel_size, dilation, causal),
+            DepthwiseConv(hidden, kernel_size, dilation, causal, bias),
             PReLU(),
             norms.build(norm, hidden),
         )
-        self.paths = PointwiseConv(hidden, channels + skip)
+        self.paths = PointwiseConv(hidden, channels + skip, bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (B, channels, L) to the next block's input (B, channels, L) and the skip path (B, skip, L)."""
