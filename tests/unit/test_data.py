@@ -260,6 +260,12 @@ def test_augmentations_one_by_one() -> None:
     assert torch.equal(swapped.sum(1), stereo.sum(1))
 
 
+def test_stems_of_one_source_share_a_factor() -> None:
+    ratio = Gain(0.5, 2.0, together=[0, 1, 3])(torch.ones(4, 2, 5), np.random.default_rng(0))[:, 0, 0]
+    assert ratio[0] == ratio[1] == ratio[3]
+    assert ratio[0] != ratio[2]
+
+
 def test_a_faster_tone_is_higher() -> None:
     tone = torch.sin(2 * torch.pi * 200 * torch.arange(8000) / 8000).reshape(1, 1, -1)
     faster = SpeedPerturb((1.05,))(tone, np.random.default_rng(0))

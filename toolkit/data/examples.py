@@ -67,8 +67,8 @@ class ExampleSource(ABC):
 class Mixing(ExampleSource):
     """Examples made anew every epoch, in place of the stored ones.
 
-    A configuration names a subclass and its options; the task builds it as ``class(data, static, seed, **options)``: the folder of
-    the manifests, the stored examples (a `SegmentDataset`), and the seed of all that is drawn.
+    A configuration names a subclass and its options; the task builds it as ``class(data, static, seed, **options)``: the folder
+    of the manifests, the stored examples (a `SegmentDataset`), and the seed of all that is drawn.
 
     Attributes:
         sources: names of the references, in order.

@@ -16,6 +16,7 @@ from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 
 CROPS, CHANGES = 1, 2  # what a random stream is for; its seed is (seed, purpose, epoch, ...)
+SILENCE = 1e-8  # added to the deviation of a recording that is divided by it
 
 logger = log.get(__name__)
 
@@ -35,16 +36,20 @@ class SegmentDataset(ExampleSource):
             side by side (what is left over at the end is not used).
         sample_rate: expected rate in Hz; None for the manifest's own.
         augment: changes of the references, one after another; the mixture is their sum then.
+        normalize: bring each recording to mean 0 and deviation 1 of its mono mixture, by the labels `mixture_mean` and
+            `mixture_deviation` of the whole; the references are shifted and scaled alike.
 
     Attributes:
         sample_rate: Hz.
         channels: of every recording.
         sources: roles of the references.
         segment: samples of a piece; None for whole recordings.
+        lengths: samples of each recording.
         dropped: recordings left out since they are too short.
 
     Raises:
-        UserError: a rate, role or number of channels is not the expected one, or all recordings are too short.
+        UserError: a rate, role or number of channels is not the expected one, a label is missing, or all recordings are too
+            short.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class SegmentDataset(ExampleSource):
         crop: Literal["random", "centre", "tiles"] = "random",
         sample_rate: int | None = None,
         augment: Sequence[Augmentation] = (),
+        normalize: bool = False,
     ) -> None:
         first = manifest[0]
         self.manifest, self.seed = manifest, seed
@@ -69,8 +75,8 @@ class SegmentDataset(ExampleSource):
         self.dropped = 0
         self._has_mixture = "mixture" in first.audio
         self._roles = self.sources + ["mixture"] * self._has_mixture
-        self._read_manifest(drop_short)
-        self._checked = np.zeros(len(self._frames), bool)
+        self._read_manifest(drop_short, normalize)
+        self._checked = np.zeros(len(self.lengths), bool)
         self._place_pieces(crop)
         self._draws: tuple[int, np.ndarray] = (-1, np.empty(0))
 
@@ -89,7 +95,7 @@ class SegmentDataset(ExampleSource):
                 references = change(references, rng)
             references = references[..., : self.segment]
             mixture = references.sum(dim=0)
-        return Example(mixture, references, self._ids[item].decode())
+        return Example(mixture, references, self.name_of(item))
 
     def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> Batch:
         """Pieces of equal length are read straight into the batch."""
@@ -103,18 +109,41 @@ class SegmentDataset(ExampleSource):
             mixture[row, :, frames:] = 0
             references[row, :, :, frames:] = 0
         lengths = torch.tensor([frames for _, _, frames in pieces])
-        ids = [self._ids[item].decode() for item, _, _ in pieces]
+        ids = [self.name_of(item) for item, _, _ in pieces]
         return Batch(torch.from_numpy(mixture), torch.from_numpy(references), lengths, ids)
 
-    def _read_manifest(self, drop_short: bool) -> None:
-        """Keep of the manifest what training needs, in three arrays."""
-        kept: list[tuple[bytes, int, list[bytes]]] = []
+    def name_of(self, recording: int) -> str:
+        """The id of one of the `lengths`."""
+        return self._ids[recording].decode()
+
+    def read_source(self, recording: int, source: int, start: int, out: np.ndarray, gain: float = 1.0) -> None:
+        """Fill `out` (channels, time) with `gain` times a piece of one reference.
+
+        Args:
+            recording: which of the `lengths`.
+            source: which of the `sources`; -1 for the mixture if there is one.
+            start: first sample.
+            out: float32; the samples go straight there.
+            gain: factor.
+
+        Raises:
+            UserError: a file cannot be read or does not fit its manifest.
+        """
+        audio.read_into(self._files(recording)[source], out, start, gain * float(self._scales[recording]))
+        if offset := gain * float(self._offsets[recording]):
+            out -= np.float32(offset)
+
+    def _read_manifest(self, drop_short: bool, normalize: bool) -> None:
+        """Keep of the manifest what training needs, in arrays."""
+        kept: list[tuple[bytes, int, list[bytes], float, float]] = []
         for item in self.manifest:
             self._check_item(item)
             if drop_short and self.segment is not None and item.frames < self.segment:
                 self.dropped += 1
                 continue
-            kept.append((item.id.encode(), item.frames, [item.audio[role].encode() for role in self._roles]))
+            scale, offset = self._level(item) if normalize else (1.0, 0.0)
+            paths = [item.audio[role].encode() for role in self._roles]
+            kept.append((item.id.encode(), item.frames, paths, scale, offset))
         seconds = (self.segment or 0) / self.sample_rate
         if not kept:
             raise UserError(
@@ -123,8 +152,9 @@ class SegmentDataset(ExampleSource):
             )
         if self.dropped:
             logger.info("%s: %d of %d shorter than %g s, left out", self.name, self.dropped, len(self.manifest), seconds)
-        ids, frames, paths = zip(*kept, strict=True)
-        self._ids, self._frames, self._paths = np.array(ids), np.array(frames), np.array(paths)
+        self._ids, self.lengths, self._paths, self._scales, self._offsets = (
+            np.array(column) for column in zip(*kept, strict=True)
+        )
 
     @property
     def name(self) -> str:
@@ -147,20 +177,31 @@ class SegmentDataset(ExampleSource):
                 known = ", ".join(item.audio)
                 raise UserError(f"{self.manifest.path}: {item.id}: expected a file for the role {role!r}, found only {known}")
 
+    def _level(self, item: Item) -> tuple[float, float]:
+        """What a recording is multiplied by to normalise it, and what is then subtracted."""
+        try:
+            scale = 1 / (float(item.labels["mixture_deviation"]) + SILENCE)
+            return scale, scale * float(item.labels["mixture_mean"])
+        except KeyError as error:
+            raise UserError(
+                f"{self.manifest.path}: {item.id}: expected the label {error} to normalise by, found only "
+                f"{', '.join(item.labels) or 'none'}. Next: run the stage `prepare` again"
+            ) from error
+
     def _place_pieces(self, crop: str) -> None:
         """Which recording each piece is of, and where it starts; the starts are None if they are drawn each epoch."""
-        self._items, self._starts = np.arange(len(self._frames)), None
+        self._items, self._starts = np.arange(len(self.lengths)), None
         if self.segment is None or crop == "centre":
-            self._starts = np.maximum(self._frames - (self.segment or self._frames), 0) // 2
+            self._starts = np.maximum(self.lengths - (self.segment or self.lengths), 0) // 2
         elif crop == "tiles":
-            counts = np.maximum(self._frames // self.segment, 1)
+            counts = np.maximum(self.lengths // self.segment, 1)
             self._items = np.repeat(self._items, counts)
             self._starts = self.segment * np.concatenate([np.arange(count) for count in counts])
 
     def _piece(self, epoch: int, index: int) -> tuple[int, int, int]:
         """Item, first sample and number of samples."""
         item = self._items[index]
-        available = int(self._frames[item])
+        available = int(self.lengths[item])
         wanted = available
         if self.segment is not None:
             wanted = min(available, math.ceil(self.segment * math.prod(change.stretch for change in self.augment)))
@@ -178,21 +219,22 @@ class SegmentDataset(ExampleSource):
 
     def _read(self, item: int, start: int, mixture: np.ndarray, references: np.ndarray) -> None:
         """Fill a mixture (channels, time) and its references (sources, channels, time)."""
-        paths = [f"{self.manifest.root}/{path.decode()}" for path in self._paths[item]]
-        if not self._checked[item]:
-            self._check_files(item, paths)
-        for path, reference in zip(paths, references, strict=False):
-            audio.read_into(path, reference, start)
+        for source, reference in enumerate(references):
+            self.read_source(item, source, start, reference)
         if self._has_mixture:
-            audio.read_into(paths[-1], mixture, start)
+            self.read_source(item, -1, start, mixture)
         else:
             np.sum(references, axis=0, out=mixture)
 
-    def _check_files(self, item: int, paths: list[str]) -> None:
-        expected = audio.AudioInfo(int(self._frames[item]), self.sample_rate, self.channels)
-        for path in paths:
-            check_file(path, expected, self.manifest)
-        self._checked[item] = True
+    def _files(self, item: int) -> list[str]:
+        """Paths of a recording's roles, which are held against the manifest at first."""
+        paths = [f"{self.manifest.root}/{path.decode()}" for path in self._paths[item]]
+        if not self._checked[item]:
+            expected = audio.AudioInfo(int(self.lengths[item]), self.sample_rate, self.channels)
+            for path in paths:
+                check_file(path, expected, self.manifest)
+            self._checked[item] = True
+        return paths
 
 
 def check_file(path: str, expected: audio.AudioInfo, manifest: Manifest) -> None:
