@@ -1,10 +1,13 @@
 """The swappable parts of models; configurations name them by their class names."""
 
+from toolkit.blocks.activity_unet import ActivityUNet
 from toolkit.blocks.blstm import BLSTM
 from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
 from toolkit.blocks.magnitude import MagnitudeMasks
+from toolkit.blocks.mmdense import MMDense, MultiScale
+from toolkit.blocks.open_unmix import OpenUnmix, load_openunmix
 from toolkit.blocks.schedules import DelayedPlateau
 from toolkit.blocks.scorers import MeanPooledScorer
 from toolkit.blocks.sepformer import SepFormer
@@ -26,6 +29,7 @@ __all__ = [
     "BLSTM",
     "DPRNN",
     "TCN",
+    "ActivityUNet",
     "Bottleneck",
     "DPTNet",
     "Decoder",
@@ -36,9 +40,12 @@ __all__ = [
     "IdentityBottleneck",
     "LearnedDecoder",
     "LearnedFilterbank",
+    "MMDense",
     "MagnitudeMasks",
     "Masker",
     "MeanPooledScorer",
+    "MultiScale",
+    "OpenUnmix",
     "RecurrentBottleneck",
     "STFTDecoder",
     "STFTFilterbank",
@@ -49,4 +56,5 @@ __all__ = [
     "StridedEncoderLayer",
     "SuDoRMRF",
     "TransformerBottleneck",
+    "load_openunmix",
 ]

@@ -1,5 +1,6 @@
 """Losses of estimates against references: pairwise distances, and what is made of all of them."""
 
+from toolkit.losses.activity import SeparationAndActivity
 from toolkit.losses.base import PairwiseLoss, SeparationLoss, WeightedPairs
 from toolkit.losses.fixed_order import FixedOrder
 from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoice, RelaxedMultipleChoice
@@ -21,6 +22,7 @@ __all__ = [
     "PairwiseLoss",
     "PermutationInvariant",
     "RelaxedMultipleChoice",
+    "SeparationAndActivity",
     "SeparationLoss",
     "TemperatureSchedule",
     "WeightedPairs",
