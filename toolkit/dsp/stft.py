@@ -38,7 +38,7 @@ class STFT(nn.Module):
             raise ValueError(f"n_fft: expected an even number of samples, found {n_fft}")
         if not 1 <= self.hop_length <= n_fft // 2:
             raise ValueError(f"hop_length: expected 1 to n_fft / 2 = {n_fft // 2} samples, found {self.hop_length}")
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float64), persistent=False)
 
     @property
     def bins(self) -> int:
@@ -58,6 +58,10 @@ class STFT(nn.Module):
 
     def inverse(self, spectrum: Tensor, length: int) -> Tensor:
         """The waveform (*, length) of which (*, F, L) is the spectrogram, or is nearest to it (Griffin & Lim 1984, eq. 6)."""
+        if spectrum.is_meta:  # where torch.istft would compare values
+            return spectrum.real.new_empty(*spectrum.shape[:-2], length)
+        if spectrum.is_meta:  # where PyTorch's own has no shape to tell
+            return spectrum.real.new_empty(*spectrum.shape[:-2], length)
         flat = spectrum.flatten(0, -3)
         window = self.window.to(flat.real.dtype)
         waveform = torch.istft(flat, self.n_fft, self.hop_length, window=window, length=length)

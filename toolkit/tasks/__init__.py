@@ -7,7 +7,10 @@ from toolkit.tasks.base import Examples, Task
 
 __all__ = ["TASKS", "Examples", "Task", "find"]
 
-TASKS = {"separation": "toolkit.tasks.separation.Separation"}
+TASKS = {
+    "separation": "toolkit.tasks.separation.Separation",
+    "oracle": "toolkit.tasks.oracle.OracleSeparation",
+}
 
 
 def find(name: str) -> type[Task]:

@@ -42,6 +42,9 @@ class Task(ABC):
     def validation(self, data: Path) -> Examples:
         """Examples to validate on, the same each epoch."""
 
+    def prepare_training(self, data: Path) -> None:  # noqa: B027
+        """Called once before the first step, for what is initialised from the training data below the folder `data`."""
+
     def start_epoch(self, epoch: int) -> None:  # noqa: B027
         """Called before each epoch (counted from 0), for whatever follows a schedule."""
 

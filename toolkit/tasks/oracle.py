@@ -1,0 +1,93 @@
+"""Oracle separation: what masks and filters could do at best, if they knew the sources they are made to estimate."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from toolkit import audio
+from toolkit.data.manifest import Item, Manifest
+from toolkit.log import UserError
+from toolkit.models.oracle import Oracle
+from toolkit.tasks.base import Examples
+from toolkit.tasks.options import InferOptions, ScoreOptions, TrainOptions
+from toolkit.tasks.separation import Separation
+
+
+@dataclass
+class OracleData:
+    """Which recordings.
+
+    Args:
+        train: manifest of the training split, named below the data folder; nothing is trained, but it tells the data's edition.
+        valid: manifest of the validation split.
+        test: manifest that results are reported on.
+        sample_rate: Hz that the manifests have.
+        sources: what is separated: roles of the manifests, or names with the roles (stems) that are summed for each of them.
+    """
+
+    train: str
+    valid: str
+    test: str
+    sample_rate: int
+    sources: list[str] | dict[str, list[str]]
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The sources' names with the stems that are summed for each."""
+        return self.sources if isinstance(self.sources, dict) else {name: [name] for name in self.sources}
+
+
+@dataclass
+class OracleConfig:
+    """Everything an experiment of this task is made of.
+
+    Args:
+        data: recordings.
+        model: the oracle.
+        train: its seed is all that is looked at.
+        infer: nothing of it is looked at: a recording is separated at once.
+        score: what is measured.
+        task: this task's name.
+    """
+
+    data: OracleData
+    model: Oracle
+    train: TrainOptions = field(default_factory=TrainOptions)
+    infer: InferOptions = field(default_factory=InferOptions)
+    score: ScoreOptions = field(default_factory=ScoreOptions)
+    task: Literal["oracle"] = "oracle"
+
+
+class OracleSeparation(Separation):
+    """Separation by an oracle: predictions are made from the references too, and there is nothing to train."""
+
+    Config = OracleConfig
+
+    def training(self, data: Path) -> Examples:
+        """There are none.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("an oracle is not trained. Next: run the stage `infer`")
+
+    def inputs(self, manifest: Manifest, item: Item) -> Tensor:
+        """The mixture with its sources below it, ((1 + S)·C, T)."""
+        references = [
+            torch.stack([audio.read(manifest.path_of(item, stem)) for stem in stems]).sum(0)
+            for stems in self.config.data.groups.values()
+        ]
+        return torch.cat([super().inputs(manifest, item), *references])
+
+    def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
+        """The sources, by their names, of what `inputs` gives."""
+        return dict(zip(self.sources, cast(Oracle, model)(mixture[None])[0], strict=True))
+
+    def check(self) -> None:
+        """See that the oracle has as many sources as are named."""
+        names = list(self.config.data.groups)
+        if len(names) != self.model.sources:
+            raise UserError(f"the model has {self.model.sources} sources, data.sources names {len(names)}: {', '.join(names)}")
