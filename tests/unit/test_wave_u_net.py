@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.blocks import RecurrentBottleneck
 from toolkit.models import WaveUNet, wave_u_net
 from toolkit.models.wave_u_net import Upsampling
 
@@ -120,6 +121,18 @@ def test_samples_are_put_half_way_or_as_learned():
     torch.testing.assert_close(learned(x), half_way)
     torch.nn.init.constant_(learned.weight, 100)  # all of the earlier neighbour
     torch.testing.assert_close(learned(x), torch.tensor([[[0.0, 0.0, 2.0, 2.0, 4.0]]]))
+
+
+def test_a_bottleneck_hears_farther():
+    model = SMALL(bottleneck=partial(RecurrentBottleneck, layers=1))
+    mixture = torch.randn(1, 2, 300)
+    changed = mixture.clone()
+    changed[..., -1] += 1
+    assert model.separate(mixture).shape == (1, 2, 2, 300)
+    difference = (model.separate(mixture) - model.separate(changed)).abs()
+    assert difference[..., : 300 - model.receptive_field].max() > 0
+    plain = SMALL()
+    assert torch.equal(plain.separate(mixture)[..., :150], plain.separate(changed)[..., :150])
 
 
 def test_bfloat16_autocast():

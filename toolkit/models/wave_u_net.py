@@ -5,7 +5,7 @@ Where nothing is padded (`context`), all of it together shortens the signal by t
 out has kernel + k · 2^layers samples, for a whole k: 16,389 from 147,443 in the paper's M4.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, cast
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from toolkit.blocks.slots import check_shape
+from toolkit.blocks.unet import Bottleneck, IdentityBottleneck, centre
 from toolkit.models.base import SeparationModel
 
 SLOPE = 0.2  # of the leaky rectifiers below zero
@@ -33,6 +34,7 @@ class WaveUNet(SeparationModel):
             then reads more than it estimates (section 3.2.2).
         difference: the last source is what the others leave of the mixture (section 3.2.1); else each source is estimated.
         upsampling: how samples are put between others: half-way, or by a learned weight for each channel (section 3.2.3).
+        bottleneck: what lies between the ways down and up, built as ``bottleneck(channels)``; nothing when not given.
 
     Attributes:
         margin: samples of context on either side of what is estimated.
@@ -52,6 +54,7 @@ class WaveUNet(SeparationModel):
         context: bool = True,
         difference: bool = True,
         upsampling: Literal["linear", "learned"] = "linear",
+        bottleneck: Callable[[int], Bottleneck] | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("kernel_size", kernel_size), ("up_kernel_size", up_kernel_size)):
@@ -73,6 +76,7 @@ class WaveUNet(SeparationModel):
             nn.Conv1d(before, width, kernel_size, padding=padding[0])
             for before, width in zip([audio_channels, *widths], widths, strict=False)
         )
+        self.bottleneck = (bottleneck or IdentityBottleneck)(widths[-1])
         self.between = nn.ModuleList(Upsampling(width, upsampling) for width in widths[:0:-1])
         self.up = nn.ModuleList(
             nn.Conv1d(width + deeper, width, up_kernel_size, padding=padding[1])
@@ -123,13 +127,13 @@ class WaveUNet(SeparationModel):
             x = F.leaky_relu(layer(x), SLOPE)
             skips.append(x)
             x = x[..., ::2]
-        x = F.leaky_relu(bottom(x), SLOPE)
+        x = self.bottleneck(F.leaky_relu(bottom(x), SLOPE))
         for between, layer in zip(self.between, self.up, strict=True):
             x = F.leaky_relu(layer(_beside(skips.pop(), between(x))), SLOPE)
         estimate = torch.tanh(self.last(_beside(mixture, x))).unflatten(1, (-1, self.audio_channels))
         if not self.difference:
             return estimate
-        rest = _centre(mixture, x.shape[-1]) - estimate.sum(1)
+        rest = centre(mixture, x.shape[-1]) - estimate.sum(1)
         return torch.cat([estimate, rest[:, None]], dim=1)
 
     def target(self, references: Tensor) -> Tensor:
@@ -180,9 +184,4 @@ def _beside(skip: Tensor, x: Tensor) -> Tensor:
     missing = skip.shape[-1] - x.shape[-1]
     if missing == 1:
         x = F.pad(x, (0, 1), mode="replicate")
-    return torch.cat([_centre(skip, x.shape[-1]), x], dim=1)
-
-
-def _centre(x: Tensor, length: int) -> Tensor:
-    start = (x.shape[-1] - length) // 2
-    return x[..., start : start + length]
+    return torch.cat([centre(skip, x.shape[-1]), x], dim=1)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from toolkit.models.base import SeparationModel
 from toolkit.tasks.experiment import Experiment
 
 DEPTH = 3  # levels of the tree that are shown
@@ -32,7 +33,10 @@ def summary(config: Path, overrides: list[str]) -> str:
     rate = built.data.sample_rate
     seconds = built.data.segment or 4.0
     batch = built.data.batch_size
-    work, activations = _work(model, round(seconds * rate))
+    samples = round(seconds * rate)
+    if isinstance(model, SeparationModel):
+        samples = model.input_length(samples)
+    work, activations = _work(model, samples)
     lines += [
         f"multiply-adds       {work / seconds / 1e9:.2f} G per second of audio at {rate} Hz (recurrences left out)",
         f"activations         {activations * batch / 2**20:,.0f} MiB in training, {batch} x {seconds:g} s",
