@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 import toolkit.blocks
 import toolkit.data.mixing
+import toolkit.data.stems
 import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
-from toolkit import audio
+from toolkit import audio, progress
 from toolkit.audio import Recording
 from toolkit.data.examples import Batch, Mixing
 from toolkit.data.manifest import Item, Manifest
@@ -107,7 +108,7 @@ class SeparationConfig:
 class Separation(Task):
     """Source separation of whatever the manifests hold: speakers, stems, instruments."""
 
-    Config = SeparationConfig
+    Config: ClassVar[type] = SeparationConfig
 
     def __init__(self, config: SeparationConfig) -> None:
         self.config = config
@@ -126,6 +127,15 @@ class Separation(Task):
         c = self.config.data
         stored = self._segments(data, c.valid, c.valid_segment, crop="centre", drop_short=False)
         return Examples(stored, 1 if c.valid_segment is None else c.batch_size)
+
+    def prepare_training(self, data: Path) -> None:
+        """Let a model that is initialised from the training mixtures see each of them, whole."""
+        if not self.model.needs_statistics:
+            return
+        manifest = Manifest.open(data / f"{self.config.data.train}.jsonl")
+        device = next(self.model.parameters()).device
+        items = progress.track(manifest, "statistics of the training mixtures")
+        self.model.fit_statistics(self._prepared(self.inputs(manifest, item).to(device)) for item in items)
 
     def start_epoch(self, epoch: int) -> None:
         """Let the loss follow its schedule."""
@@ -228,7 +238,7 @@ class Separation(Task):
         if segment is not None:
             segment = self.model.input_length(round(segment * rate)) / rate
         manifest = Manifest.open(data / f"{name}.jsonl")
-        stored = SegmentDataset(manifest, segment, sample_rate=rate, **options)
+        stored = SegmentDataset(manifest, segment, sample_rate=rate, normalize=self.config.data.normalize, **options)
         self.stems = stored.sources
         for stem in (stem for stems in self.config.data.groups.values() for stem in stems):
             if stem not in self.stems:
@@ -248,6 +258,12 @@ class Separation(Task):
         if self.config.data.downmix:
             mixture, references = mixture.mean(1, keepdim=True), references.mean(2, keepdim=True)
         return mixture, references
+
+    def _prepared(self, mixture: Tensor) -> Tensor:
+        """A whole mixture (C, T) as the model hears it in training."""
+        if self.config.data.normalize:
+            mixture = (mixture - mixture.mean()) / (mixture.mean(0).std() + streaming.SILENCE)
+        return mixture.mean(0, keepdim=True) if self.config.data.downmix else mixture
 
 
 def _outputs(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
