@@ -129,6 +129,19 @@ def test_a_longer_run_goes_on_from_a_shorter_one(tmp_path: Path) -> None:
     assert all(once[name].equal(twice[name]) for name in once)
 
 
+def test_a_second_stage_begins_with_the_weights_of_the_first(tmp_path: Path) -> None:
+    trainer(tmp_path / "first", epochs=5).fit()
+    first = files.read_jsonl(tmp_path / "first" / "metrics.jsonl")
+    second = trainer(tmp_path / "second", epochs=1, init=str(tmp_path / "first" / "model.safetensors"))
+    torch.testing.assert_close(dict(second.model.state_dict()), weights(tmp_path / "first"))
+    second.fit()
+    assert files.read_jsonl(tmp_path / "second" / "metrics.jsonl")[0]["train/loss"] < first[0]["train/loss"] / 2
+    going_on = trainer(tmp_path / "second", epochs=2, init=str(tmp_path / "none.safetensors"))  # which needs no first stage
+    assert going_on.step == second.step
+    with pytest.raises(UserError, match="no weights at"):
+        trainer(tmp_path / "third", init=str(tmp_path / "none.safetensors"))
+
+
 def test_checkpoints_of_another_configuration_are_set_aside(tmp_path: Path) -> None:
     trainer(tmp_path, epochs=1, key="old").fit()
     assert trainer(tmp_path, epochs=1, key="new").step == 0

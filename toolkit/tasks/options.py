@@ -10,6 +10,7 @@ class TrainOptions:
 
     Args:
         epochs: passes over the training examples.
+        init: weights to begin with, e.g. ``exp/paper/model.safetensors`` for a second stage of training; null for random ones.
         clip_grad_norm: largest gradient norm (Euclidean, over all parameters); null for none.
         accumulate: batches whose gradients are added up before a step.
         precision: arithmetic of forward and loss; bf16 and fp16 by autocast.
@@ -24,6 +25,7 @@ class TrainOptions:
     """
 
     epochs: int = 100
+    init: str | None = None
     clip_grad_norm: float | None = 5.0
     accumulate: int = 1
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -61,6 +63,10 @@ class InferOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.overlap <= 0.5:
             raise ValueError(f"infer.overlap: expected 0 to 0.5, found {self.overlap}")
+        if self.chunk is not None and self.chunk <= 0:
+            raise ValueError(f"infer.chunk: expected more than 0 seconds, found {self.chunk}")
+        if self.shifts < 0:
+            raise ValueError(f"infer.shifts: expected 0 or more, found {self.shifts}")
 
 
 @dataclass

@@ -226,6 +226,8 @@ class Trainer:
     def _resume(self) -> None:
         state = checkpoint.load_latest(self.exp / "checkpoints", self.model, self.key)
         if state is None:
+            if self.options.init is not None:
+                checkpoint.load_weights(self.model, self.options.init)
             self.tracker.rewind(1)
             return
         for name, value in state["position"].items():

@@ -44,7 +44,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
         logger.info("%s: %s parameters, on %s", exp, f"{parameters:,}", describe(place))
     if parameters:
         trainer = Trainer(task, built, data, exp, place, experiment.training_key)
-        if trainer.step == 0:
+        if trainer.step == 0 and built.train.init is None:
             task.prepare_training(data)
         trainer.fit()
         trained = {"steps": trainer.step, "epochs": trainer.epoch, "train_seconds": round(trainer.seconds, 1)}
