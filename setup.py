@@ -25,9 +25,10 @@ setup(
         "tqdm",
     ],
     extras_require={
+        "mp4": ["imageio-ffmpeg"],
         "pesq": ["pesq"],
         "slurm": ["submitit"],
-        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML"],
+        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "imageio-ffmpeg"],
         "reference": ["asteroid", "requests", "mir_eval", "pystoi", "pyloudnorm", "museval", "openunmix", "demucs"],
     },
     entry_points={"console_scripts": ["toolkit = toolkit.cli:main"]},

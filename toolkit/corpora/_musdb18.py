@@ -71,7 +71,7 @@ def find_release(corpus: Path, wanted: str | None) -> str:
     """Which release a folder holds: folders of WAV files are `musdb18-hq`, stem.mp4 files `musdb18`.
 
     Raises:
-        UserError: neither, the other than `wanted`, or both and none is wanted.
+        UserError: neither, or only the other than `wanted`.
     """
     found = [release for release in RELEASES if any(index(corpus, release).values())]
     if not found:
@@ -82,9 +82,7 @@ def find_release(corpus: Path, wanted: str | None) -> str:
         )
     if wanted is not None and wanted not in found:
         config = "conf/hq.yaml" if found[0] == "musdb18-hq" else "conf/paper.yaml"
-        raise UserError(f"{corpus}: expected {wanted}, as the config names it, found {found[0]}. Next: --config {config}")
-    if wanted is None and len(found) > 1:
-        raise UserError(f"{corpus}: expected one release, found {' and '.join(found)}. Next: add --release {found[0]}")
+        raise UserError(f"{corpus}: expected {wanted} as the config names it, found {found[0]}. Next: add --config {config}")
     return wanted or found[0]
 
 

@@ -25,6 +25,7 @@ from toolkit.dsp.resample import resample
 from toolkit.log import UserError
 
 NAME = "musdb18"
+LICENCE = "educational use only; 102 tracks are restricted, 48 are CC BY-NC-SA"  # what a model card says
 AAC_FRAME = 1024  # samples; coded stems may differ in length by a few of them
 
 ReleaseName = Literal["musdb18-hq", "musdb18"]
