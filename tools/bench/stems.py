@@ -1,9 +1,10 @@
 """How many training examples of MUSDB18-HQ a second are loaded: Reprise against Open-Unmix's and Asteroid's datasets.
 
 Same files: noise in the layout of MUSDB18-HQ, six stereo tracks of 3 minutes, 44.1 kHz, 16-bit WAV. Segments of 6 s, every stem
-from a random place of a random track, with a random gain and channel swap; batches of 16. Open-Unmix's dataset starts `ffmpeg` for
-each stem, so it has fewer examples in a round, and it yields one target, the others all four. All load in one process and with
-workers; rounds take turns, so that a noisy machine is noisy for all. Usage: python tools/bench/stems.py [--workers 2] [--rounds 3]
+from a random place of a random track, with a random gain and channel swap; batches of 16. Open-Unmix's dataset starts `ffmpeg`
+for each stem, so it has fewer examples in a round, and it yields one target, the others all four. All load in one process and
+with workers; rounds take turns, so that a noisy machine is noisy for all.
+Usage: python tools/bench/stems.py [--workers 2] [--rounds 3]
 """
 
 import argparse
