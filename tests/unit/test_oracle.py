@@ -107,7 +107,13 @@ def test_silence_stays_silent():
 def config(**model):
     return {
         "task": "oracle",
-        "data": {"train": "all", "valid": "all", "test": "all", "sample_rate": 44100, "sources": list(STEMS)},
+        "data": {
+            **dict.fromkeys(("train", "valid", "test"), "all"),
+            "sample_rate": 44100,
+            "sources": list(STEMS),
+            "segment": None,
+            "batch_size": 1,
+        },
         "model": {"class_path": "Oracle", "init_args": {"kind": "irm2", "n_fft": 256, **model}},
         "score": {"metrics": ["si_sdr"]},
     }

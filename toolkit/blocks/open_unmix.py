@@ -60,7 +60,7 @@ class OpenUnmix(Masker):
             raise ValueError(f"hidden: expected an even number, for two directions, found {hidden}")
         if not 1 <= self.max_bin <= bins:
             raise ValueError(f"max_bin: expected 1 to {bins}, the bins of the spectrogram, found {max_bin}")
-        networks = (_Network(audio_channels, self.max_bin, bins, hidden, layers, dropout) for _ in range(sources))
+        networks = (SourceNetwork(audio_channels, self.max_bin, bins, hidden, layers, dropout) for _ in range(sources))
         self.networks = nn.ModuleList(networks)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
@@ -82,12 +82,12 @@ class OpenUnmix(Masker):
         """
         mean, deviation = bin_statistics(spectrum.mean(0) for spectrum in magnitudes)
         for network in self.networks:
-            assert isinstance(network, _Network)
+            assert isinstance(network, SourceNetwork)
             network.input_shift.copy_(-mean[: self.max_bin])
             network.input_scale.copy_(1 / deviation[: self.max_bin])
 
 
-class _Network(nn.Module):
+class SourceNetwork(nn.Module):
     """Frames (L, B, C, max_bin) to masks (L, B, C, F) of one source."""
 
     def __init__(self, audio_channels: int, max_bin: int, bins: int, hidden: int, layers: int, dropout: float) -> None:

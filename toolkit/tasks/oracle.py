@@ -13,31 +13,7 @@ from toolkit.log import UserError
 from toolkit.models.oracle import Oracle
 from toolkit.tasks.base import Examples
 from toolkit.tasks.options import InferOptions, ScoreOptions, TrainOptions
-from toolkit.tasks.separation import Separation
-
-
-@dataclass
-class OracleData:
-    """Which recordings.
-
-    Args:
-        train: manifest of the training split, named below the data folder; nothing is trained, but it tells the data's edition.
-        valid: manifest of the validation split.
-        test: manifest that results are reported on.
-        sample_rate: Hz that the manifests have.
-        sources: what is separated: roles of the manifests, or names with the roles (stems) that are summed for each of them.
-    """
-
-    train: str
-    valid: str
-    test: str
-    sample_rate: int
-    sources: list[str] | dict[str, list[str]]
-
-    @property
-    def groups(self) -> dict[str, list[str]]:
-        """The sources' names with the stems that are summed for each."""
-        return self.sources if isinstance(self.sources, dict) else {name: [name] for name in self.sources}
+from toolkit.tasks.separation import Separation, SeparationData
 
 
 @dataclass
@@ -45,7 +21,7 @@ class OracleConfig:
     """Everything an experiment of this task is made of.
 
     Args:
-        data: recordings.
+        data: recordings; of the training split no more than the manifest's header is read.
         model: the oracle.
         train: its seed is all that is looked at.
         infer: nothing of it is looked at: a recording is separated at once.
@@ -53,7 +29,7 @@ class OracleConfig:
         task: this task's name.
     """
 
-    data: OracleData
+    data: SeparationData
     model: Oracle
     train: TrainOptions = field(default_factory=TrainOptions)
     infer: InferOptions = field(default_factory=InferOptions)
