@@ -241,9 +241,18 @@ def _compare(a: Arguments) -> None:
 
 
 def _separate(a: Arguments) -> None:
-    from toolkit.infer.separate import separate
+    from toolkit.audio import Encoding
+    from toolkit.infer.separate import Output, separate
 
-    separate(a.recording, a.exp, a.out, a.device)
+    encoding = Encoding(a.format, a.bits, a.clip_mode, a.mp3_bitrate)
+    output = Output(a.out, a.filename, a.two_stems, a.other_method, encoding, a.force)
+    separate(a.recordings, a.model, output, a.device, a.segment, a.overlap, a.shifts, a.jobs)
+
+
+def _pack(a: Arguments) -> None:
+    from toolkit.infer.pack import pack
+
+    logger.info("packed: %s", pack(a.exp, a.out))
 
 
 def _blocks(a: Arguments) -> None:
@@ -338,10 +347,31 @@ def _compare_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _separate_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recording", type=Path)
-    parser.add_argument("--exp", type=Path, required=True, help="a trained experiment's folder")
-    parser.add_argument("--out", type=Path, default=Path("separated"))
+    add = parser.add_argument
+    add("recordings", nargs="+", metavar="INPUT", help="audio files, or quoted patterns: 'songs/*.mp3'")
+    add("--model", type=Path, required=True, help="a trained experiment's folder, or a pack")
+    add("-o", "--out", type=Path, default=Path("separated"), help="folder for what comes out (%(default)s)")
+    add("--two-stems", metavar="STEM", help="only STEM and no_STEM")
+    methods, modes = ["add", "minus", "none"], ["rescale", "clamp", "none"]
+    how = "no_STEM as the sum of the others, minus_STEM as the recording less STEM, no such file"
+    add("--other-method", choices=methods, default="add", help=how)
+    add("--shifts", type=int, metavar="N", help="predictions averaged, each randomly delayed; N times the work")
+    add("--overlap", type=float, metavar="F", help="share of a segment that overlaps the next, 0 to 0.5")
+    add("--segment", type=float, metavar="S", help="seconds at once; shorter ones need less memory")
     _device_option(parser)
+    add("-j", "--jobs", type=int, default=1, help="segments at a time, each by a thread of its own: faster on many cores")
+    add("--format", choices=["wav", "flac", "mp3"], default="wav")
+    add("--bits", choices=["16", "24", "float32"], default="16", help="of wav and flac; float32 (wav) keeps every level")
+    what = "what is too loud: turn all of the file down, cut at 0.99, cut at full scale"
+    add("--clip-mode", choices=modes, default="rescale", help=what)
+    add("--mp3-bitrate", type=int, default=320, metavar="KBIT", help="kbit/s (%(default)s)")
+    add("--filename", default="{track}/{stem}.{ext}", help="may also hold {trackext} (%(default)s)")
+    add("--force", action="store_true", help="separate although the files are there already")
+
+
+def _pack_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("exp", type=Path, help="a trained experiment's folder")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the folder to make")
 
 
 def _blocks_options(parser: argparse.ArgumentParser) -> None:
@@ -362,7 +392,8 @@ VERBS = {
     "score": Verb("6: predictions to figures", _score_options, _score, _score_stage),
     "report": Verb("7: the paper's table beside ours", _report_options, _report, _report_stage),
     "compare": Verb("several experiments in one table", _compare_options, _compare),
-    "separate": Verb("a recording of yours through a trained experiment", _separate_options, _separate),
+    "separate": Verb("recordings of yours through a trained model", _separate_options, _separate),
+    "pack": Verb("a trained experiment as one folder to give away", _pack_options, _pack),
     "blocks": Verb("which blocks fit a slot", _blocks_options, _blocks),
     "summary": Verb("a config's model: tree, parameters, MACs", _config_option, _summary, free=True),
     "index": Verb("write the results index of README.md", _index_options, _index),

@@ -15,6 +15,7 @@ import inspect
 import itertools
 import json
 import re
+import sys
 import types
 import typing
 import warnings
@@ -28,6 +29,7 @@ from toolkit.log import UserError, suggestion
 
 Schema = TypeVar("Schema")
 Tree = dict[str, Any]
+OWN = ("toolkit.", "torch.optim.")  # modules whose classes a configuration that comes from elsewhere may name
 
 
 def read(path: Path | str) -> Tree:
@@ -167,6 +169,28 @@ def check(kind: Any, node: Any, where: str) -> None:
         for index, element in enumerate(node):
             for inner in typing.get_args(kind):
                 check(inner, element, f"{where}.{index}")
+
+
+def refuse_foreign(tree: Any, origin: str) -> None:
+    """Refuse a configuration that names anything importable but classes of the toolkit and optimizers of torch.
+
+    Reading a foreign name would import its module, that is, run its code: what is to be opened without trust goes through here
+    first. The toolkit's classes are imported before, so that nothing has to be imported to find them.
+
+    Raises:
+        UserError: tells the name.
+    """
+    if isinstance(tree, dict):
+        for value in tree.values():
+            refuse_foreign(value, origin)
+    elif isinstance(tree, list):
+        for value in tree:
+            refuse_foreign(value, origin)
+    elif isinstance(tree, str) and "." in tree and all(part.isidentifier() for part in tree.split(".")):
+        module, _, name = tree.rpartition(".")
+        found = getattr(sys.modules.get(module), name, None)
+        if not isinstance(found, type) or not found.__module__.startswith(OWN):
+            raise UserError(f"{origin}: it names {tree!r}, which is no class of the toolkit; such a file is not opened")
 
 
 def subclasses(slot: type[Any]) -> dict[str, type]:

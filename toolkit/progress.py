@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
 from toolkit import log
@@ -15,20 +15,39 @@ LINE_EVERY = 20.0  # seconds between two plain lines
 logger = log.get(__name__)
 
 
-def track(elements: Iterable[Element], what: str, total: int | None = None) -> Iterator[Element]:
-    """Yield `elements` and show how many are done, e.g. ``for path in track(paths, "resampling"): ...``."""
+def track(
+    elements: Iterable[Element],
+    what: str,
+    total: float | None = None,
+    size: Callable[[Element], float] | None = None,
+    unit: str = "it",
+) -> Iterator[Element]:
+    """Yield `elements` and show how much is done, e.g. ``for path in track(paths, "resampling"): ...``.
+
+    Args:
+        elements: whatever is worked through.
+        what: the work's name.
+        total: how much there is; the number of elements if not given.
+        size: how much an element is; each counts as one if not given.
+        unit: of `total` and `size`.
+    """
     if total is None and isinstance(elements, Sized):
         total = len(elements)
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        yield from tqdm(elements, desc=what, total=total, leave=False, dynamic_ncols=True)
+        with tqdm(desc=what, total=total, unit=unit, leave=False, dynamic_ncols=True) as bar:
+            for element in elements:
+                yield element
+                bar.update(1 if size is None else round(size(element), 2))
         return
     began = last = time.monotonic()
-    for done, element in enumerate(elements, 1):
+    done = 0.0
+    for element in elements:
         yield element
+        done += 1 if size is None else size(element)
         now = time.monotonic()
         if now - last >= LINE_EVERY:
             last = now
-            left = f", {(now - began) / done * (total - done):.0f} s left" if total else ""
-            logger.info("%s: %d%s%s", what, done, f" of {total}" if total else "", left)
+            left = f", {(now - began) / done * (total - done):.0f} s left" if total and done else ""
+            logger.info("%s: %.0f%s%s", what, done, f" of {total:.0f}" if total else "", left)

@@ -53,3 +53,8 @@ def test_blocks_give_what_the_whole_gives(rate: int, new_rate: int, lengths: lis
     blocks = np.split(whole, np.cumsum(lengths), axis=-1)
     made = np.concatenate(list(resample_blocks(blocks, rate, new_rate)), axis=-1)
     np.testing.assert_allclose(made, resample(whole, rate, new_rate), atol=1e-5)
+
+
+def test_of_blocks_no_more_is_held_than_one_and_the_filter_s_reach() -> None:
+    blocks = (np.zeros(1000, np.float32) for _ in range(50))
+    assert max(block.size for block in resample_blocks(blocks, 48000, 44100)) <= 2 * 1000

@@ -24,6 +24,7 @@ from toolkit.dsp.resample import resample
 from toolkit.log import UserError
 
 NAME = "librimix"
+LICENCE = "LibriSpeech: CC BY 4.0"  # what a model card says
 METADATA_URL = "https://github.com/JorisCos/LibriMix/raw/master/metadata"
 CORPUS_RATE = 16000  # Hz; loudness is measured at this rate for every version of the mixtures
 TABLED = ("dev-clean", "test-clean")  # besides the training subset: what the published tables mix

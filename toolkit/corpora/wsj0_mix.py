@@ -22,6 +22,7 @@ from toolkit.dsp.resample import resample
 from toolkit.log import UserError
 
 NAME = "wsj0_mix"
+LICENCE = "CSR-I (WSJ0), LDC93S6A: a licence of the Linguistic Data Consortium"  # what a model card says
 LISTS_URL = "https://github.com/mpariente/pywsj0-mix/raw/6ca4c92/metadata"
 CORPUS_RATE, LEVEL_RATE = 16000, 8000  # Hz; the active level is measured at 8 kHz for every version of the mixtures
 PEAK = 0.9  # of the loudest of mixture and sources

@@ -23,6 +23,11 @@ METRICS = {
     "bsseval_v3_sdr": Metric("SDR", "dB", 2),
     "bsseval_v3_sir": Metric("SIR", "dB", 2),
     "bsseval_v3_sar": Metric("SAR", "dB", 2),
+    "bsseval_v4_sdr": Metric("SDR v4", "dB", 2),
+    "bsseval_v4_isr": Metric("ISR v4", "dB", 2),
+    "bsseval_v4_sir": Metric("SIR v4", "dB", 2),
+    "bsseval_v4_sar": Metric("SAR v4", "dB", 2),
+    "nsdr": Metric("nSDR", "dB", 2),
     "stoi": Metric("STOI", "", 3),
     "estoi": Metric("ESTOI", "", 3),
     "pesq": Metric("PESQ", "MOS-LQO", 2),
@@ -41,10 +46,10 @@ def metric(identity: str) -> Metric:
 
 
 def label(identity: str) -> str:
-    """`si_sdr_improvement/mean` as `SI-SDRi, mean (dB)`."""
+    """`si_sdr_improvement/mean` as `SI-SDRi, mean (dB)`; a source follows its aggregation."""
     shown = metric(identity)
-    aggregation = identity.partition("/")[2]
-    return shown.name + (f", {aggregation}" if aggregation else "") + (f" ({shown.unit})" if shown.unit else "")
+    rest = [part.replace("_", " ") for part in identity.split("/")[1:]]
+    return ", ".join([shown.name, *rest]) + (f" ({shown.unit})" if shown.unit else "")
 
 
 def number(value: float | None, identity: str) -> str:

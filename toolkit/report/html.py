@@ -17,6 +17,7 @@ from toolkit.log import UserError
 from toolkit.report import display, examples, figures
 from toolkit.report.results import Results, headline, lesser, other_table, short_table, unlisted
 from toolkit.report.runs import FULL, Group, Run
+from toolkit.report.sources import metrics_table
 from toolkit.report.table import Table
 
 BUDGET = 7_000_000  # bytes of all examples; the whole page stays below eight million
@@ -46,7 +47,7 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
         "headline": first,
         "over_seeds": _over_seeds(group, first.metric),
         "tables": _tables(results, run, group, first.metric),
-        "metrics": _metrics(summary),
+        "metrics": metrics_table(summary),
         "curves": _curves(_read_rows(run.folder / "metrics.jsonl", "curves of the training", missing)),
         "distributions": _distributions(scores, first.metric),
         "examples": _examples(run, split, manifest, scores, first.metric, missing),
@@ -94,17 +95,6 @@ def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[s
     if others := unlisted(found):
         shown.append(("Further experiments on full corpora", "", other_table(found, others, run), group in others))
     return shown
-
-
-def _metrics(summary: dict[str, Any]) -> Table:
-    """Each metric a line, its aggregations as columns."""
-    names = list(dict.fromkeys(identity.partition("/")[0] for identity in summary["metrics"]))
-    ways = list(dict.fromkeys(identity.partition("/")[2] for identity in summary["metrics"]))
-    rows = [
-        [display.label(name), *(display.number(summary["metrics"].get(f"{name}/{way}"), name) for way in ways)]
-        for name in names
-    ]
-    return Table(["Metric", *ways], rows, numeric=ways)
 
 
 def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:

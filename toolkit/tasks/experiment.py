@@ -64,21 +64,30 @@ class Experiment:
 
 
 def load(exp: Path, device: torch.device) -> tuple[Task, Any]:
-    """The task of a trained experiment, its best weights loaded and in evaluation mode.
+    """The task of a trained experiment or of a pack of one, its best weights loaded and in evaluation mode.
+
+    Whoever made the folder, none of its content is executed: the configuration may name classes of the toolkit alone.
 
     Raises:
-        UserError: the experiment has not been trained.
+        UserError: the experiment has not been trained, or its configuration names something foreign.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not (exp / "config.yaml").is_file():
+    path = exp / "config.yaml"
+    if not path.is_file():
         raise UserError(f"{exp} is no trained experiment (no config.yaml). Next: run the stage `train`")
-    task, built = Experiment.read(exp / "config.yaml").build()
+    tree = config.read(path)
+    find(tree.get("task", "separation"))  # imports the classes that a configuration of this task may name
+    config.refuse_foreign(tree, str(path))
+    task, built = Experiment(tree, str(path)).build()
     weights = exp / "model.safetensors"
     if not weights.is_file():
         raise UserError(f"no weights at {weights}. Next: run the stage `train`")
     try:
         task.model.load_state_dict(load_file(weights))
+    except SafetensorError as error:
+        raise UserError(f"{weights} is no safetensors file: {error}") from error
     except RuntimeError as error:
         raise UserError(f"{weights} does not fit {exp}/config.yaml: {str(error).splitlines()[-1].strip()}") from error
     task.model.to(device).eval()

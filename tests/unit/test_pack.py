@@ -1,0 +1,174 @@
+"""`toolkit pack`: an experiment as a folder to give away, which is opened without trust."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import toolkit
+from toolkit import files
+from toolkit.cli import main
+from toolkit.infer.pack import pack
+from toolkit.log import UserError
+from toolkit.tasks.experiment import Experiment
+from toolkit.train.checkpoint import save_weights
+
+SPEECH = {
+    "data": {
+        "train": "wsj0-2mix/8k/min/tr",
+        "valid": "wsj0-2mix/8k/min/cv",
+        "test": "wsj0-2mix/8k/min/tt",
+        "sample_rate": 8000,
+        "segment": 1.0,
+        "batch_size": 2,
+    },
+    "model": {
+        "class_path": "MaskedSeparator",
+        "init_args": {
+            "encoder": {"class_path": "LearnedFilterbank", "init_args": {"filters": 8, "kernel_size": 16}},
+            "separator": {
+                "class_path": "TCN",
+                "init_args": {"bottleneck": 4, "hidden": 4, "skip": 4, "blocks": 1, "repeats": 1},
+            },
+        },
+    },
+    "loss": {"class_path": "PermutationInvariant", "init_args": {"pairwise": {"class_path": "NegativeSISDR"}}},
+    "optimizer": {"class_path": "Adam"},
+}
+RUN = {
+    "recipe": "wsj0_mix/conv_tasnet",
+    "config": "conf/mini.yaml",
+    "overrides": [],
+    "command": "toolkit train --config conf/mini.yaml --data ../data --exp exp/mini",
+    "commit": "abc1234",
+    "config_hash": "0123456789ab",
+    "seed": 0,
+    "device": "cpu",
+    "torch": "2.14",
+    "parameters": 1234,
+    "epochs": 8,
+    "train_seconds": 90.0,
+    "data": {"train": "wsj0-2mix/8k/min/tr", "valid": "wsj0-2mix/8k/min/cv", "test": "wsj0-2mix/8k/min/tt"},
+    "edition": "full",
+    "finished": "2026-11-21T08:00:00+0000",
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment with the weights it was born with."""
+    folder = tmp_path_factory.mktemp("exp") / "mini"
+    experiment = Experiment(SPEECH)
+    task, _ = experiment.build()
+    experiment.resolved.save(folder / "config.yaml")
+    save_weights(task.model, folder / "model.safetensors")
+    files.write_json(folder / "run.json", RUN)
+    metrics = {"si_sdr/mean": 3.254, "si_sdr/median": 4.0}
+    summary = {"data": "wsj0-2mix/8k/min/tt", "edition": "full", "items": 24, "skipped": 0, "metrics": metrics}
+    files.write_json(folder / "scores" / "test.summary.json", summary)
+    files.append_jsonl(folder / "metrics.jsonl", {"epoch": 1})
+    return folder
+
+
+@pytest.fixture
+def exp(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "exp")
+
+
+@pytest.fixture(scope="module")
+def sound(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack as it should be."""
+    return pack(trained, tmp_path_factory.mktemp("packs") / "pack")
+
+
+@pytest.fixture
+def packed(sound: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(sound, tmp_path / "pack")
+
+
+def changed(packed: Path, place: list[str], value: Any) -> None:
+    tree = yaml.safe_load((packed / "config.yaml").read_text())
+    node = tree
+    for key in place[:-1]:
+        node = node[key]
+    node[place[-1]] = value
+    (packed / "config.yaml").write_text(yaml.safe_dump(tree))
+
+
+def test_a_pack_gives_what_the_experiment_gives(exp: Path, tmp_path: Path) -> None:
+    wave = 0.1 * torch.randn(2, 9000)
+    before = toolkit.load(exp).separate(wave, 11025)
+    main(["pack", str(exp), "-o", str(tmp_path / "pack")])
+    shutil.rmtree(exp)
+    model = toolkit.load(tmp_path / "pack").to("cpu")
+    assert model.sources == ["s1", "s2"]
+    assert all(before[name].equal(waveform) for name, waveform in model.separate(wave, 11025).items())
+
+
+def test_what_is_in_a_pack(packed: Path) -> None:
+    inside = {str(path.relative_to(packed)) for path in packed.rglob("*") if path.is_file()}
+    assert inside == {"MODEL_CARD.md", "config.yaml", "model.safetensors", "run.json", "scores/test.summary.json"}
+    card = (packed / "MODEL_CARD.md").read_text()
+    for told in ("LDC93S6A", "1,234 parameters", "3.25", "edition of the data: full", RUN["command"], "abc1234", "s1, s2"):
+        assert told in card
+    assert "not comparable" not in card
+
+
+def test_figures_of_less_than_the_full_corpus_are_called_so(exp: Path, tmp_path: Path) -> None:
+    files.write_json(exp / "run.json", {**RUN, "edition": "mini"})
+    card = (pack(exp, tmp_path / "pack") / "MODEL_CARD.md").read_text()
+    assert "not comparable with published figures" in card
+    assert "Licence of the data: none needed" in card
+
+
+def test_nothing_is_written_over_and_nothing_half_is_left(exp: Path, tmp_path: Path) -> None:
+    pack(exp, tmp_path / "pack")
+    with pytest.raises(UserError, match="exists already"):
+        pack(exp, tmp_path / "pack")
+    (exp / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="no weights"):
+        pack(exp, tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exp", "pack"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (["model", "class_path"], "os.system"),
+        (["model", "class_path"], "evil.MaskedSeparator"),
+        (["model", "class_path"], "toolkit.files.Path"),
+        (["model"], "evil.MaskedSeparator"),
+        (["model", "init_args", "separator", "class_path"], "subprocess.Popen"),
+        (["optimizer", "class_path"], "evil.Adam"),
+        (["schedule"], {"class_path": "torch.optim.lr_scheduler.LambdaLR", "init_args": {"lr_lambda": "evil.run"}}),
+        (["model", "init_args", "sources"], "evil.run"),
+    ],
+    ids=str,
+)
+def test_a_configuration_that_names_anything_foreign_is_refused(
+    packed: Path, monkeypatch: pytest.MonkeyPatch, place: list[str], value: Any
+) -> None:
+    (packed / "evil.py").write_text("open('executed', 'w')\nclass MaskedSeparator: pass\nAdam = run = MaskedSeparator\n")
+    monkeypatch.chdir(packed)
+    monkeypatch.syspath_prepend(str(packed))
+    changed(packed, place, value)
+    with pytest.raises(UserError, match="which is no class of the toolkit"):
+        toolkit.load(packed)
+    assert not (packed / "executed").exists()
+
+
+def test_a_configuration_that_runs_code_as_yaml_is_refused(packed: Path, tmp_path: Path) -> None:
+    with (packed / "config.yaml").open("a") as stream:
+        stream.write(f"extra: !!python/object/apply:os.mkdir ['{tmp_path / 'executed'}']\n")
+    with pytest.raises(UserError, match="not YAML"):
+        toolkit.load(packed)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_weights_are_not_unpickled(packed: Path) -> None:
+    torch.save({"weight": torch.ones(1)}, packed / "model.safetensors")
+    with pytest.raises(UserError, match="safetensors"):
+        toolkit.load(packed)

@@ -1,0 +1,131 @@
+"""`toolkit pack`: a trained experiment as one folder that can be given away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from toolkit import files
+from toolkit.infer.trained import TrainedModel
+from toolkit.log import UserError
+from toolkit.report import display
+from toolkit.report.runs import FULL, Run
+from toolkit.report.sources import metrics_table
+
+KEPT = ("config.yaml", "model.safetensors", "run.json")
+
+
+def pack(exp: Path, out: Path) -> Path:
+    """Put weights, configuration, scores and a model card of an experiment into one folder.
+
+    `toolkit.load` and `toolkit separate` take the folder as they take the experiment. There is nothing in it that could be
+    executed: safetensors, YAML, JSON and Markdown.
+
+    Args:
+        exp: a trained experiment.
+        out: the folder to make.
+
+    Returns:
+        `out`.
+
+    Raises:
+        UserError: the experiment is not trained, its weights do not fit its configuration, or `out` is there already.
+    """
+    if out.exists():
+        raise UserError(f"{out} exists already. Next: give -o another name, or remove it")
+    run = Run.read(exp)
+    trained = TrainedModel(exp)  # what cannot be opened here is not given away
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pack-") as temporary:
+        made = Path(temporary) / "pack"
+        (made / "scores").mkdir(parents=True)
+        for name in KEPT:
+            shutil.copyfile(exp / name, made / name)
+        for split, summary in run.summaries.items():
+            files.write_json(made / "scores" / f"{split}.summary.json", summary)
+        files.write_text(made / "MODEL_CARD.md", card(run, trained))
+        os.rename(made, out)
+    return out
+
+
+def card(run: Run, trained: TrainedModel) -> str:
+    """What a stranger has to know of a model, in Markdown."""
+    info, model, options = run.info, trained.task.model, trained.task.config
+    seen = f"{trained.options.chunk:g} s at once" + ("" if options.infer.chunk else " (what it was scored on, it saw whole)")
+    channels = model.audio_channels
+    parts = [
+        f"# {info.get('recipe', run.tag)}, {run.tag}",
+        f"A model of the task `{options.task}`, trained by Reprise's recipe `{info.get('recipe')}` with `{run.description}`.",
+        _list(
+            {
+                "Gives": ", ".join(trained.sources),
+                "Hears": f"{channels} channel{'s' * (channels > 1)} at {trained.sample_rate} Hz, {seen}; recordings of "
+                "other rates and numbers of channels are converted there and back",
+                "Model": f"{type(model).__name__}, {info['parameters']:,} parameters",
+            }
+        ),
+        "## Use",
+        f'```\ntoolkit separate song.mp3 --model {run.tag} -o separated\n```\n\n```python\nmodel = toolkit.load("{run.tag}")\n'
+        "stems = model.separate(wave, sample_rate)  # name to (channels, time)\n```",
+        "Opening this folder executes nothing of it and unpickles nothing.",
+        "## Data",
+        _list(
+            {"Corpus": _corpus(info), "Edition": info.get("edition"), **_splits(info), "Licence of the data": _licence(info)}
+        ),
+        "## Scores",
+        *_scores(run),
+        "## How it was made",
+        f"```\ncd egs/{info.get('recipe')}\n{info.get('command')}\n```",
+        _list(
+            {
+                "Commit": info.get("commit"),
+                "Configuration hash (without the seed)": info.get("config_hash"),
+                "Seed": info.get("seed"),
+                "Training": f"{display.duration(info.get('train_seconds'))}, {info.get('epochs')} epochs",
+                "Device": info.get("device"),
+                "torch": info.get("torch"),
+                "Finished": info.get("finished"),
+            }
+        ),
+        "`config.yaml` is the whole configuration, `run.json` the record of the run.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scores(run: Run) -> list[str]:
+    if not run.summaries:
+        return ["Not scored."]
+    parts = []
+    for split, summary in run.summaries.items():
+        edition = run.edition(split)
+        remark = "" if edition == FULL else "; not comparable with published figures"
+        parts.append(f"{summary['items']} items of {summary['data']}, edition of the data: {edition}{remark}.")
+        parts.append(metrics_table(summary).markdown().rstrip())
+    return parts
+
+
+def _corpus(info: dict[str, Any]) -> str:
+    return str(info.get("recipe", "")).partition("/")[0]
+
+
+def _splits(info: dict[str, Any]) -> dict[str, Any]:
+    names = {"train": "Trained on", "valid": "Chosen by", "test": "Tested on"}
+    return {names[split]: name for split, name in info.get("data", {}).items() if split in names}
+
+
+def _licence(info: dict[str, Any]) -> str:
+    """What the corpus' own module says of it."""
+    if info.get("edition") == "mini":
+        return "none needed: synthetic sound that the recipe made itself"
+    try:
+        return import_module(f"toolkit.corpora.{_corpus(info)}").LICENCE
+    except (ImportError, AttributeError):
+        return "not known"
+
+
+def _list(facts: dict[str, Any]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items() if value not in (None, ""))

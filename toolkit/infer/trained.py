@@ -1,0 +1,92 @@
+"""A trained model as its user sees it: a waveform in, its sources out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolkit.audio import Recording
+from toolkit.log import UserError
+from toolkit.tasks.experiment import load
+from toolkit.tasks.options import InferOptions
+from toolkit.tasks.separation import Separation
+
+CHUNK = 30.0  # seconds at once where the configuration takes recordings whole, which a long one need not fit into memory
+MOST_CHANNELS = 64  # a first dimension beyond this is taken for time
+
+
+class TrainedModel:
+    """What `toolkit.load` gives.
+
+    Attributes:
+        sources: names of what comes out, in the model's order.
+        sample_rate: Hz that the model was trained at; recordings of other rates are converted there and back.
+        sums_to_mixture: whether the sources add up to the recording by construction (where its rate is the model's).
+        options: chunk, overlap and shifts, as the experiment has them; may be replaced.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open an experiment's folder or a pack; nothing in it is executed or unpickled.
+
+        Raises:
+            UserError: there is no trained separation model in it, or its configuration names what is not the toolkit's.
+        """
+        task, _ = load(Path(path), torch.device("cpu"))
+        if not isinstance(task, Separation):
+            raise UserError(f"{path}: expected a model that separates, found one of the task {type(task).__name__}")
+        self.task = cast(Separation, task)
+        self.sources: list[str] = self.task.sources
+        self.sample_rate: int = self.task.config.data.sample_rate
+        self.sums_to_mixture: bool = self.task.model.sums_to_mixture
+        infer = self.task.config.infer
+        self.options: InferOptions = replace(infer, chunk=infer.chunk or CHUNK)
+
+    def to(self, device: torch.device | str) -> TrainedModel:
+        """Move the model; recordings stay where they are."""
+        self.task.model.to(device)
+        return self
+
+    def separate(self, wave: Tensor | np.ndarray, sample_rate: int) -> dict[str, Tensor]:
+        """Separate a waveform.
+
+        Args:
+            wave: (channels, time) or (time,), of any rate and number of channels, in [-1, 1].
+            sample_rate: its rate in Hz.
+
+        Returns:
+            Name of a source to its waveform (channels, time), float32, at the same rate.
+
+        Raises:
+            ValueError: another shape, whole numbers, or no sample.
+        """
+        blocks = list(self.stream(Recording.of_waveform(_waveform(wave), sample_rate)))
+        return {name: torch.cat([block[name] for block in blocks], dim=-1) for name in self.sources}
+
+    def stream(self, recording: Recording, jobs: int = 1) -> Iterator[dict[str, Tensor]]:
+        """Separate a recording of any length in bounded memory.
+
+        Args:
+            recording: e.g. ``Recording.of_file(path)``.
+            jobs: chunks separated at a time.
+
+        Yields:
+            Name of a source to its next samples (channels, t); together as long as the recording.
+        """
+        for estimates in self.task.stream(self.task.model, recording, self.options, jobs):
+            yield dict(zip(self.sources, estimates, strict=True))
+
+
+def _waveform(wave: Tensor | np.ndarray) -> Tensor:
+    tensor = torch.as_tensor(wave)
+    if not tensor.is_floating_point():
+        raise ValueError(f"wave: expected floating point numbers in [-1, 1], found {tensor.dtype}")
+    tensor = tensor.float().reshape(1, -1) if tensor.ndim == 1 else tensor.float()
+    if tensor.ndim != 2 or not 1 <= len(tensor) <= MOST_CHANNELS or not tensor.shape[1]:
+        raise ValueError(f"wave: expected (channels, time) or (time,), found {tuple(np.shape(wave))}")
+    return tensor

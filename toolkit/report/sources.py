@@ -1,0 +1,53 @@
+"""Figures of single sources: `bsseval_v4_sdr/median_of_medians/vocals` is a column of `bsseval_v4_sdr/median_of_medians`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from toolkit.report import display
+from toolkit.report.table import Table
+
+ORDER = ("drums", "bass", "other", "vocals", "accompaniment")
+ALL = "All"  # the mean over the sources, whose id names none
+
+
+def base(identity: str) -> str:
+    """The id without its source: `bsseval_v4_sdr/median_of_medians`."""
+    return "/".join(identity.split("/")[:2])
+
+
+def source(identity: str) -> str:
+    """The source that an id ends with; `All` where it names none."""
+    return "/".join(identity.split("/")[2:]) or ALL
+
+
+def identity(metric: str, name: str) -> str:
+    """The id of a source's figure of `metric`, an id without source."""
+    return metric if name == ALL else f"{metric}/{name}"
+
+
+def columns(identities: Iterable[str], metric: str) -> list[str]:
+    """The sources that there are figures of, in the order of their columns; none if all figures are of all together."""
+    found = dict.fromkeys(source(one) for one in identities if base(one) == metric)
+    if not set(found) - {ALL}:
+        return []
+    places = {name: place for place, name in enumerate((ALL, *ORDER))}
+    return sorted(found, key=lambda name: places.get(name, len(places)))
+
+
+def metrics_table(summary: dict[str, Any]) -> Table:
+    """Every figure of a summary: a line a metric, its aggregations as columns, or its sources where they have figures."""
+    metrics = summary["metrics"]
+    bases = list(dict.fromkeys(map(base, metrics)))
+    sources = list(dict.fromkeys(name for metric in bases for name in columns(metrics, metric)))
+    if sources:
+        rows = [
+            [display.label(metric), *(display.number(metrics.get(identity(metric, name)), metric) for name in sources)]
+            for metric in bases
+        ]
+        return Table(["Metric", *sources], rows, numeric=sources)
+    names = list(dict.fromkeys(one.partition("/")[0] for one in bases))
+    ways = list(dict.fromkeys(one.partition("/")[2] for one in bases))
+    rows = [[display.label(name), *(display.number(metrics.get(f"{name}/{way}"), name) for way in ways)] for name in names]
+    return Table(["Metric", *ways], rows, numeric=ways)
