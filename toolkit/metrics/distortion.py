@@ -1,4 +1,4 @@
-"""Ratios of target to distortion in decibels: SI-SDR, SNR, SD-SDR.
+"""Ratios of target to distortion in decibels: SI-SDR, SNR, SD-SDR, nSDR.
 
 Le Roux, Wisdom, Erdogan, Hershey 2019, "SDR - half-baked or well done?".  Each of them is a function of three inner products of
 estimate and reference, so the matrix of all pairs takes no memory beyond the signals and itself.  The products are summed in
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 LIMIT_DB = 100.0
+NSDR_EPS = 1e-7
 
 
 class Products(NamedTuple):
@@ -49,6 +50,25 @@ def snr(estimate: Tensor, reference: Tensor, zero_mean: bool = False) -> Tensor:
 def sd_sdr(estimate: Tensor, reference: Tensor, zero_mean: bool = False) -> Tensor:
     """Scale-dependent signal-to-distortion ratio, which also punishes a wrong level; arguments and result as of `si_sdr`."""
     return _ratio(scale_dependent, estimate, reference, zero_mean)
+
+
+def nsdr(estimate: Tensor, reference: Tensor) -> Tensor:
+    """The SDR of the Music Demixing Challenge 2021 (Mitsufuji et al. 2022), called "new" SDR or nSDR since.
+
+    It is the signal-to-noise ratio over a whole track and all its channels at once, with 1e-7 added to both energies (samples
+    lie between -1 and 1), as the challenge's starter kit has it: silent references count too.  Its mean over the songs is also
+    called uSDR.  The SDR of BSSEval is a median over frames; the two cannot be compared.
+
+    Args:
+        estimate: (..., channels, time).
+        reference: (..., channels, time).
+
+    Returns:
+        (...) in dB.
+    """
+    signals = (reference, reference - estimate)
+    target, noise = (torch.linalg.vector_norm(x, dim=(-2, -1), dtype=torch.float64).square() for x in signals)
+    return (10 * torch.log10((target + NSDR_EPS) / (noise + NSDR_EPS))).to(torch.promote_types(estimate.dtype, torch.float32))
 
 
 def products(estimate: Tensor, reference: Tensor, zero_mean: bool) -> Products:
