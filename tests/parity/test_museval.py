@@ -1,6 +1,7 @@
 """BSSEval version 4 against museval, on noise in every combination and on the figures that museval's own tests hold."""
 
 import json
+import math
 import shutil
 import subprocess
 import warnings
@@ -12,8 +13,10 @@ import pytest
 import soundfile
 import torch
 
+from toolkit import files
 from toolkit.metrics import bss_eval_v4
 from toolkit.metrics.separation import evaluate
+from toolkit.score.run import as_museval
 
 RATIOS = ["sdr", "isr", "sir", "sar"]
 TRACK = "Music Delta - 80s Rock"
@@ -123,6 +126,22 @@ def test_a_named_mixture_is_scored_as_a_track_of_museval() -> None:
         for ratio in RATIOS:
             values = [float(frame["metrics"][ratio.upper()]) for frame in expected[name]]
             assert measured[f"bsseval_v4_{ratio}"] == pytest.approx(values, abs=1e-4)
+
+
+def test_museval_reads_our_files(tmp_path: Path) -> None:
+    museval = pytest.importorskip("museval")
+    for track, shift in (("one", 0.0), ("two", 4.0)):
+        measured = {f"bsseval_v4_{ratio}": [shift + i, shift + i + 1, math.nan] for i, ratio in enumerate(RATIOS)}
+        content = as_museval({"vocals": measured, "accompaniment": measured})
+        store = museval.TrackStore(track)
+        store.scores = content
+        store.validate()
+        files.write_json(tmp_path / "scores" / "test" / "museval" / f"{track}.json", content)
+    store = museval.EvalStore()
+    store.add_eval_dir(tmp_path / "scores")
+    found = store.agg_frames_tracks_scores().unstack()
+    assert sorted(store.df["track"].unique()) == ["one", "two"]
+    assert found.loc["vocals"].to_dict() == {"SDR": 2.5, "ISR": 3.5, "SIR": 4.5, "SAR": 5.5}
 
 
 @pytest.fixture(scope="module")

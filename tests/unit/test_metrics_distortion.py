@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.log import UserError
-from toolkit.metrics import aggregate, sd_sdr, si_sdr, snr
+from toolkit.metrics import aggregate, nsdr, sd_sdr, si_sdr, snr
 
 
 def orthogonal_noise(reference: torch.Tensor, level_db: float) -> torch.Tensor:
@@ -59,6 +59,15 @@ def test_silence() -> None:
 
 def test_an_estimate_that_is_not_finite_is_the_worst() -> None:
     assert si_sdr(torch.full((10,), torch.nan), torch.randn(10)).item() == -100
+
+
+def test_nsdr_takes_the_whole_track_and_all_its_channels(reference: torch.Tensor) -> None:
+    track = reference.reshape(1, 3, 400) * torch.tensor([1.0, 0.1, 0.0])[:, None]
+    error = torch.randn_like(track)
+    expected = 10 * math.log10(track.square().sum() / (0.01 * error.square().sum()))
+    torch.testing.assert_close(nsdr(track + 0.1 * error, track), torch.tensor([expected], dtype=torch.float64))
+    assert nsdr(0 * track, 0 * track).item() == 0
+    assert nsdr(track.float(), track.float()).item() == pytest.approx(10 * math.log10(track.square().sum() / 1e-7), abs=1e-3)
 
 
 def test_aggregation_leaves_out_what_is_undefined() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from toolkit.log import UserError
-from toolkit.metrics import bss_eval_v3, pesq, separation, si_sdr, stoi
+from toolkit.metrics import bss_eval_v3, bss_eval_v4, nsdr, pesq, separation, si_sdr, stoi
 from toolkit.metrics.separation import check_names, evaluate
 
 RATE = 8000
@@ -74,9 +74,69 @@ def test_channels_are_measured_one_by_one(scene: Scene) -> None:
     assert doubled == pytest.approx(once)
 
 
+V4 = ["bsseval_v4_sdr", "bsseval_v4_isr", "bsseval_v4_sir", "bsseval_v4_sar"]
+
+
+@pytest.fixture
+def song() -> Scene:
+    """A mixture (2, T) of bass, vocals and other, and their estimates, at a rate of 2 kHz."""
+    references = torch.randn(3, 2, 6500)
+    return references.sum(0), references, references + 0.3 * references.flip(0) + 0.3 * torch.randn(3, 2, 6500)
+
+
+def test_named_sources_keep_their_order_and_have_an_accompaniment(song: Scene) -> None:
+    mixture, references, estimates = song
+    names = ["bass", "vocals", "other"]
+    metrics = [*V4, "nsdr", "bsseval_v4_sdr_improvement"]
+    scores = evaluate(mixture, references, estimates.roll(1, 0), 2000, metrics, permute=False, names=names)
+    assert scores.assignment == [0, 1, 2]
+    assert all(source["nsdr"] < 0 for source in scores.sources)
+    scores = evaluate(mixture, references, estimates, 2000, metrics, permute=False, names=names)
+    all_three = bss_eval_v4(estimates, references, 2000)
+    halves = [torch.stack([signal[1], signal[[0, 2]].sum(0)]) for signal in (estimates, references)]
+    two = bss_eval_v4(halves[0], halves[1], 2000)
+    assert scores.accompaniment is not None
+    for name, of_three, of_two in zip(V4, all_three, two, strict=False):
+        frames = [of_three[0], of_two[0], of_three[2]]
+        assert [source[name] for source in scores.frames] == [pytest.approx(values.tolist()) for values in frames]
+        assert [source[name] for source in scores.sources] == pytest.approx([values.median().item() for values in frames])
+        assert scores.accompaniment[1][name] == pytest.approx(of_two[1].tolist())
+    assert scores.means["nsdr"] == pytest.approx(nsdr(estimates, references).mean().item())
+    before = bss_eval_v4(mixture.expand(3, -1, -1), references, 2000).sdr
+    gained = scores.frames[0]["bsseval_v4_sdr_improvement"]
+    assert gained == pytest.approx((all_three.sdr - before)[0].tolist())
+
+
+def test_permuted_and_older_definitions_have_names_of_their_own(song: Scene) -> None:
+    mixture, references, estimates = song
+    metrics = ["bsseval_v4_sdr", "bsseval_v4_sdr_permuted", "bsseval_v4_sources_sdr_permuted", "bsseval_v4_sources_sir"]
+    scores = evaluate(mixture, references, estimates.roll(1, 0), 2000, metrics, permute=False)
+    assert scores.accompaniment is None
+    for name, options in (("sdr", {}), ("sources_sdr", {"sources": True})):
+        expected = bss_eval_v4(estimates.roll(1, 0), references, 2000, permute=True, **options).sdr
+        assert scores.frames[2][f"bsseval_v4_{name}_permuted"] == pytest.approx(expected[2].tolist())
+    assert scores.means["bsseval_v4_sdr"] < 0 < scores.means["bsseval_v4_sdr_permuted"]
+
+
+def test_what_is_infinite_or_silent_is_not_defined(song: Scene) -> None:
+    mixture, references, estimates = song
+    references[0, :, :2000] = 0
+    estimates[2] = references[2]
+    frames = evaluate(mixture, references, estimates, 2000, V4, permute=False).frames
+    assert [math.isnan(value) for value in frames[1]["bsseval_v4_sdr"]] == [True, False, False]
+    assert all(math.isnan(value) for value in frames[2]["bsseval_v4_sdr"])
+
+
 def test_every_metric_has_its_improvement_and_a_slip_is_told() -> None:
     check_names(separation.names())
-    assert {"stoi", "pesq_improvement", "mcl_si_sdr", "bsseval_v3_sar"} <= set(separation.names())
+    assert {
+        "bsseval_v4_sources_sar_permuted_improvement",
+        "nsdr_improvement",
+        "stoi",
+        "pesq_improvement",
+        "mcl_si_sdr",
+        "bsseval_v3_sar",
+    } <= set(separation.names())
     with pytest.raises(UserError, match="did you mean 'si_sdr_improvement'"):
         check_names(["si_sdr", "si_sdr_improvment"])
 

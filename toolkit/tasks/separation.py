@@ -202,17 +202,30 @@ class Separation(Task):
         return streaming.stream(cast(SeparationModel, model), recording, data.sample_rate, chunking, data.normalize)
 
     def score(self, manifest: Manifest, item: Item, predictions: dict[str, Path]) -> dict[str, Any]:
-        """The configured metrics of one mixture, each source against its reference."""
+        """The configured metrics of one mixture, each source against its reference.
+
+        Returns:
+            `id`; `sources`, the metrics of each; `metrics`, their means; `assignment`, the prediction that each source got;
+            `named`, the sources whose mean counts, if they have names; `frames`, the values of those metrics that have one for
+            each second.
+        """
         mixture = audio.read(manifest.path_of(item, "mixture"))
+        names = list(self.config.data.groups)
         groups = self.config.data.groups or {role: [role] for role in item.sources}
         references = torch.stack(
             [torch.stack([audio.read(manifest.path_of(item, stem)) for stem in stems]).sum(0) for stems in groups.values()]
         )
-        estimates = torch.stack([audio.read(path) for path in predictions.values()])
-        measured = metrics.evaluate(mixture, references, estimates, item.sample_rate, self.config.score.metrics)
-        sources = dict(zip(groups, measured.sources, strict=True))
-        assignment = [list(predictions)[index] for index in measured.assignment]
-        return {"id": item.id, "sources": sources, "metrics": measured.means, "assignment": assignment}
+        roles = names or list(predictions)
+        estimates = torch.stack([audio.read(predictions[role]) for role in roles])
+        measured = metrics.evaluate(
+            mixture, references, estimates, item.sample_rate, self.config.score.metrics, permute=not names, names=names
+        )
+        sources, frames = (dict(zip(groups, values, strict=True)) for values in (measured.sources, measured.frames))
+        if measured.accompaniment is not None:
+            sources[metrics.ACCOMPANIMENT], frames[metrics.ACCOMPANIMENT] = measured.accompaniment
+        row = {"id": item.id, "sources": sources, "metrics": measured.means}
+        row["assignment"] = [roles[index] for index in measured.assignment]
+        return row | ({"named": names} if names else {}) | ({"frames": frames} if any(frames.values()) else {})
 
     def check(self) -> None:
         """See that the model estimates what its `target` is, (B, S, C, T) if nothing else, on the meta device."""
