@@ -50,18 +50,25 @@ def wiener(
     """
     if mixture.shape[1] > 2:
         raise ValueError(f"mixture: expected one or two channels, found {mixture.shape[1]}")
-    if window is not None and window < mixture.shape[-1]:
-        pieces = zip(magnitudes.split(window, dim=-1), mixture.split(window, dim=-1), strict=True)
-        options = (iterations, softmask, residual, None, scale_factor, eps)
-        return torch.cat([wiener(magnitude, piece, *options) for magnitude, piece in pieces], dim=-1)
-    peak = mixture.abs().amax((1, 2, 3), keepdim=True)
-    scale = (peak / scale_factor).clamp(min=1) if iterations else torch.ones_like(peak)
-    bins = BINS_AT_ONCE if mixture.device.type == "cpu" else mixture.shape[2]
-    filtered = []
-    for magnitude, piece in zip(magnitudes.split(bins, dim=3), (mixture / scale).split(bins, dim=2), strict=True):
-        sources = _first_estimates(magnitude / scale[:, None], piece, softmask, residual, eps)
-        filtered.append(expectation_maximization(sources, piece, iterations, eps) * scale[:, None])
-    return torch.cat(filtered, dim=3)
+    batch, sources, channels, bins, frames = magnitudes.shape
+    bins_at_once = BINS_AT_ONCE if mixture.device.type == "cpu" else bins
+    filtered = mixture.new_empty(batch, sources + residual, channels, frames, bins).transpose(-1, -2)  # as a transform wants it
+    for piece in _pieces(frames, window or frames):
+        heard, wanted = mixture[..., piece], magnitudes[..., piece]
+        scale = (heard.abs().amax((1, 2, 3), keepdim=True) / scale_factor).clamp(min=1)
+        for block in _pieces(bins, bins_at_once):
+            part, magnitude = heard[:, :, block], wanted[:, :, :, block]
+            if iterations:
+                estimates = _first_estimates(magnitude / scale[:, None], part / scale, softmask, residual, eps)
+                estimates = expectation_maximization(estimates, part / scale, iterations, eps) * scale[:, None]
+            else:
+                estimates = _first_estimates(magnitude, part, softmask, residual, eps)
+            filtered[:, :, :, block, piece] = estimates
+    return filtered
+
+
+def _pieces(whole: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, whole, size)]
 
 
 def expectation_maximization(sources: Tensor, mixture: Tensor, iterations: int, eps: float = EPS) -> Tensor:
