@@ -96,7 +96,11 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("step", [1, 3, 6, 8, 11])
-@pytest.mark.parametrize("options", [{}, {"ema": 0.9}, {"accumulate": 2}], ids=["plain", "ema", "accumulate"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"ema": [0.9, 0.99], "ema_epoch": [0.5]}, {"accumulate": 2}],
+    ids=["plain", "averages", "accumulate"],
+)
 def test_a_run_killed_at_any_step_ends_with_equal_weights(tmp_path: Path, step: int, options: dict) -> None:
     settings = {"epochs": 2, "checkpoint_every": 2, **options}
     trainer(tmp_path / "whole", **settings).fit()
@@ -186,6 +190,8 @@ def test_an_unknown_monitor_names_the_known_ones(tmp_path: Path) -> None:
 def test_options_are_checked() -> None:
     with pytest.raises(ValueError, match=r"train\.epochs: expected at least 1, found 0"):
         TrainOptions(epochs=0)
+    with pytest.raises(ValueError, match=r"train\.ema: expected decays between 0 and 1, found 1"):
+        TrainOptions(ema=[0.9], ema_epoch=[1.0])
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

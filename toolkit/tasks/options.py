@@ -14,7 +14,9 @@ class TrainOptions:
         clip_grad_norm: largest gradient norm (Euclidean, over all parameters); null for none.
         accumulate: batches whose gradients are added up before a step.
         precision: arithmetic of forward and loss; bf16 and fp16 by autocast.
-        ema: decay per step of a moving average of the weights, which is then what is validated and kept; null for none.
+        ema: decays of moving averages of the weights, updated at each step.  The weights and all their averages are validated
+            at each epoch's end, and the best of them is kept (as by Hybrid Demucs).
+        ema_epoch: decays of more averages, updated at each epoch's end.
         compile: compile the model with `torch.compile`.
         seed: of weights, data order, crops and drop-out.
         monitor: value by which the best weights are chosen; smaller is better for a name that ends in `loss`.
@@ -29,7 +31,8 @@ class TrainOptions:
     clip_grad_norm: float | None = 5.0
     accumulate: int = 1
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    ema: float | None = None
+    ema: list[float] = field(default_factory=list)
+    ema_epoch: list[float] = field(default_factory=list)
     compile: bool = False
     seed: int = 0
     monitor: str = "valid/loss"
@@ -43,6 +46,9 @@ class TrainOptions:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}: expected at least 1, found {getattr(self, name)}")
+        for decay in [*self.ema, *self.ema_epoch]:
+            if not 0 < decay < 1:
+                raise ValueError(f"train.ema: expected decays between 0 and 1, found {decay}")
 
 
 @dataclass

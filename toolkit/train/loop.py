@@ -11,7 +11,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from toolkit import log, progress
 from toolkit.data import loader
@@ -19,6 +18,7 @@ from toolkit.data.examples import Batch, to_device
 from toolkit.log import UserError
 from toolkit.tasks.base import Task
 from toolkit.train import checkpoint, distributed
+from toolkit.train.averages import Averages
 from toolkit.train.tracking import Tracker
 
 AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -49,7 +49,8 @@ class Trainer:
         self.optimizer = config.optimizer(task.parameter_groups())
         self.schedule = config.schedule(self.optimizer) if config.schedule else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.options.precision == "fp16")
-        self.average = self._average()
+        self.averages = Averages(self.model, self.options.ema, self.options.ema_epoch)
+        self.evaluated: nn.Module = self.model  # of the weights and their averages, those that were best in the last epoch
         self.epoch = self.batch = self.step = self.bad = self.stale = 0
         self.loss_sum = self.loss_count = self.seconds = self.listened = 0.0
         self.best = math.inf
@@ -63,16 +64,11 @@ class Trainer:
         while self.epoch < self.options.epochs and not self._over():
             self.task.start_epoch(self.epoch)
             row = self._train_epoch()
-            row |= self._validate()
-            self._end_epoch(row)
+            self.averages.after_epoch(self.model)
+            self._end_epoch(self._best_of(row))
         self.tracker.close()
         if self.step == 0:
             raise UserError(f"{self.exp}: no training step was made. Next: look at train.max_minutes and the size of the split")
-
-    @property
-    def evaluated(self) -> nn.Module:
-        """The weights that are validated and kept: their average where there is one."""
-        return self.average.module if self.average is not None else self.model
 
     def _train_epoch(self) -> dict[str, float]:
         self.model.train()
@@ -130,8 +126,7 @@ class Trainer:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        if self.average is not None:
-            self.average.update_parameters(self.model)
+        self.averages.after_step(self.model)
 
     def _count_bad(self, batch: Batch) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -143,9 +138,26 @@ class Trainer:
                 "Next: lower --optimizer.lr, or --train.precision fp32"
             )
 
+    def _best_of(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Validate the weights and their averages; the row gets the values of the best and, if there was a choice, a name."""
+        candidates = self.averages.candidates(self.model)
+        rows = {name: row | self._validate(model) for name, model in candidates.items()}
+        best = min(rows, key=lambda name: self._monitored(rows[name]))
+        self.evaluated = candidates[best]
+        return rows[best] | ({"chosen": best} if len(rows) > 1 else {})
+
+    def _monitored(self, row: dict[str, Any]) -> float:
+        """What is to be small."""
+        value = row.get(self.options.monitor)
+        if value is None:
+            known = ", ".join(row)
+            raise UserError(f"train.monitor: expected one of {known}, found {self.options.monitor!r}")
+        value = value if self.options.monitor.endswith("loss") else -value
+        return math.inf if math.isnan(value) else value
+
     @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
-        self.evaluated.eval()
+    def _validate(self, model: nn.Module) -> dict[str, float]:
+        model.eval()
         sums: dict[str, Tensor] = {}
         batches = loader.batches(
             self.validation.source,
@@ -161,7 +173,7 @@ class Trainer:
         began = time.monotonic()
         for batch in progress.track(batches, "validation", math.ceil(len(self.validation.source) / self.validation.batch_size)):
             with self._autocast():
-                values = self.task.validate(self.evaluated, to_device(batch, self.device))
+                values = self.task.validate(model, to_device(batch, self.device))
             for name, value in values.items():
                 defined = value[~value.isnan()] if name != "loss" else value  # a silent reference has no ratio
                 seen = torch.stack([defined.double().sum(), torch.ones_like(defined).double().sum()])
@@ -169,12 +181,8 @@ class Trainer:
         self.seconds += time.monotonic() - began
         return {f"valid/{name}": distributed.mean(*pair).item() for name, pair in sums.items()}
 
-    def _end_epoch(self, row: dict[str, float]) -> None:
-        monitored = row.get(self.options.monitor)
-        if monitored is None:
-            known = ", ".join(row)
-            raise UserError(f"train.monitor: expected one of {known}, found {self.options.monitor!r}")
-        value = monitored if self.options.monitor.endswith("loss") else -monitored
+    def _end_epoch(self, row: dict[str, Any]) -> None:
+        value = self._monitored(row)
         lr = self.optimizer.param_groups[0]["lr"]
         if isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step(value)
@@ -193,7 +201,7 @@ class Trainer:
         seconds = round(self.seconds, 2)
         self.tracker.epoch({"epoch": self.epoch, "step": self.step, "seconds": seconds, "lr": lr, **row})
         self._save()
-        shown = "  ".join(f"{name} {amount:.4g}" for name, amount in row.items())
+        shown = "  ".join(f"{name} {amount if isinstance(amount, str) else f'{amount:.4g}'}" for name, amount in row.items())
         logger.info("epoch %d: %s  (%.0f s)%s", self.epoch, shown, seconds, "  best" if better else "")
 
     @torch.no_grad()
@@ -218,7 +226,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict() if self.schedule else None,
             "scaler": self.scaler.state_dict(),
-            "average": self.average.state_dict() if self.average is not None else None,
+            "averages": self.averages.state_dict(),
             "random": checkpoint.random_state(),
         }
         checkpoint.save(self.exp / "checkpoints", self.step, self.model, state)
@@ -236,16 +244,10 @@ class Trainer:
         if self.schedule:
             self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
+        self.averages.load_state_dict(state["averages"])
         checkpoint.restore_random_state(state["random"])
         self.tracker.rewind(self.epoch + 1)
         logger.info("going on from epoch %d, step %d", self.epoch + 1, self.step)
-
-    def _average(self) -> AveragedModel | None:
-        if self.options.ema is None:
-            return None
-        return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.options.ema), use_buffers=True)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.options.precision == "fp32":

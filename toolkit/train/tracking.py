@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -29,7 +29,7 @@ class Tracker:
             if row["epoch"] < epoch:
                 files.append_jsonl(self.path, row)
 
-    def epoch(self, row: dict[str, float]) -> None:
+    def epoch(self, row: dict[str, Any]) -> None:
         """Add one epoch's line; keys with a slash are curves."""
         files.append_jsonl(self.path, row)
         for name, value in row.items():
