@@ -3,13 +3,19 @@
 import csv
 import math
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import torch
 
+from toolkit import audio
+from toolkit.data import manifest
+from toolkit.data.manifest import Item
 from toolkit.log import UserError
 from toolkit.metrics import aggregate_frames
 from toolkit.score.run import as_museval, summarise
+from toolkit.tasks.separation import Separation
 
 NAN = math.nan
 
@@ -55,6 +61,28 @@ def test_frames_that_are_all_undefined() -> None:
     assert aggregate_frames([[NAN, 2.0], [NAN]]) == 2
     with pytest.raises(UserError, match="did you mean 'pooled_mean'"):
         aggregate_frames([[1.0]], "pool_mean")
+
+
+def test_a_songs_line(tmp_path: Path) -> None:
+    groups, rate = {"vocals": ["vocals"], "rest": ["bass", "drums"]}, 4000
+    stems = {stem: 0.1 * torch.randn(2, rate) for stem in ("vocals", "bass", "drums")}
+    waves = {**stems, "mixture": sum(stems.values()), "rest": 0.8 * (stems["bass"] + stems["drums"])}
+    for name, wave in waves.items():
+        audio.write(tmp_path / f"{name}.wav", wave, rate)
+    roles = {role: f"{role}.wav" for role in ("mixture", *stems)}
+    manifest.write(tmp_path / "test.jsonl", {"root": ".", "name": "test"}, [Item("song", "test", rate, rate, 2, roles)])
+    songs = manifest.Manifest.open(tmp_path / "test.jsonl")
+    config = SimpleNamespace(data=SimpleNamespace(groups=groups), score=SimpleNamespace(metrics=["nsdr", "bsseval_v4_sdr"]))
+    predictions = {name: tmp_path / f"{name}.wav" for name in ("rest", "vocals")}  # in any order
+    row = Separation.score(cast(Separation, SimpleNamespace(config=config)), songs, next(iter(songs)), predictions)
+    assert row["named"] == row["assignment"] == ["vocals", "rest"]
+    assert list(row["frames"]) == ["vocals", "rest", "accompaniment"]
+    perfect = row["sources"]["vocals"]["nsdr"]
+    assert perfect > 80
+    for name in ("rest", "accompaniment"):
+        assert row["frames"][name]["bsseval_v4_sdr"] == pytest.approx([20 * math.log10(1 / 0.2)], abs=1e-2)
+    assert list(row["sources"]["accompaniment"]) == ["bsseval_v4_sdr"]
+    assert row["sources"]["rest"]["nsdr"] == pytest.approx(row["metrics"]["nsdr"] * 2 - perfect)
 
 
 def test_musevals_format() -> None:
