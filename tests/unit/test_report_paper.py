@@ -76,6 +76,28 @@ def test_only_an_unverified_row_may_lack_its_figure(tmp_path: Path) -> None:
         read(tmp_path, rows=[{**ROW, "value": None}])
 
 
+def test_values_are_a_row_for_each_source(tmp_path: Path) -> None:
+    shared = {key: value for key, value in ROW.items() if key not in ("value", "metric")}
+    metric = "bsseval_v4_sdr/median_of_medians"
+    paper = read(tmp_path, rows=[{**shared, "metric": metric, "values": {"vocals": 6.84, "all": 6.28}}])
+    assert [(row.metric, row.value) for row in paper.rows] == [(metric, 6.28), (f"{metric}/vocals", 6.84)]
+    assert paper.tables == [("corpus/test", metric)]
+    assert [list(system) for system in paper.systems("corpus/test", metric)] == [["All", "vocals"]]
+
+
+@pytest.mark.parametrize("change", [{"values": {}}, {"values": [6.28]}, {"values": {"all": 6.28}, "value": 6.28}], ids=str)
+def test_values_are_checked(tmp_path: Path, change: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="row 1: values: expected one for each source"):
+        read(tmp_path, rows=[{**{key: value for key, value in ROW.items() if key != "value"}, **change}])
+
+
+def test_rows_of_one_system_come_together(tmp_path: Path) -> None:
+    """Figures of different sources may have been read in different places."""
+    rows = [{**ROW, "metric": f"nsdr/mean/{name}", "source": f"table {name}"} for name in ("drums", "bass", "drums")]
+    systems = read(tmp_path, rows=rows).systems("corpus/test", "nsdr/mean")
+    assert [list(system) for system in systems] == [["drums", "bass"], ["drums"]]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

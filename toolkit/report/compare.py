@@ -9,6 +9,7 @@ from toolkit import config, files
 from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.runs import Run
+from toolkit.report.sources import ALL, base, source
 from toolkit.report.table import NOTHING, Table
 
 
@@ -55,10 +56,14 @@ def differences(runs: list[Run]) -> Table:
 
 
 def outcomes(runs: list[Run], split: str) -> Table:
-    """Metrics, sizes and times, an experiment a column; differences only between figures of the same test data and edition."""
+    """Metrics, sizes and times, an experiment a column; differences only between figures of the same test data and edition.
+
+    Of single sources there are the figures of the first metric.
+    """
     summaries = [run.summaries[split] for run in runs]
     metrics = list(dict.fromkeys(metric for summary in summaries for metric in summary["metrics"]))
-    rows = [[display.label(metric), *_figures(runs, split, metric)] for metric in metrics]
+    shown = [metric for metric in metrics if source(metric) == ALL or base(metric) == base(metrics[0])]
+    rows = [[display.label(metric), *_figures(runs, split, metric)] for metric in shown]
     facts = {
         "Items": [str(summary.get("items", NOTHING)) for summary in summaries],
         "Parameters": [display.count(run.info.get("parameters")) for run in runs],

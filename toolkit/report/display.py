@@ -27,21 +27,24 @@ METRICS = {
     "bsseval_v4_isr": Metric("ISR v4", "dB", 2),
     "bsseval_v4_sir": Metric("SIR v4", "dB", 2),
     "bsseval_v4_sar": Metric("SAR v4", "dB", 2),
+    "bsseval_v4_sources_sdr": Metric("SDR v4 (sources)", "dB", 2),
+    "bsseval_v4_sources_sir": Metric("SIR v4 (sources)", "dB", 2),
+    "bsseval_v4_sources_sar": Metric("SAR v4 (sources)", "dB", 2),
     "nsdr": Metric("nSDR", "dB", 2),
     "stoi": Metric("STOI", "", 3),
     "estoi": Metric("ESTOI", "", 3),
     "pesq": Metric("PESQ", "MOS-LQO", 2),
 }
-IMPROVEMENT, BEST_OF_ALL = "_improvement", "mcl_"
+IMPROVEMENT, BEST_OF_ALL, PERMUTED = "_improvement", "mcl_", "_permuted"
 
 
 def metric(identity: str) -> Metric:
     """The metric of an id such as `si_sdr_improvement/mean`; one that is not known here goes by its own name."""
     name = identity.partition("/")[0]
-    known = METRICS.get(name.removeprefix(BEST_OF_ALL).removesuffix(IMPROVEMENT))
+    known = METRICS.get(name.removeprefix(BEST_OF_ALL).removesuffix(IMPROVEMENT).removesuffix(PERMUTED))
     if known is None:
         return Metric(name, "", 3)
-    before, after = "MCL " * name.startswith(BEST_OF_ALL), "i" * name.endswith(IMPROVEMENT)
+    before, after = "MCL " * name.startswith(BEST_OF_ALL), "i" * name.endswith(IMPROVEMENT) + ", permuted" * (PERMUTED in name)
     return known._replace(name=f"{before}{known.name}{after}")
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
+import torch
 from torch import Tensor
 
-from toolkit import audio, files
+from toolkit import audio, config, files
+from toolkit.audio.encode import MP3_RATES
 from toolkit.data.manifest import Item, Manifest
 from toolkit.report import figures
 
@@ -21,6 +23,8 @@ SECONDS = 10.0  # of an item that can be heard, at most
 SHORTEST = 0.1  # seconds below which no example is cut
 SOURCES = 5  # of an item that are shown, at most
 PICTURE = 130_000  # bytes of a spectrogram, at most
+LOSSLESS_RATE = 16000  # Hz
+MP3_LEVEL = 0.7  # of libsndfile: about 120 kbit/s
 LOUDEST = 0.99  # peak above which an item's signals are all turned down
 
 Signals = dict[str, Tensor]
@@ -32,7 +36,7 @@ class Clip:
 
     Attributes:
         title: `mixture`, `s1, reference`, `s1, estimate`.
-        audio: data address of a FLAC file.
+        audio: data address of a FLAC or MP3 file.
         picture: SVG of its spectrogram.
         scores: its own figures, where it is an estimate.
     """
@@ -90,8 +94,11 @@ def load(
     wanted = {row["id"] for row in chosen.values()}
     items = {item.id: item for item in manifest if item.id in wanted}
     usable = {place: row for place, row in chosen.items() if row["id"] in stored and row["id"] in items}
+    groups = _groups(exp)
     signals = {
-        place: _signals(manifest, items[row["id"]], row, {role: folder / path for role, path in stored[row["id"]].items()})
+        place: _signals(
+            manifest, items[row["id"]], row, {role: folder / path for role, path in stored[row["id"]].items()}, groups
+        )
         for place, row in usable.items()
     }
     rates = {place: items[row["id"]].sample_rate for place, row in usable.items()}
@@ -112,12 +119,23 @@ def load(
     ]
 
 
-def _signals(manifest: Manifest, item: Item, row: dict[str, Any], predictions: dict[str, Path]) -> Signals:
+def _groups(exp: Path) -> dict[str, list[str]]:
+    """The sources' names with the stems that are summed for each, as the configuration has them; empty if it names none."""
+    path = exp / "config.yaml"
+    sources = config.read(path).get("data", {}).get("sources") if path.is_file() else None
+    return sources if isinstance(sources, dict) else {name: [name] for name in sources or []}
+
+
+def _signals(
+    manifest: Manifest, item: Item, row: dict[str, Any], predictions: dict[str, Path], groups: dict[str, list[str]]
+) -> Signals:
     """Everything to be heard of an item (C, T): a reference, then the estimate scored against it, made equally loud."""
     signals = {"mixture": audio.read(manifest.path_of(item, "mixture"))}
     assignment = row.get("assignment", list(predictions))
-    for role, chosen in list(zip(item.sources, assignment, strict=False))[:SOURCES]:
-        reference, estimate = audio.read(manifest.path_of(item, role)), audio.read(predictions[chosen])
+    named = groups or {role: [role] for role in item.sources}
+    for (role, stems), chosen in list(zip(named.items(), assignment, strict=False))[:SOURCES]:
+        reference = torch.stack([audio.read(manifest.path_of(item, stem)) for stem in stems]).sum(0)
+        estimate = audio.read(predictions[chosen])
         gain = reference.square().mean().sqrt() / estimate.square().mean().sqrt().clamp(min=1e-8)
         signals |= {f"{role}, reference": reference, f"{role}, estimate": estimate * gain}
     peak = max(float(signal.abs().max()) for signal in signals.values())
@@ -129,12 +147,21 @@ def _clips(signals: Signals, sample_rate: int, seconds: float, scores: dict[str,
     loudest = figures.loudest_point(shown["mixture"], sample_rate)
     for title, signal in signals.items():
         role, _, kind = title.partition(", ")
-        address = "data:audio/flac;base64," + base64.b64encode(_encode(signal, sample_rate, seconds)).decode()
+        kind_of_file = "mpeg" if _is_music(sample_rate) else "flac"
+        address = f"data:audio/{kind_of_file};base64," + base64.b64encode(_encode(signal, sample_rate, seconds)).decode()
         picture = figures.spectrogram(shown[title], sample_rate, loudest)
         yield Clip(title, address, picture, scores.get(role, {}) if kind == "estimate" else {})
 
 
+def _is_music(sample_rate: int) -> bool:
+    """Whether a signal is heard as MP3: as FLAC, there would be room for a second of it."""
+    return sample_rate in MP3_RATES and sample_rate > LOSSLESS_RATE and "MP3" in soundfile.available_formats()
+
+
 def _encode(waveform: Tensor, sample_rate: int, seconds: float) -> bytes:
     stream = io.BytesIO()
-    soundfile.write(stream, waveform[:, : max(1, int(seconds * sample_rate))].numpy().T, sample_rate, "PCM_16", format="FLAC")
+    form: dict[str, Any] = {"format": "FLAC", "subtype": "PCM_16"}
+    if _is_music(sample_rate):
+        form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": MP3_LEVEL}
+    soundfile.write(stream, waveform[:, : max(1, int(seconds * sample_rate))].numpy().T, sample_rate, **form)
     return stream.getvalue()

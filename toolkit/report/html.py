@@ -15,10 +15,11 @@ from toolkit import files
 from toolkit.data.manifest import Manifest
 from toolkit.log import UserError
 from toolkit.report import display, examples, figures
-from toolkit.report.results import Results, headline, lesser, other_table, short_table, unlisted
+from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
-from toolkit.report.sources import metrics_table
+from toolkit.report.sources import base, in_order, metrics_table
 from toolkit.report.table import Table
+from toolkit.report.tables import other_tables, short_table
 
 BUDGET = 7_000_000  # bytes of all examples; the whole page stays below eight million
 WARNINGS = 20  # log lines shown, at most
@@ -48,7 +49,7 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
         "over_seeds": _over_seeds(group, first.metric),
         "tables": _tables(results, run, group, first.metric),
         "metrics": metrics_table(summary),
-        "curves": _curves(_read_rows(run.folder / "metrics.jsonl", "curves of the training", missing)),
+        "curves": _curves(_history(run, missing)),
         "distributions": _distributions(scores, first.metric),
         "examples": _examples(run, split, manifest, scores, first.metric, missing),
         "seconds": examples.SECONDS,
@@ -84,16 +85,17 @@ def _over_seeds(group: Group, metric: str) -> str | None:
 
 
 def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[str, str, Table, bool]]:
-    """Title, metric, table, and whether it is shown at once: what the experiment stands in, and its headline metric, is."""
+    """Title, remark, table, and whether it is shown at once: what the experiment stands in, and its headline metric, is."""
     shown: list[tuple[str, str, Table, bool]] = []
     for title, members in lesser(found):
-        shown.append((title, "", other_table(found, members, run), group in members))
+        shown += [(title, label, table, group in members) for label, table in other_tables(found, members, run)]
     for data, identity in found.paper.tables:
         table = short_table(found, data, identity, run)
-        at_once = data == group.data and (identity == metric or bool(table.marked))
-        shown.append((f"{display.label(identity)} on {data}", identity, table, at_once))
+        at_once = data == group.data and (identity == base(metric) or bool(table.marked))
+        shown.append((f"{display.label(identity)} on {data}", f"Metric {identity}", table, at_once))
     if others := unlisted(found):
-        shown.append(("Further experiments on full corpora", "", other_table(found, others, run), group in others))
+        title = "Further experiments on full corpora"
+        shown += [(title, label, table, group in others) for label, table in other_tables(found, others, run)]
     return shown
 
 
@@ -141,7 +143,8 @@ def _distributions(rows: list[dict[str, Any]], metric: str) -> list[tuple[str, s
     split, kind = (by_number, "number of sources") if len(by_number) > 1 else (by_source, "source")
     if len(split) > 1:
         remark = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
-        drawn.append((f"{label} by {kind}. {remark}", figures.distribution(dict(sorted(split.items())), label)))
+        ordered = {name: split[name] for name in in_order(split)}
+        drawn.append((f"{label} by {kind}. {remark}", figures.distribution(ordered, label)))
     return drawn
 
 
@@ -228,6 +231,12 @@ def _read_rows(path: Path, what: str, missing: list[str]) -> list[dict[str, Any]
     if not rows:
         missing.append(f"{what}: there is nothing in {path.parent.name}/{path.name}")
     return rows
+
+
+def _history(run: Run, missing: list[str]) -> list[dict[str, Any]]:
+    """Of every epoch; of an experiment in which nothing is trained it is no lack that there is none."""
+    path = run.folder / "metrics.jsonl"
+    return [] if run.info.get("epochs") == 0 and not path.is_file() else _read_rows(path, "curves of the training", missing)
 
 
 def _text(path: Path, what: str, missing: list[str]) -> str:

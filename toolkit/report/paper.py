@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 import yaml
 
 from toolkit.log import UserError, suggestion
+from toolkit.report.sources import base, identity, source
+
+EVERY = "all"  # in `values`: all sources together
 
 Record = TypeVar("Record")
 
@@ -23,7 +26,7 @@ class Row:
     Attributes:
         system: as the table that it stands in calls it.
         data: test data, named as the manifest: `wsj0-2mix/8k/min/tt`.
-        metric: id with its aggregation: `si_sdr_improvement/mean`.
+        metric: id with its aggregation, `si_sdr_improvement/mean`, and with its source if the figure is of one source.
         value: the figure; None where it was not found.
         config: path of the config that reproduces it, seen from the recipe; None for a row that only stands for comparison.
         options: command-line overrides that belong to it: `[--data.train, libri2mix/8k/min/train-100]`.
@@ -50,6 +53,8 @@ class Row:
 @dataclass(frozen=True)
 class Paper:
     """A paper and the rows of its tables, with the rows of those who repeated it.
+
+    In `paper.yaml`, `values: {all: 6.28, drums: 6.86}` in the place of `value` stands for a row a source.
 
     Attributes:
         title: of the paper.
@@ -88,7 +93,7 @@ class Paper:
         rows = tree.get("rows") if isinstance(tree, dict) else None
         if not isinstance(rows, list) or not rows:
             raise UserError(f"{path}: expected `rows`, a list with at least one row")
-        built = [_row(row, f"{path}, row {number}") for number, row in enumerate(rows, 1)]
+        built = [one for number, row in enumerate(rows, 1) for one in _rows(row, f"{path}, row {number}")]
         return _record(cls, {**tree, "rows": built}, str(path))
 
     @property
@@ -105,13 +110,42 @@ class Paper:
 
     @property
     def tables(self) -> list[tuple[str, str]]:
-        """(test data, metric) of each table in order of appearance: figures of two metrics never share a column."""
-        return list(dict.fromkeys((row.data, row.metric) for row in self.rows))
+        """(test data, metric without source) of each table in order of appearance: two metrics never share a column."""
+        return list(dict.fromkeys((row.data, base(row.metric)) for row in self.rows))
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics of all rows in order of appearance."""
-        return list(dict.fromkeys(row.metric for row in self.rows))
+        """The metrics of all rows, without their sources, in order of appearance."""
+        return list(dict.fromkeys(base(row.metric) for row in self.rows))
+
+    def rows_of(self, data: str, metric: str) -> list[Row]:
+        """The rows of a table."""
+        return [row for row in self.rows if (row.data, base(row.metric)) == (data, metric)]
+
+    def systems(self, data: str, metric: str) -> list[dict[str, Row]]:
+        """The same, those of one system together: source (`All` for the mean over them) to row."""
+        found: list[tuple[Any, dict[str, Row]]] = []
+        for row in self.rows_of(data, metric):
+            key, name = (row.system, row.group, row.config, row.options), source(row.metric)
+            own = next((rows for other, rows in found if other == key and name not in rows), None)
+            if own is None:
+                found.append((key, {name: row}))
+            else:
+                own[name] = row
+        return [rows for _, rows in found]
+
+
+def _rows(tree: Any, where: str) -> list[Row]:
+    """A row, or those that `values` stands for."""
+    if not isinstance(tree, dict) or "values" not in tree:
+        return [_row(tree, where)]
+    values, rest = tree["values"], {key: value for key, value in tree.items() if key != "values"}
+    if not isinstance(values, dict) or not values or "value" in tree:
+        raise UserError(f"{where}: values: expected one for each source, such as {{all: 6.28, drums: 6.86}}, and no `value`")
+    sources = sorted(values, key=lambda name: name != EVERY)  # the mean over them first: it is a table's headline
+    metric = str(tree.get("metric"))
+    ids = [metric if name == EVERY else identity(metric, str(name)) for name in sources]
+    return [_row({**rest, "metric": one, "value": values[name]}, where) for one, name in zip(ids, sources, strict=True)]
 
 
 def _row(tree: Any, where: str) -> Row:

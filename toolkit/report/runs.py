@@ -100,6 +100,11 @@ class Group:
         """`0, 1, 2`."""
         return ", ".join(str(run.info.get("seed", NOTHING)) for run in self.runs)
 
+    @property
+    def metrics(self) -> list[str]:
+        """Ids of all metrics that any of the runs has."""
+        return list(dict.fromkeys(metric for run in self.runs for metric in run.summaries[self.split]["metrics"]))
+
     def values(self, metric: str) -> list[float]:
         """The metric in every run that has it."""
         found = (run.summaries[self.split]["metrics"].get(metric) for run in self.runs)

@@ -32,8 +32,13 @@ def columns(identities: Iterable[str], metric: str) -> list[str]:
     found = dict.fromkeys(source(one) for one in identities if base(one) == metric)
     if not set(found) - {ALL}:
         return []
+    return in_order(found)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of sources in the order in which they are always shown; others behind, by the alphabet."""
     places = {name: place for place, name in enumerate((ALL, *ORDER))}
-    return sorted(found, key=lambda name: places.get(name, len(places)))
+    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
 
 
 def metrics_table(summary: dict[str, Any]) -> Table:

@@ -1,0 +1,206 @@
+"""Tables of figures, the paper's beside ours: one metric on one test set each, by source where sources have figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.report import display
+from toolkit.report.claims import Results
+from toolkit.report.paper import Row
+from toolkit.report.runs import Group, Run
+from toolkit.report.sources import columns, identity
+from toolkit.report.table import NOTHING, Table
+
+NOT_RUN = "not run"
+NOT_FOUND = "not found"
+BELOW = "below"  # in the column `Ours` of a table by source: our figures have a line of their own
+MADE_WITH = ["Data", "Seeds", "Parameters (paper)", "Parameters (ours)", "Training", "Device", "Experiment"]
+MADE_WITH += ["Config hash", "Commit"]
+NUMERIC = ("Paper", "Ours", "Difference", "Parameters (paper)", "Parameters (ours)", "Training", "Parameters")
+
+
+def short_table(results: Results, data: str, metric: str, run: Run | None = None) -> Table:
+    """One metric (its id without source) on one test set, as a terminal and a page show it; `run` is marked."""
+    rows: list[list[str]] = []
+    marked: list[int] = []
+    if names := _sources(results, data, metric):
+        for line in _by_source(results, data, metric, names):
+            _mark(marked, rows, line.found, run)
+            seeds = line.found.seeds if line.found is not None else ""
+            rows.append([line.system, line.origin, *line.figures, line.ours, seeds])
+        return Table(["System", "From", *names, "Ours", "Seeds"], rows, names, marked)
+    for row in results.paper.rows_of(data, metric):
+        found = results.reproduction(row)
+        _mark(marked, rows, found, run)
+        seeds = found.seeds if found is not None else ""
+        rows.append([row.system, published(row), ours(row, found), _difference(row, found), seeds, row.group])
+    for swap in results.further(data, metric):
+        _mark(marked, rows, swap, run)
+        rows.append([swap.first.description, NOTHING, _measured(swap, metric), "", swap.seeds, f"exp/{swap.first.tag}"])
+    return Table(["System", "Paper", "Ours", "Difference", "Seeds", "From"], rows, NUMERIC, marked)
+
+
+def full_table(results: Results, data: str, metric: str, citations: list[str]) -> Table:
+    """The same with everything that a figure of ours was made with; `citations` say where the paper's figures were read."""
+    rows: list[list[str]] = []
+    if names := _sources(results, data, metric):
+        for line in _by_source(results, data, metric, names, citations):
+            rows.append([line.system, line.origin, *line.figures, line.ours, *_made_with(line.found, line.parameters)])
+        table = Table(["System", "From", *names, "Ours", *MADE_WITH], rows, [*names, *NUMERIC])
+        return table.without_empty(MADE_WITH)
+    for row in results.paper.rows_of(data, metric):
+        found = results.reproduction(row)
+        figures = [published(row) + _references([row], citations), ours(row, found), _difference(row, found)]
+        made_with = _made_with(found, display.count(row.parameters))
+        rows.append([row.system, row.group, *figures, _best(found, metric), *made_with])
+    for swap in results.further(data, metric):
+        figures = [NOTHING, _measured(swap, metric), "", _best(swap, metric)]
+        rows.append([f"`{swap.first.description}`", f"exp/{swap.first.tag}", *figures, *_made_with(swap, NOTHING)])
+    table = Table(["System", "From", "Paper", "Ours", "Difference", "Best seed", *MADE_WITH], rows, NUMERIC)
+    return table.without_empty(["Best seed", *MADE_WITH])
+
+
+def other_tables(results: Results, groups: list[Group], run: Run | None = None) -> list[tuple[str, Table]]:
+    """Experiments beside no published figure, in all metrics that the paper reports.
+
+    Returns:
+        Tables with their headings: one without a heading, in which every metric is a column, if there are such metrics or no
+        others; one of each metric whose columns are the sources.
+    """
+    known = [metric for metric in results.paper.metrics if any(group.values(metric) for group in groups)]
+    names = {metric: columns((one for group in groups for one in group.metrics), metric) for metric in known}
+    plain = [metric for metric in known if not names[metric]]
+    split = [metric for metric in known if names[metric]]
+    tables = []
+    if plain or not split:
+        tables.append(("", _other_table(groups, dict(zip(map(display.label, plain), plain, strict=True)), run)))
+    for metric in split:
+        figures = {name: identity(metric, name) for name in names[metric]}
+        tables.append((display.label(metric), _other_table(groups, figures, run)))
+    return tables
+
+
+def published(row: Row) -> str:
+    """The paper's figure."""
+    if row.value is None:
+        return NOT_FOUND
+    return f"{row.value} (unverified)" if row.unverified else str(row.value)
+
+
+def ours(row: Row, found: Group | None) -> str:
+    """Our figure beside it, of the experiments that stand for the row."""
+    if found is not None:
+        return _measured(found, row.metric)
+    return NOTHING if row.config is None else NOT_RUN
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of a table by source.
+
+    Attributes:
+        system: its name.
+        origin: whose figures they are.
+        figures: one a source.
+        ours: what the column `Ours` says.
+        found: the experiments, if the figures are ours.
+        parameters: as published.
+    """
+
+    system: str
+    origin: str
+    figures: list[str]
+    ours: str
+    found: Group | None
+    parameters: str
+
+
+def _by_source(results: Results, data: str, metric: str, names: list[str], citations: list[str] | None = None) -> list[_Line]:
+    """A line with the paper's figures of each system, below it one with ours where there are any, then our swaps."""
+    lines = []
+    for system in results.paper.systems(data, metric):
+        rows = list(system.values())
+        row, doubtful = rows[0], all(row.unverified for row in rows)
+        found = next((found for row in rows if (found := results.reproduction(row)) is not None), None)
+        figures = [_figure(system.get(name), doubtful) for name in names]
+        origin = row.group + (", unverified" if doubtful else "") + _references(rows, citations or [])
+        state = BELOW if found is not None else ours(row, None)
+        lines.append(_Line(row.system, origin, figures, state, None, display.count(row.parameters)))
+        if found is not None:
+            figures = [_compared(system.get(name), found, identity(metric, name)) for name in names]
+            lines.append(_Line(f"{row.system}, ours", f"exp/{found.first.tag}", figures, "", found, ""))
+    for swap in results.further(data, metric):
+        figures = [_measured(swap, identity(metric, name)) for name in names]
+        lines.append(_Line(swap.first.description, f"exp/{swap.first.tag}", figures, "", swap, NOTHING))
+    return lines
+
+
+def _sources(results: Results, data: str, metric: str) -> list[str]:
+    """The columns of a table by source; none where the paper has figures of all sources together only."""
+    return columns((row.metric for row in results.paper.rows_of(data, metric)), metric)
+
+
+def _figure(row: Row | None, doubtful: bool) -> str:
+    if row is None:
+        return ""
+    return str(row.value) if doubtful and row.value is not None else published(row)
+
+
+def _compared(row: Row | None, found: Group, metric: str) -> str:
+    """`6.31 ± 0.02 (+0.03)`."""
+    difference = "" if row is None else _difference(row, found)
+    return _measured(found, metric) + (f" ({difference})" if difference else "")
+
+
+def _other_table(groups: list[Group], figures: dict[str, str], run: Run | None) -> Table:
+    """Experiments, a metric's id under each heading of `figures`."""
+    rows: list[list[str]] = []
+    marked: list[int] = []
+    for found in groups:
+        _mark(marked, rows, found, run)
+        shown = [_measured(found, metric) for metric in figures.values()]
+        facts = [found.seeds, _parameters(found), display.duration(found.average("train_seconds"))]
+        rows.append([f"exp/{found.first.tag}", *shown, *facts, found.first.description, found.data])
+    headings = ["Experiment", *figures, "Seeds", "Parameters", "Training", "Config", "Test data"]
+    return Table(headings, rows, [*figures, *NUMERIC], marked)
+
+
+def _made_with(found: Group | None, published: str) -> list[str]:
+    """The columns `MADE_WITH`."""
+    if found is None:
+        return ["", "", published, *[""] * 6]
+    tags = ", ".join(f"exp/{run.tag}" for run in found.runs)
+    facts = [display.duration(found.average("train_seconds")), found.collected("device"), tags]
+    hashes = [found.collected("config_hash"), found.collected("commit")]
+    return [found.edition, found.seeds, published, _parameters(found), *facts, *hashes]
+
+
+def _best(found: Group | None, metric: str) -> str:
+    best = found.best(metric) if found is not None else None
+    return f"{display.number(best[0], metric)} ({best[1]})" if best else ""
+
+
+def _references(rows: list[Row], citations: list[str]) -> str:
+    numbers = dict.fromkeys(citations.index(row.source) + 1 for row in rows if row.source in citations)
+    return "".join(f" [{number}]" for number in numbers)
+
+
+def _measured(found: Group, metric: str) -> str:
+    shown = display.number(found.mean(metric), metric)
+    spread = found.deviation(metric)
+    return shown if spread is None else f"{shown} ± {display.number(spread, metric)}"
+
+
+def _difference(row: Row, found: Group | None) -> str:
+    mean = found.mean(row.metric) if found is not None else None
+    return "" if mean is None or row.value is None else display.signed(mean - row.value, row.metric)
+
+
+def _parameters(found: Group) -> str:
+    parameters = found.average("parameters")
+    return display.count(None if parameters is None else round(parameters))
+
+
+def _mark(marked: list[int], rows: list[list[str]], found: Group | None, run: Run | None) -> None:
+    if found is not None and run is not None and any(member.folder == run.folder for member in found.runs):
+        marked.append(len(rows))
