@@ -30,13 +30,12 @@ from typing import NamedTuple
 import scipy.fft
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from toolkit.metrics.assignment import assign
 from toolkit.metrics.block_toeplitz import least_squares_filters
 
 TAPS = 512
-WINDOWS = 1024  # windows of all signals that are transformed at a time
+WINDOWS = 256  # windows of all signals that are transformed at a time
 FRAME_BYTES = {"cpu": 2**22, "cuda": 2**27}  # of the references' spectra that are dealt with at a time
 
 
@@ -136,15 +135,15 @@ def bss_eval_v4_pairs(
     window = min(window, reference.shape[-1])
     starts = _starts(reference.shape[-1], window, hop or window)
     size = 2 * scipy.fft.next_fast_len((window + taps) // 2, real=True)
-    all_filters, own_filters = (torch.fft.rfft(filters, size) for filters in _filters(estimate, reference, taps))
-    own_filters = torch.stack([own_filters[s, :, k] for k, s in pairs])
+    all_filters, own_filters = _filters(estimate, reference, taps)
+    all_filters = torch.fft.rfft(all_filters, size)
+    own_filters = torch.fft.rfft(torch.stack([own_filters[s, :, k] for k, s in pairs]), size)
     frame_bytes = 8 * size * reference.shape[0] * reference.shape[1]
     at_once = max(1, FRAME_BYTES.get(reference.device.type, 0) // frame_bytes)
     found = []
     for i in range(0, len(starts), at_once):
-        now = starts[i : i + at_once]
-        e, s = (torch.stack([signal[..., t : t + window] for t in now]).double() for signal in (estimate, reference))
-        energies = _energies(torch.fft.rfft(e, size), torch.fft.rfft(s, size), all_filters, own_filters, pairs)
+        e, s = (_cut(signal, starts[i : i + at_once], window, size) for signal in (estimate, reference))
+        energies = _energies(torch.fft.rfft(e), torch.fft.rfft(s), all_filters, own_filters, pairs)
         silent_estimate, silent_reference = ((frames.sum(2) == 0).all(-1) for frames in (e, s))
         ratios = _ratios(energies).masked_fill(silent_reference.any(1), torch.nan)
         found.append((*ratios, silent_estimate.T))
@@ -153,6 +152,14 @@ def bss_eval_v4_pairs(
 
 def _starts(length: int, window: int, hop: int) -> range:
     return range(0, max(length - window, 0) + 1, hop)
+
+
+def _cut(signal: Tensor, starts: Sequence[int], window: int, size: int) -> Tensor:
+    """Frames (frames, …, size) of a signal (…, time) in float64, zeros behind them."""
+    frames = torch.zeros(len(starts), *signal.shape[:-1], size, dtype=torch.float64, device=signal.device)
+    for frame, start in zip(frames, starts, strict=True):
+        frame[..., :window] = signal[..., start : start + window]
+    return frames
 
 
 def _defined(ratio: Tensor, silent: Tensor) -> Tensor:
@@ -195,15 +202,17 @@ def _lagged_products(reference: Tensor, estimate: Tensor, taps: int) -> Tensor:
         (taps, n, n + m), float64.
     """
     n, m, length = len(reference), len(estimate), reference.shape[-1]
-    size = scipy.fft.next_fast_len(4 * taps, real=True)
+    size = scipy.fft.next_fast_len(8 * taps, real=True)
     hop = size - taps + 1
     step = hop * max(1, WINDOWS // (n + m))
     total = torch.zeros(size // 2 + 1, n, n + m, dtype=torch.complex128, device=reference.device)
     for start in range(0, length, step):
         stop = min(start + step, length)
-        first = max(start - taps + 1, 0)
-        piece = torch.cat([reference[:, first:stop], estimate[:, first:stop]]).double()
-        windows = F.pad(piece, (first - start + taps - 1, -(stop - start) % hop)).unfold(1, size, hop).contiguous()
+        before = min(start, taps - 1)
+        piece = total.real.new_zeros(n + m, taps - 1 + -(-(stop - start) // hop) * hop)
+        for signals, place in zip((reference, estimate), piece.split([n, m]), strict=True):
+            place[:, taps - 1 - before : taps - 1 + stop - start] = signals[:, start - before : stop]
+        windows = piece.unfold(1, size, hop).contiguous()
         earlier = torch.fft.rfft(windows[:n]).permute(2, 0, 1).contiguous()  # with the samples that lag behind
         windows[:, :, : taps - 1] = 0
         total += earlier.conj() @ torch.fft.rfft(windows).permute(2, 1, 0).contiguous()
