@@ -19,7 +19,7 @@ from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
 from toolkit.report.sources import base, in_order, metrics_table
 from toolkit.report.table import Table
-from toolkit.report.tables import other_tables, short_table
+from toolkit.report.tables import other_table, short_table
 
 BUDGET = 7_000_000  # bytes of all examples; the whole page stays below eight million
 WARNINGS = 20  # log lines shown, at most
@@ -88,14 +88,13 @@ def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[s
     """Title, remark, table, and whether it is shown at once: what the experiment stands in, and its headline metric, is."""
     shown: list[tuple[str, str, Table, bool]] = []
     for title, members in lesser(found):
-        shown += [(title, label, table, group in members) for label, table in other_tables(found, members, run)]
+        shown.append((title, "", other_table(found, members, run), group in members))
     for data, identity in found.paper.tables:
         table = short_table(found, data, identity, run)
         at_once = data == group.data and (identity == base(metric) or bool(table.marked))
         shown.append((f"{display.label(identity)} on {data}", f"Metric {identity}", table, at_once))
     if others := unlisted(found):
-        title = "Further experiments on full corpora"
-        shown += [(title, label, table, group in others) for label, table in other_tables(found, others, run)]
+        shown.append(("Further experiments on full corpora", "", other_table(found, others, run), group in others))
     return shown
 
 

@@ -8,10 +8,10 @@ from toolkit import files
 from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.claims import Results, headline, lesser, unlisted
-from toolkit.report.runs import FULL, Group, Run
+from toolkit.report.runs import FULL, Run
 from toolkit.report.sources import ALL, source
 from toolkit.report.table import NOTHING, Table
-from toolkit.report.tables import BELOW, NOT_FOUND, NOT_RUN, full_table, other_tables, ours, published, short_table
+from toolkit.report.tables import BELOW, NOT_FOUND, NOT_RUN, full_table, other_table, ours, published, short_table
 
 FURTHER = "Further experiments on full corpora"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -45,11 +45,11 @@ def terminal(results: Results, run: Run, split: str) -> str:
         f"{display.label(first.metric)} on {found.data}\n{lines.body()}",
     ]
     for title, members in lesser(results):
-        parts += [f"{heading}\n\n{table.text()}" for heading, table in _others(results, title, members)]
+        parts.append(f"{title}\n\n{other_table(results, members).text()}")
     for data, metric in results.paper.tables:
         parts.append(f"{display.label(metric)} on {data}\n\n{short_table(results, data, metric).text()}")
     if others := unlisted(results):
-        parts += [f"{heading}\n\n{table.text()}" for heading, table in _others(results, FURTHER, others)]
+        parts.append(f"{FURTHER}\n\n{other_table(results, others).text()}")
     return "\n".join(parts)
 
 
@@ -76,8 +76,7 @@ def markdown(results: Results, recipe: str) -> str:
         ]
     beside = [(FURTHER, others)] if (others := unlisted(results)) else []
     for title, found in [*beside, *lesser(results)]:
-        for heading, table in _others(results, title, found):
-            parts += [f"## {heading}", table.markdown().rstrip()]
+        parts += [f"## {title}", other_table(results, found).markdown().rstrip()]
     if results.unfinished:
         parts.append("Not scored yet: " + ", ".join(f"exp/{tag}" for tag in results.unfinished) + ".")
     notes = [f"- {row.system}: {row.note}" for row in paper.rows if row.note is not None]
@@ -133,7 +132,3 @@ def _index_row(path: Path, root: Path) -> list[str]:
         published(row),
         ours(row, results.reproduction(row)),
     ]
-
-
-def _others(results: Results, title: str, groups: list[Group]) -> list[tuple[str, Table]]:
-    return [(f"{title}: {label}" if label else title, table) for label, table in other_tables(results, groups)]

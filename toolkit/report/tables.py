@@ -8,7 +8,7 @@ from toolkit.report import display
 from toolkit.report.claims import Results
 from toolkit.report.paper import Row
 from toolkit.report.runs import Group, Run
-from toolkit.report.sources import columns, identity
+from toolkit.report.sources import columns, identity, in_order
 from toolkit.report.table import NOTHING, Table
 
 NOT_RUN = "not run"
@@ -60,24 +60,32 @@ def full_table(results: Results, data: str, metric: str, citations: list[str]) -
     return table.without_empty(["Best seed", *MADE_WITH])
 
 
-def other_tables(results: Results, groups: list[Group], run: Run | None = None) -> list[tuple[str, Table]]:
+def other_table(results: Results, groups: list[Group], run: Run | None = None) -> Table:
     """Experiments beside no published figure, in all metrics that the paper reports.
 
-    Returns:
-        Tables with their headings: one without a heading, in which every metric is a column, if there are such metrics or no
-        others; one of each metric whose columns are the sources.
+    Every metric is a column; where sources have figures of their own, they are the columns, and every metric is a line.
     """
     known = [metric for metric in results.paper.metrics if any(group.values(metric) for group in groups)]
-    names = {metric: columns((one for group in groups for one in group.metrics), metric) for metric in known}
-    plain = [metric for metric in known if not names[metric]]
-    split = [metric for metric in known if names[metric]]
-    tables = []
-    if plain or not split:
-        tables.append(("", _other_table(groups, dict(zip(map(display.label, plain), plain, strict=True)), run)))
-    for metric in split:
-        figures = {name: identity(metric, name) for name in names[metric]}
-        tables.append((display.label(metric), _other_table(groups, figures, run)))
-    return tables
+    identities = dict.fromkeys(one for group in groups for one in group.metrics)
+    names = in_order({name for metric in known for name in columns(identities, metric)})
+    rows: list[list[str]] = []
+    marked: list[int] = []
+    for found in groups:
+        facts = [found.seeds, _parameters(found), display.duration(found.average("train_seconds"))]
+        facts += [found.first.description, found.data]
+        tag = f"exp/{found.first.tag}"
+        if names:
+            for metric in known:
+                _mark(marked, rows, found, run)
+                shown = [_measured(found, identity(metric, name)) for name in names]
+                rows.append([tag, display.label(metric), *shown, *facts])
+        else:
+            _mark(marked, rows, found, run)
+            rows.append([tag, *(_measured(found, metric) for metric in known), *facts])
+    figures = names or [display.label(metric) for metric in known]
+    first = ["Experiment", "Metric"] if names else ["Experiment"]
+    headings = [*first, *figures, "Seeds", "Parameters", "Training", "Config", "Test data"]
+    return Table(headings, rows, [*figures, *NUMERIC], marked)
 
 
 def published(row: Row) -> str:
@@ -150,19 +158,6 @@ def _compared(row: Row | None, found: Group, metric: str) -> str:
     """`6.31 ± 0.02 (+0.03)`."""
     difference = "" if row is None else _difference(row, found)
     return _measured(found, metric) + (f" ({difference})" if difference else "")
-
-
-def _other_table(groups: list[Group], figures: dict[str, str], run: Run | None) -> Table:
-    """Experiments, a metric's id under each heading of `figures`."""
-    rows: list[list[str]] = []
-    marked: list[int] = []
-    for found in groups:
-        _mark(marked, rows, found, run)
-        shown = [_measured(found, metric) for metric in figures.values()]
-        facts = [found.seeds, _parameters(found), display.duration(found.average("train_seconds"))]
-        rows.append([f"exp/{found.first.tag}", *shown, *facts, found.first.description, found.data])
-    headings = ["Experiment", *figures, "Seeds", "Parameters", "Training", "Config", "Test data"]
-    return Table(headings, rows, [*figures, *NUMERIC], marked)
 
 
 def _made_with(found: Group | None, published: str) -> list[str]:
