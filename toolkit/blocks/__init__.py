@@ -2,6 +2,7 @@
 
 from toolkit.blocks.activity_unet import ActivityUNet
 from toolkit.blocks.blstm import BLSTM
+from toolkit.blocks.dconv import DConv, NoBranch, ResidualBranch
 from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
@@ -31,6 +32,7 @@ __all__ = [
     "TCN",
     "ActivityUNet",
     "Bottleneck",
+    "DConv",
     "DPTNet",
     "Decoder",
     "DecoderLayer",
@@ -45,8 +47,10 @@ __all__ = [
     "Masker",
     "MeanPooledScorer",
     "MultiScale",
+    "NoBranch",
     "OpenUnmix",
     "RecurrentBottleneck",
+    "ResidualBranch",
     "STFTDecoder",
     "STFTFilterbank",
     "Scorer",

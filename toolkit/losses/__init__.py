@@ -5,6 +5,7 @@ from toolkit.losses.base import PairwiseLoss, SeparationLoss, WeightedPairs
 from toolkit.losses.fixed_order import FixedOrder
 from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoice, RelaxedMultipleChoice
 from toolkit.losses.pairwise import MeanAbsoluteError, MeanSquaredError, NegativeSDSDR, NegativeSISDR, NegativeSNR
+from toolkit.losses.penalties import Penalty, SVDPenalty
 from toolkit.losses.permutation import PermutationInvariant
 from toolkit.losses.temperature import ExponentialTemperature, LinearTemperature, TemperatureSchedule
 
@@ -20,8 +21,10 @@ __all__ = [
     "NegativeSISDR",
     "NegativeSNR",
     "PairwiseLoss",
+    "Penalty",
     "PermutationInvariant",
     "RelaxedMultipleChoice",
+    "SVDPenalty",
     "SeparationAndActivity",
     "SeparationLoss",
     "TemperatureSchedule",

@@ -2,21 +2,25 @@
 
 from toolkit.models.base import SeparationModel
 from toolkit.models.demucs import Demucs
+from toolkit.models.hybrid_demucs import HybridDemucs
 from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
 from toolkit.models.oracle import Oracle
 from toolkit.models.quantized import Quantized
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.taps import tap
+from toolkit.models.time_demucs import TimeDemucs
 from toolkit.models.wave_u_net import WaveUNet
 
 __all__ = [
     "Demucs",
+    "HybridDemucs",
     "MaskedSeparator",
     "Oracle",
     "Quantized",
     "ScoredSeparator",
     "SeparationModel",
     "SpectrogramSeparator",
+    "TimeDemucs",
     "WaveUNet",
     "tap",
 ]

@@ -21,7 +21,7 @@ from toolkit.data.manifest import Item, Manifest
 from toolkit.data.segments import SegmentDataset
 from toolkit.dsp.chunks import Chunking
 from toolkit.log import UserError, suggestion
-from toolkit.losses import SeparationLoss
+from toolkit.losses import Penalty, SeparationLoss
 from toolkit.metrics import separation as metrics
 from toolkit.metrics import si_sdr
 from toolkit.models.base import SeparationModel
@@ -86,6 +86,7 @@ class SeparationConfig:
         data: mixtures and batches.
         model: mixture (B, C, T) to estimate (B, S, C, T).
         loss: estimate and reference to loss per example.
+        penalties: on the model's weights, added to the loss.
         optimizer: class and options, built over the model's parameters.
         schedule: of the learning rate, stepped at each epoch's end.
         train: how the model is trained.
@@ -98,6 +99,7 @@ class SeparationConfig:
     model: SeparationModel
     loss: SeparationLoss
     optimizer: Callable[[Iterable], Optimizer]
+    penalties: list[Penalty] = field(default_factory=list)
     schedule: Callable[[Optimizer], LRScheduler] | None = None
     train: TrainOptions = field(default_factory=TrainOptions)
     infer: InferOptions = field(default_factory=InferOptions)
@@ -148,8 +150,10 @@ class Separation(Task):
         return self.config.loss(estimate, self.model.target(references), scores)
 
     def penalty(self) -> Tensor | None:
-        """The model's own."""
-        return self.model.penalty()
+        """The model's own and the configured ones."""
+        own = self.model.penalty()
+        penalties = [penalty(self.model) for penalty in self.config.penalties] + ([] if own is None else [own])
+        return torch.stack(penalties).sum() if penalties else None
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The model's own."""
