@@ -15,7 +15,7 @@ setup(
         "torchaudio>=2.11",
         "numpy",
         "scipy",
-        "soundfile",
+        "soundfile>=0.13",
         "pyyaml",
         "jsonargparse[signatures]>=4.49",
         "safetensors",

@@ -1,6 +1,8 @@
 """`toolkit pack`: an experiment as a folder to give away, which is opened without trust."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +174,8 @@ def test_weights_are_not_unpickled(packed: Path) -> None:
     torch.save({"weight": torch.ones(1)}, packed / "model.safetensors")
     with pytest.raises(UserError, match="safetensors"):
         toolkit.load(packed)
+
+
+def test_importing_the_toolkit_loads_none_of_its_parts() -> None:
+    code = "import sys, toolkit; toolkit.load; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

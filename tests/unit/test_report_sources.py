@@ -116,7 +116,7 @@ def test_where_nothing_is_trained_no_curve_is_missed(
     [
         ("bsseval_v4_sdr/median_of_medians/vocals", "SDR v4, median of medians, vocals (dB)"),
         ("bsseval_v4_sir_permuted/pooled_mean", "SIR v4, permuted, pooled mean (dB)"),
-        ("nsdr_improvement/mean", "nSDRi, mean (dB)"),
+        ("bsseval_v4_sdr_improvement/pooled_mad", "SDRi v4, pooled mad (dB)"),
     ],
 )
 def test_metrics_of_music_by_name(identity: str, shown: str) -> None:

@@ -47,13 +47,13 @@ def pack(exp: Path, out: Path) -> Path:
             shutil.copyfile(exp / name, made / name)
         for split, summary in run.summaries.items():
             files.write_json(made / "scores" / f"{split}.summary.json", summary)
-        files.write_text(made / "MODEL_CARD.md", card(run, trained))
+        files.write_text(made / "MODEL_CARD.md", card(run, trained, out.name))
         os.rename(made, out)
     return out
 
 
-def card(run: Run, trained: TrainedModel) -> str:
-    """What a stranger has to know of a model, in Markdown."""
+def card(run: Run, trained: TrainedModel, name: str) -> str:
+    """What a stranger has to know of a model in a folder of that name, in Markdown."""
     info, model, options = run.info, trained.task.model, trained.task.config
     seen = f"{trained.options.chunk:g} s at once" + ("" if options.infer.chunk else " (what it was scored on, it saw whole)")
     channels = model.audio_channels
@@ -69,7 +69,7 @@ def card(run: Run, trained: TrainedModel) -> str:
             }
         ),
         "## Use",
-        f'```\ntoolkit separate song.mp3 --model {run.tag} -o separated\n```\n\n```python\nmodel = toolkit.load("{run.tag}")\n'
+        f'```\ntoolkit separate song.mp3 --model {name} -o separated\n```\n\n```python\nmodel = toolkit.load("{name}")\n'
         "stems = model.separate(wave, sample_rate)  # name to (channels, time)\n```",
         "Opening this folder executes nothing of it and unpickles nothing.",
         "## Data",

@@ -44,8 +44,9 @@ def metric(identity: str) -> Metric:
     known = METRICS.get(name.removeprefix(BEST_OF_ALL).removesuffix(IMPROVEMENT).removesuffix(PERMUTED))
     if known is None:
         return Metric(name, "", 3)
-    before, after = "MCL " * name.startswith(BEST_OF_ALL), "i" * name.endswith(IMPROVEMENT) + ", permuted" * (PERMUTED in name)
-    return known._replace(name=f"{before}{known.name}{after}")
+    first, *rest = known.name.split(" ")
+    shown = " ".join([first + "i" * name.endswith(IMPROVEMENT), *rest])
+    return known._replace(name="MCL " * name.startswith(BEST_OF_ALL) + shown + ", permuted" * (PERMUTED in name))
 
 
 def label(identity: str) -> str:
