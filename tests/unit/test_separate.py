@@ -15,6 +15,7 @@ from toolkit.audio import Encoding, Recording
 from toolkit.cli import main
 from toolkit.dsp.chunks import Chunking
 from toolkit.infer.separate import Output, separate
+from toolkit.infer.trained import TrainedModel
 from toolkit.log import UserError
 from toolkit.models import SeparationModel
 from toolkit.tasks import streaming
@@ -50,6 +51,11 @@ def exp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     experiment.resolved.save(folder / "config.yaml")
     save_weights(task.model, folder / "model.safetensors")
     return folder
+
+
+@pytest.fixture(scope="module")
+def model(exp: Path) -> TrainedModel:
+    return toolkit.load(exp)
 
 
 def music(channels: int = 2, seconds: float = 1.3, rate: int = RATE) -> Tensor:
@@ -95,9 +101,9 @@ def test_a_waveform_becomes_named_sources(exp: Path) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 11025, 44100])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_any_rate_and_number_of_channels(exp: Path, rate: int, channels: int) -> None:
+def test_any_rate_and_number_of_channels(model: TrainedModel, rate: int, channels: int) -> None:
     wave = music(channels, 0.7, rate)
-    for waveform in toolkit.load(exp).separate(wave, rate).values():
+    for waveform in model.separate(wave, rate).values():
         assert waveform.shape == wave.shape
         assert waveform.isfinite().all()
 
@@ -112,9 +118,9 @@ def test_any_rate_and_number_of_channels(exp: Path, rate: int, channels: int) ->
     ],
     ids=["whole numbers", "time first", "a batch", "nothing"],
 )
-def test_what_is_no_waveform_is_refused(exp: Path, wave: Tensor, found: str) -> None:
+def test_what_is_no_waveform_is_refused(model: TrainedModel, wave: Tensor, found: str) -> None:
     with pytest.raises(ValueError, match=f"wave: expected .*found {found}"):
-        toolkit.load(exp).separate(wave, RATE)
+        model.separate(wave, RATE)
 
 
 def test_channels_are_heard_in_groups_as_large_as_the_models() -> None:
@@ -139,9 +145,8 @@ def test_silence_is_normalised_to_silence() -> None:
     assert not streamed(Halves(), torch.zeros(1, 5000), normalize=True).any()
 
 
-def test_a_file_gives_what_its_waveform_gives(exp: Path, tmp_path: Path) -> None:
+def test_a_file_gives_what_its_waveform_gives(model: TrainedModel, tmp_path: Path) -> None:
     audio.write(tmp_path / "a.wav", music(2, 2.0, 11025), 11025)
-    model = toolkit.load(exp)
     whole = model.separate(audio.read(tmp_path / "a.wav"), 11025)
     blocks = list(model.stream(Recording.of_file(tmp_path / "a.wav"), jobs=2))
     for name in STEMS:
@@ -157,12 +162,12 @@ def song(tmp_path: Path) -> Path:
     return tmp_path / "song.wav"
 
 
-def test_stems_are_written_and_add_up(exp: Path, song: Path, tmp_path: Path) -> None:
+def test_stems_are_written_and_add_up(exp: Path, model: TrainedModel, song: Path, tmp_path: Path) -> None:
     main(["separate", str(song), "--model", str(exp), "-o", str(tmp_path / "out"), "--bits", "float32"])
     stems = {path.stem: audio.read(path) for path in (tmp_path / "out" / "song").iterdir()}
     assert sorted(stems) == STEMS
     torch.testing.assert_close(stems["drums"] + stems["vocals"], audio.read(song), atol=1e-4, rtol=0)
-    expected = toolkit.load(exp).separate(audio.read(song), RATE)
+    expected = model.separate(audio.read(song), RATE)
     torch.testing.assert_close(stems["vocals"], expected["vocals"], atol=1e-6, rtol=0)
 
 
@@ -190,13 +195,15 @@ def test_formats_and_bits(exp: Path, song: Path, tmp_path: Path, encoding: Encod
         assert audio.info(target)[1:] == (RATE, 2)
 
 
-def test_the_other_stem_is_the_sum_of_the_rest_or_what_is_left(exp: Path, song: Path, tmp_path: Path) -> None:
+def test_the_other_stem_is_the_sum_of_the_rest_or_what_is_left(
+    exp: Path, model: TrainedModel, song: Path, tmp_path: Path
+) -> None:
     made = {}
     for method in ("none", "add", "minus"):
         output = Output(tmp_path / method, two_stems="vocals", other_method=method, encoding=Encoding(bits="float32"))
         made |= {path.stem: audio.read(path) for path in separate([str(song)], exp, output)}
     assert sorted(made) == ["minus_vocals", "no_vocals", "vocals"]
-    stems = toolkit.load(exp).separate(audio.read(song), RATE)
+    stems = model.separate(audio.read(song), RATE)
     torch.testing.assert_close(made["no_vocals"], stems["drums"], atol=1e-6, rtol=0)
     torch.testing.assert_close(made["minus_vocals"], audio.read(song) - stems["vocals"], atol=1e-6, rtol=0)
 
