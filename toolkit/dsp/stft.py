@@ -60,8 +60,6 @@ class STFT(nn.Module):
         """The waveform (*, length) of which (*, F, L) is the spectrogram, or is nearest to it (Griffin & Lim 1984, eq. 6)."""
         if spectrum.is_meta:  # where torch.istft would compare values
             return spectrum.real.new_empty(*spectrum.shape[:-2], length)
-        if spectrum.is_meta:  # where PyTorch's own has no shape to tell
-            return spectrum.real.new_empty(*spectrum.shape[:-2], length)
         flat = spectrum.flatten(0, -3)
         window = self.window.to(flat.real.dtype)
         waveform = torch.istft(flat, self.n_fft, self.hop_length, window=window, length=length)
