@@ -110,6 +110,8 @@ def test_options_that_make_no_sense_are_refused():
         SMALL(sources=1, residual=True)
     with pytest.raises(ValueError, match="wiener_iterations: expected 0 with one source"):
         SMALL(sources=1)
+    with pytest.raises(ValueError, match="hop_length: expected less than n_fft / 2 = 32 samples, found 32"):
+        SpectrogramSeparator(TINY, n_fft=64, hop_length=32)
     with pytest.raises(ValueError, match="hidden: expected an even"):
         OpenUnmix(33, 2, 4, hidden=7)
     with pytest.raises(ValueError, match="max_bin: expected 1 to 33"):

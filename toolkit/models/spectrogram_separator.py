@@ -29,7 +29,8 @@ class SpectrogramSeparator(SeparationModel):
         residual: the last source is the mixture less the others.
 
     Raises:
-        ValueError: no source would be left to the masker, or one source would be filtered against nothing.
+        ValueError: no source would be left to the masker, one source would be filtered against nothing, or the last samples of
+            some recordings would lie in no frame.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class SpectrogramSeparator(SeparationModel):
         residual: bool = False,
     ) -> None:
         super().__init__()
+        if 2 * hop_length >= n_fft:
+            raise ValueError(f"hop_length: expected less than n_fft / 2 = {n_fft // 2} samples, found {hop_length}")
         if sources == 1 and residual:
             raise ValueError("residual: expected two sources or more, the last being what the others leave, found 1")
         if sources == 1 and wiener_iterations:
