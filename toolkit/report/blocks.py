@@ -16,6 +16,7 @@ SLOTS = {
     "EncoderLayer": "toolkit.blocks",
     "DecoderLayer": "toolkit.blocks",
     "Bottleneck": "toolkit.blocks",
+    "Masker": "toolkit.blocks",
     "SeparationModel": "toolkit.models",
     "SeparationLoss": "toolkit.losses",
     "PairwiseLoss": "toolkit.losses",
