@@ -8,11 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from filelock import FileLock
 from safetensors.torch import load_file
 
+import toolkit
 from toolkit import files
+from toolkit.infer.pack import pack
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.parent.relative_to(ROOT / "egs") for path in ROOT.glob("egs/*/*/run.sh") if "TEMPLATE" not in path.parts)
@@ -73,6 +76,7 @@ def test_a_recipe_ends_with_the_papers_table(recipe: Recipe) -> None:
     if recipe.name in TRAINED:
         rows = files.read_jsonl(exp / "metrics.jsonl")
         assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+        assert_a_pack_separates_as_the_experiment_does(exp)
     summary = files.read_json(exp / "scores" / "test.summary.json")
     assert summary["edition"] == "mini"
     assert summary["items"] == len(files.read_jsonl(exp / "scores" / "test.jsonl")) > 0
@@ -91,6 +95,13 @@ def test_a_recipe_ends_with_the_papers_table(recipe: Recipe) -> None:
     before = {path: path.stat().st_mtime_ns for path in exp.rglob("*") if path.is_file()}
     recipe.run()
     assert {path: path.stat().st_mtime_ns for path in exp.rglob("*") if path.is_file()} == before
+
+
+def assert_a_pack_separates_as_the_experiment_does(exp: Path) -> None:
+    trained, packed = (toolkit.load(path) for path in (exp, pack(exp, exp.parent / "pack")))
+    noise = torch.randn(trained.task.model.audio_channels, trained.sample_rate)
+    for name, stem in trained.separate(noise, trained.sample_rate).items():
+        assert torch.equal(stem, packed.separate(noise, trained.sample_rate)[name])
 
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=str, indirect=True)
