@@ -1,5 +1,6 @@
 """Oracle separation: what masks and filters could do at best, if they knew the sources they are made to estimate."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit import audio
+from toolkit.audio import Recording
 from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 from toolkit.models.oracle import Oracle
@@ -61,6 +63,14 @@ class OracleSeparation(Separation):
     def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
         """The sources, by their names, of what `inputs` gives."""
         return dict(zip(self.sources, cast(Oracle, model)(mixture[None])[0], strict=True))
+
+    def stream(self, model: nn.Module, recording: Recording, options: InferOptions, jobs: int = 1) -> Iterator[Tensor]:
+        """Not possible.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("an oracle needs the sources that it is asked for. Next: give --model a trained experiment")
 
     def check(self) -> None:
         """See that the oracle has as many sources as are named."""
