@@ -46,11 +46,11 @@ def measure(wanted: list[str], mixture: Tensor, references: Tensor, estimates: T
         pairs += [(count, s) for s in each]
     ratios = bss_eval_v4_pairs(hypotheses, references, pairs, round(WINDOW * sample_rate))
     silent = ratios.silent[:count].any(0)
-    in_order = torch.arange(count) * (count + 1 if permuted else 1)  # where in `pairs` each source's own estimate is
-    chosen = {"": in_order}
+    order = torch.arange(count, device=references.device)
+    chosen = {"": order * (count + 1 if permuted else 1)}  # where in `pairs` each source's estimate is
     if permuted:
         sir = ratios.sir[: count**2].masked_fill(silent, torch.nan).nanmean(1)
-        chosen[PERMUTED] = assign(-sir.reshape(1, count, count))[0] * count + torch.arange(count)
+        chosen[PERMUTED] = assign(-sir.reshape(1, count, count))[0] * count + order
     found = {}
     for name in wanted:
         plain = name.removesuffix(IMPROVEMENT)
