@@ -11,8 +11,8 @@ of its surroundings, with s the reference, e the estimate, p the filtered own re
 
 How it is quick.  The filters' equations are solved by the Schur algorithm (`block_toeplitz`).  No filtered signal is built:
 the energies are taken from the spectra (Parseval) of frames with room for the filters' tails.  Signals are read in pieces, so
-that memory beyond them does not grow with their length: most of it is the factor, 8 (S C taps)² bytes.  Four stereo stems take
-0.2 GB (on a GPU, where more frames are dealt with at a time, 1 GB) besides themselves, be they of five seconds or of an hour.
+that memory beyond them does not grow with their length: most of it is the factor, 8 (S C taps)² bytes.  Four stereo stems of
+five seconds and of sixty took 0.2 GB at most besides themselves on a CPU; on a GPU more frames are dealt with at a time.
 
 What it rests on.  SDR needs no filter.  The other three do, and filters see what ears do not: where the references hold next
 to nothing, as above the 16 kHz at which MUSDB18's AAC encoder stops, the equations are nearly singular and the filters grow
