@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from toolkit.blocks.slots import Masker
 from toolkit.dsp.stft import STFT
@@ -29,8 +30,7 @@ class SpectrogramSeparator(SeparationModel):
         residual: the last source is the mixture less the others.
 
     Raises:
-        ValueError: no source would be left to the masker, one source would be filtered against nothing, or the last samples of
-            some recordings would lie in no frame.
+        ValueError: no source would be left to the masker, or one source would be filtered against nothing.
     """
 
     def __init__(
@@ -46,8 +46,6 @@ class SpectrogramSeparator(SeparationModel):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        if 2 * hop_length >= n_fft:
-            raise ValueError(f"hop_length: expected less than n_fft / 2 = {n_fft // 2} samples, found {hop_length}")
         if sources == 1 and residual:
             raise ValueError("residual: expected two sources or more, the last being what the others leave, found 1")
         if sources == 1 and wiener_iterations:
@@ -56,6 +54,8 @@ class SpectrogramSeparator(SeparationModel):
         self.sums_to_mixture = self.residual = residual
         self.wiener_iterations, self.wiener_window, self.softmask = wiener_iterations, wiener_window, softmask
         self.stft = STFT(n_fft, hop_length)
+        # With a hop of half a frame the last samples lie under the thin end of one window alone, which the inverse divides by
+        self.multiple = hop_length if 2 * hop_length == n_fft else 1
         self.masker = masker(self.stft.bins, audio_channels, self.estimated)
         self.needs_statistics = type(self.masker).fit_statistics is not Masker.fit_statistics
 
@@ -74,7 +74,7 @@ class SpectrogramSeparator(SeparationModel):
 
     def separate(self, mixture: Tensor) -> Tensor:
         """Separate (B, C, T) into (B, S, C, T)."""
-        spectrum = self.stft(mixture)
+        spectrum = self.stft(F.pad(mixture, (0, -mixture.shape[-1] % self.multiple)))
         magnitudes = self.masker.separate(spectrum.abs())
         filtered = wiener(magnitudes, spectrum, self.wiener_iterations, self.softmask, self.residual, window=self.wiener_window)
         estimate = self.stft.inverse(filtered[:, : self.estimated], mixture.shape[-1])
