@@ -105,12 +105,12 @@ def test_it_learns():
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize("samples", [320, 321, 351])
+@pytest.mark.parametrize("samples", [2560, 2561, 2815])
 def test_a_hop_of_half_a_frame_leaves_no_click_at_the_end(samples):
-    model = SpectrogramSeparator(TINY, n_fft=64, hop_length=32).eval()
+    model = SpectrogramSeparator(TINY, n_fft=512, hop_length=256).eval()
     estimate = model.separate(torch.randn(1, 2, samples))
     assert estimate.shape == (1, 4, 2, samples)
-    assert estimate[..., -3:].abs().max() < 10  # without a last frame: up to a hundred times as much
+    assert estimate[..., -3:].abs().max() < 3  # without a last frame: hundreds
 
 
 def test_options_that_make_no_sense_are_refused():
