@@ -5,8 +5,12 @@ from functools import partial
 import pytest
 import torch
 
+from toolkit import audio
 from toolkit.blocks import Masker, OpenUnmix, load_openunmix
+from toolkit.data.manifest import Item, write
+from toolkit.dsp.stft import bin_statistics
 from toolkit.models import SpectrogramSeparator
+from toolkit.tasks.experiment import Experiment
 
 TINY = partial(OpenUnmix, hidden=8, layers=1, max_bin=20)
 SMALL = partial(SpectrogramSeparator, TINY, n_fft=64, hop_length=16)
@@ -86,6 +90,29 @@ def test_inputs_are_brought_to_zero_mean_and_unit_deviation():
         heard = (frames + network.input_shift[:, None]) * network.input_scale[:, None]
         torch.testing.assert_close(heard.mean(1), torch.zeros(20), atol=1e-4, rtol=0)
         torch.testing.assert_close(heard.std(1, correction=0), torch.ones(20))
+
+
+def test_training_begins_with_the_statistics_of_the_training_split(tmp_path):
+    stems = {stem: torch.randn(2, 3000) / 10 for stem in ("bass", "vocals")}
+    for role, waveform in {"mixture": sum(stems.values()), **stems}.items():
+        audio.write(tmp_path / f"{role}.wav", waveform, 8000, subtype="FLOAT")
+    item = Item("song", "train", 8000, 3000, 2, {role: f"{role}.wav" for role in ("mixture", *stems)})
+    write(tmp_path / "train.jsonl", {"root": ".", "name": "train", "corpus": "songs", "edition": "full"}, [item])
+    masker = {"class_path": "OpenUnmix", "init_args": {"hidden": 8, "layers": 1, "max_bin": 20}}
+    sizes = {"sources": 2, "n_fft": 64, "hop_length": 16}
+    config = {
+        "data": {
+            **dict.fromkeys(("train", "valid", "test"), "train"),
+            **{"sample_rate": 8000, "sources": list(stems), "segment": 0.1, "batch_size": 1},
+        },
+        "model": {"class_path": "SpectrogramSeparator", "init_args": {"masker": masker, **sizes}},
+        "loss": {"class_path": "FixedOrder", "init_args": {"distance": "mse"}},
+        "optimizer": {"class_path": "Adam"},
+    }
+    task, _ = Experiment(config).build()
+    task.prepare_training(tmp_path)
+    mean, _ = bin_statistics([task.model.stft(sum(stems.values())).abs().mean(0)])
+    torch.testing.assert_close(task.model.masker.networks[1].input_shift, -mean[:20].float())
 
 
 def test_it_learns():
