@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Quantized(SeparationModel):
             raise ValueError(f"fixed_bits: expected 1 to 16, found {fixed_bits}")
         self.model, self.price, self.bits_lr = model, penalty, bits_lr
         self.sources, self.audio_channels = model.sources, model.audio_channels
-        self.sums_to_mixture = model.sums_to_mixture
+        self.sums_to_mixture, self.needs_statistics = model.sums_to_mixture, model.needs_statistics
         self.group_size, self.fixed_bits = group_size, fixed_bits
         self.bit_range = (min_bits, max_bits) if fixed_bits is None else (fixed_bits, fixed_bits)
         large = {name: weight for name, weight in model.named_parameters() if 32 * weight.numel() >= min_size * MEGABYTE}
@@ -92,6 +93,10 @@ class Quantized(SeparationModel):
     def input_length(self, length: int) -> int:
         """As the model inside."""
         return self.model.input_length(length)
+
+    def fit_statistics(self, mixtures: Iterable[Tensor]) -> None:
+        """As the model inside."""
+        self.model.fit_statistics(mixtures)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Those of the model inside, and the bits with a learning rate of their own and no decay."""
