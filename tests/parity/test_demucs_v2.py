@@ -65,17 +65,20 @@ def test_outputs_and_gradients_are_the_authors(resample, context, glu):
         resample=resample,
         sources=3,
     )
+    for parameter in reference.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)  # as drawn, the biases are much of the output, the mixture little
     copy_weights(reference, model)
     for length in (1, 777, 2000):
         mixture = torch.randn(2, 2, length)
         assert model.input_length(length) == reference.valid_length(length)
-        torch.testing.assert_close(model.separate(mixture), reference(mixture), atol=1e-6, rtol=1e-4)
+        torch.testing.assert_close(model.separate(mixture), reference(mixture), atol=2e-6, rtol=1e-4)
+    assert (reference(mixture) - reference(-mixture)).std() > 0.05
 
     weight = torch.randn(2, 3, 2, length)
     (reference(mixture) * weight).sum().backward()
     (model.separate(mixture) * weight).sum().backward()
     for theirs, ours in zip(reference.encoder.parameters(), model.encoder.parameters(), strict=True):
-        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-3)
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-3)
 
 
 def test_initial_weights_are_rescaled_as_the_authors_do():
