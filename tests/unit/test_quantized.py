@@ -195,7 +195,7 @@ def test_files_that_do_not_fit(tmp_path):
 
 
 def test_bits_that_are_out_of_order():
-    with pytest.raises(ValueError, match="expected 1 <= min < init < max <= 16, found 2, 8.0, 17"):
+    with pytest.raises(ValueError, match=r"expected 1 <= min < init < max <= 16, found 2, 8\.0, 17"):
         quantized(max_bits=17)
     with pytest.raises(ValueError, match="fixed_bits: expected 1 to 16, found 0"):
         quantized(fixed_bits=0)
