@@ -19,7 +19,7 @@ RATE = 800
 STEMS = ("drums", "bass", "other", "vocals")
 
 
-class Halves(SeparationModel):
+class SaysHalf(SeparationModel):
     """Says that each of two sources is a half of what it hears."""
 
     def __init__(self, audio_channels: int = 2, sources: int = 2) -> None:
@@ -32,7 +32,7 @@ class Halves(SeparationModel):
         return torch.stack([mixture / 2] * self.sources, dim=1)
 
 
-class Centre(Halves):
+class Centre(SaysHalf):
     """Estimates only what lies ten samples inside of what it reads."""
 
     def forward(self, mixture: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def task(model: SeparationModel, **data: object) -> Separation:
     section = {"train": "songs/train", "valid": "songs/train", "test": "songs/train", "sample_rate": RATE, "segment": 0.5}
     tree = {
         "data": {**section, "batch_size": 1, **data},
-        "model": {"class_path": "Halves"},
+        "model": {"class_path": "SaysHalf"},
         "loss": {"class_path": "FixedOrder"},
         "optimizer": {"class_path": "SGD", "init_args": {"lr": 0.1}},
     }
@@ -72,7 +72,7 @@ def songs(tmp_path: Path) -> Path:
 
 
 def test_stems_are_summed_as_the_sources_say(songs: Path) -> None:
-    model = Halves()
+    model = SaysHalf()
     separation = task(model, sources={"vocals": ["vocals"], "accompaniment": ["drums", "bass", "other"]})
     batch = separation.training(songs).source.batch(0, [0])
     loss = separation.loss(model, batch)
@@ -82,7 +82,7 @@ def test_stems_are_summed_as_the_sources_say(songs: Path) -> None:
 
 
 def test_channels_are_mixed_down(songs: Path) -> None:
-    model = Halves(audio_channels=1)
+    model = SaysHalf(audio_channels=1)
     separation = task(model, downmix=True, sources={"vocals": ["vocals"], "accompaniment": ["drums", "bass", "other"]})
     separation.loss(model, separation.training(songs).source.batch(0, [0]))
     assert model.heard[0].shape == (1, 1, RATE // 2)
@@ -99,7 +99,7 @@ def test_a_model_that_estimates_the_centre_is_given_more_to_read(songs: Path) ->
 
 
 def test_a_recording_is_normalised_before_the_model_and_brought_back_after_it() -> None:
-    model = Halves()
+    model = SaysHalf()
     separation = task(model, sources=["vocals", "drums"], normalize=True)
     recording = 5 + 3 * torch.randn(2, RATE)
     predictions = separation.predict(model, recording, RATE)
@@ -111,7 +111,7 @@ def test_a_recording_is_normalised_before_the_model_and_brought_back_after_it() 
 
 
 def test_a_silent_reference_has_no_ratio_and_spoils_no_mean(songs: Path) -> None:
-    model = Halves()
+    model = SaysHalf()
     separation = task(model, sources=["drums", "bass"])
     separation.stems = ["drums", "bass"]
     references = torch.randn(1, 2, 2, 100)
@@ -122,6 +122,6 @@ def test_a_silent_reference_has_no_ratio_and_spoils_no_mean(songs: Path) -> None
 
 def test_wrong_sources_are_told_before_anything_is_trained(songs: Path) -> None:
     with pytest.raises(UserError, match=r"the model has 2 sources, data\.sources names 3: drums, bass, other"):
-        task(Halves(), sources=["drums", "bass", "other"]).check()
+        task(SaysHalf(), sources=["drums", "bass", "other"]).check()
     with pytest.raises(UserError, match=r"expected stems of .*train.jsonl .*, found 'vocal'; did you mean 'vocals'\?"):
-        task(Halves(), sources=["drums", "vocal"]).training(songs)
+        task(SaysHalf(), sources=["drums", "vocal"]).training(songs)
