@@ -15,8 +15,9 @@ from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.runs import FULL, Run
 from toolkit.report.sources import metrics_table
+from toolkit.tasks.experiment import COMPRESSED
 
-KEPT = ("config.yaml", "model.safetensors", "run.json")
+KEPT = ("config.yaml", "run.json")
 
 
 def pack(exp: Path, out: Path) -> Path:
@@ -43,7 +44,8 @@ def pack(exp: Path, out: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pack-") as temporary:
         made = Path(temporary) / "pack"
         (made / "scores").mkdir(parents=True)
-        for name in KEPT:
+        weights = COMPRESSED if (exp / COMPRESSED).is_file() else "model.safetensors"
+        for name in (*KEPT, weights):
             shutil.copyfile(exp / name, made / name)
         for split, summary in run.summaries.items():
             files.write_json(made / "scores" / f"{split}.summary.json", summary)

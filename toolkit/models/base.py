@@ -55,3 +55,7 @@ class SeparationModel(nn.Module, ABC):
     def penalty(self) -> Tensor | None:
         """What is added to the loss of a batch whatever is in it, e.g. for the model's size."""
         return None
+
+    def size_mb(self) -> float:
+        """Megabytes (2²⁰ bytes) that the model takes on a disk."""
+        return sum(tensor.nbytes for tensor in self.state_dict().values()) / 2**20

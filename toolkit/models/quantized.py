@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,21 +71,22 @@ class Quantized(SeparationModel):
         share = (init_bits - min_bits) / (max_bits - min_bits)
         groups = [] if fixed_bits is not None else [-(-weight.numel() // group_size) for weight in large.values()]
         self.logits = nn.ParameterList(torch.full((count,), math.log(share / (1 - share))) for count in groups)
-        self._kept: tuple[list[Any], dict[str, Tensor]] = ([], {})
+        self._kept: tuple[list[Any], list[SeparationModel]] = ([], [])
 
     def train(self, mode: bool = True) -> Quantized:
         """Go over to training or, with the weights as they are now, to evaluation."""
-        self._kept = ([], {})
+        self._kept = ([], [])
         return super().train(mode)
 
     def forward(self, mixture: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """As the model inside, with noisy weights in training and with quantized ones in evaluation."""
-        return functional_call(self.model, self.weights(), (mixture,))
+        if self.training:
+            return functional_call(self.model, self.weights(), (mixture,))
+        return self.quantized()(mixture)
 
     def separate(self, mixture: Tensor) -> Tensor:
-        """As the model inside."""
-        weights = {f"model.{name}": weight for name, weight in self.weights().items()}
-        return functional_call(_Separate(self.model), weights, (mixture,))
+        """As the model inside, with quantized weights."""
+        return self.quantized().separate(mixture)
 
     def target(self, references: Tensor) -> Tensor:
         """As the model inside."""
@@ -124,14 +126,20 @@ class Quantized(SeparationModel):
 
     def weights(self) -> dict[str, Tensor]:
         """What the model computes with in place of its large tensors: noisy or quantized, by their names."""
-        parameters = dict(self.model.named_parameters())
-        if self.training:
-            return {name: self._noisy(name, parameters[name]) for name in self.names}
-        made_from = [(t._version, t.data_ptr()) for t in (*(parameters[name] for name in self.names), *self.logits)]
+        make = self._noisy if self.training else self._coarse
+        return {name: make(name, self.model.get_parameter(name)) for name in self.names}
+
+    def quantized(self) -> SeparationModel:
+        """A copy of the model inside with quantized weights; made again when weights or bits have changed."""
+        made_from = [(t._version, t.data_ptr()) for t in (*self.model.state_dict(keep_vars=True).values(), *self.logits)]
         if self._kept[0] != made_from:
+            self._kept = ([], [])  # a copy less, while the new one is made
             with torch.inference_mode(False), torch.no_grad():
-                self._kept = (made_from, {name: self._coarse(name, parameters[name]) for name in self.names})
-        return self._kept[1]
+                made = copy.deepcopy(self.model).eval()
+                for name in self.names:
+                    made.get_parameter(name).copy_(self._coarse(name, self.model.get_parameter(name)))
+            self._kept = (made_from, [made])
+        return self._kept[1][0]
 
     @torch.no_grad()
     def save_compressed(self, path: Path | str) -> None:
@@ -196,17 +204,6 @@ class Quantized(SeparationModel):
         filler = len(bits) * self.group_size - weight.numel()
         groups = F.pad(weight.flatten(), (0, filler)).view(len(bits), self.group_size)
         return quantize(groups, bits[:, None], low, high), bits, low, high
-
-
-class _Separate(nn.Module):
-    """A model's `separate` in the place of its `forward`, which alone can be called with other weights."""
-
-    def __init__(self, model: SeparationModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        return self.model.separate(mixture)
 
 
 def _ungroup(groups: Tensor, shape: torch.Size) -> Tensor:

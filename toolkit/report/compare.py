@@ -82,10 +82,10 @@ def outcomes(runs: list[Run], split: str) -> Table:
 
 
 def _figures(runs: list[Run], split: str, metric: str) -> list[str]:
-    first = runs[0].summaries[split]["metrics"].get(metric)
+    first = runs[0].value(split, metric)
     shown = []
     for run in runs:
-        value = run.summaries[split]["metrics"].get(metric)
+        value = run.value(split, metric)
         cell = display.number(value, metric)
         if run is not runs[0] and first is not None and value is not None and _same_ground(runs[0], run, split):
             cell += f" ({display.signed(value - first, metric)})"

@@ -34,6 +34,7 @@ METRICS = {
     "stoi": Metric("STOI", "", 3),
     "estoi": Metric("ESTOI", "", 3),
     "pesq": Metric("PESQ", "MOS-LQO", 2),
+    "model_mb": Metric("Model", "MB", 1),
 }
 IMPROVEMENT, BEST_OF_ALL, PERMUTED = "_improvement", "mcl_", "_permuted"
 

@@ -14,6 +14,7 @@ from toolkit.log import UserError
 from toolkit.report.table import NOTHING
 
 FULL = "full"
+SIZE = "model_mb/size"  # the one metric that no stage scores
 RESULTLESS = ("train.seed", "data.workers")  # overrides that make no other experiment of a run
 
 
@@ -67,6 +68,12 @@ class Run:
         """`conf/paper.yaml --model.separator DPRNN`."""
         return " ".join([self.config, *(f"--{key} {value}" for key, value in self.overrides.items())])
 
+    def value(self, split: str, metric: str) -> float | None:
+        """A metric of a split, or what is measured of the model itself; None where there is none."""
+        if metric == SIZE:
+            return self.info.get("model_mb")
+        return self.summaries[split]["metrics"].get(metric)
+
     def edition(self, split: str) -> str:
         """`full` only if it was trained and tested on full corpora, else what they were."""
         seen = [self.info.get("edition", "unknown"), self.summaries[split].get("edition", "unknown")]
@@ -107,7 +114,7 @@ class Group:
 
     def values(self, metric: str) -> list[float]:
         """The metric in every run that has it."""
-        found = (run.summaries[self.split]["metrics"].get(metric) for run in self.runs)
+        found = (run.value(self.split, metric) for run in self.runs)
         return [value for value in found if value is not None and not math.isnan(value)]
 
     def mean(self, metric: str) -> float | None:
@@ -120,8 +127,8 @@ class Group:
 
     def best(self, metric: str) -> tuple[float, Any] | None:
         """The best of several seeds, and which it was; None for a single one."""
-        found = [(run.summaries[self.split]["metrics"].get(metric), run.info.get("seed")) for run in self.runs]
-        usable = [pair for pair in found if pair[0] is not None and not math.isnan(pair[0])]
+        found = [(run.value(self.split, metric), run.info.get("seed")) for run in self.runs]
+        usable = [(value, seed) for value, seed in found if value is not None and not math.isnan(value)]
         return max(usable, key=lambda pair: pair[0]) if len(usable) > 1 else None
 
     def collected(self, key: str) -> str:

@@ -9,8 +9,10 @@ import torch
 
 from toolkit import config
 from toolkit.log import UserError
+from toolkit.models.quantized import Quantized
 from toolkit.tasks import Task, find
 
+COMPRESSED = "model.compressed.safetensors"  # of a quantized model, which a pack has in place of its weights
 PROGRESS_ONLY = ("epochs", "patience", "max_minutes", "checkpoint_every")  # a longer run goes on from a shorter one's end
 
 
@@ -81,11 +83,14 @@ def load(exp: Path, device: torch.device) -> tuple[Task, Any]:
     find(tree.get("task", "separation"))  # imports the classes that a configuration of this task may name
     config.refuse_foreign(tree, str(path))
     task, built = Experiment(tree, str(path)).build()
-    weights = exp / "model.safetensors"
-    if not weights.is_file():
+    weights, compressed = exp / "model.safetensors", exp / COMPRESSED
+    if not weights.is_file() and not compressed.is_file():
         raise UserError(f"no weights at {weights}. Next: run the stage `train`")
     try:
-        task.model.load_state_dict(load_file(weights))
+        if weights.is_file() or not isinstance(task.model, Quantized):
+            task.model.load_state_dict(load_file(weights))
+        else:
+            task.model.load_compressed(compressed)
     except SafetensorError as error:
         raise UserError(f"{weights} is no safetensors file: {error}") from error
     except RuntimeError as error:

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from toolkit import files, log
 from toolkit.data.manifest import Manifest
-from toolkit.tasks.experiment import Experiment
+from toolkit.models.base import SeparationModel
+from toolkit.models.quantized import Quantized
+from toolkit.tasks.experiment import COMPRESSED, Experiment, load
 from toolkit.train import checkpoint, distributed
 from toolkit.train.loop import Trainer
 
@@ -52,6 +54,9 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
         checkpoint.save_weights(task.model, exp / "model.safetensors")
         trained = {"steps": 0, "epochs": 0, "train_seconds": 0.0}
     if distributed.rank() == 0:
+        best = load(exp, torch.device("cpu"))[0].model
+        if isinstance(best, Quantized):
+            best.save_compressed(exp / COMPRESSED)
         run = {
             "recipe": "/".join(Path.cwd().parts[-2:]),
             "config": str(config),
@@ -64,6 +69,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
             "torch": torch.__version__,
             "python": platform.python_version(),
             "parameters": parameters,
+            "model_mb": round(cast(SeparationModel, best).size_mb(), 3),
             **trained,
             **_data(data, experiment.tree["data"]),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
