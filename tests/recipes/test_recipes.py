@@ -175,3 +175,21 @@ def test_help_and_list_show_the_stages(tmp_path: Path) -> None:
     assert all(name in shown for name in STAGES)
     assert list(recipe.states()) == STAGES
     assert set(recipe.states().values()) == {"missing"}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("release", ["musdb18", "musdb18-hq"])
+@pytest.mark.parametrize("recipe", [Path("musdb18/oracle"), Path("musdb18/open_unmix")], ids=str, indirect=True)
+def test_a_real_song_goes_through_all_stages(recipe: Recipe, release: str, shared_data: Path, tmp_path: Path) -> None:
+    corpus = shared_data / "musdb18" / ("MUSDB18-7-SAMPLE" if release == "musdb18" else "decoded_wav")
+    recipe.data = tmp_path / "data"
+    names = dict.fromkeys(["train", "valid", "test"], f"{release}/44100/train")  # one song is all there is
+    tree = {"extends": "mini.yaml", "data": names, "train": {"epochs": 1}}
+    (recipe.folder / "conf" / "real.yaml").write_text(yaml.safe_dump(tree))
+
+    recipe.run("--corpus", str(corpus), "--config", "conf/real.yaml")
+    summary = files.read_json(recipe.folder / "exp" / "real" / "scores" / "test.summary.json")
+    assert summary["edition"] == "partial (train 1 of 86, valid 0 of 14, test 0 of 50)"
+    sdr = {source: summary["metrics"][f"bsseval_v4_sdr/median_of_medians/{source}"] for source in ("drums", "bass", "vocals")}
+    assert min(sdr.values()) > (4 if recipe.name.name == "oracle" else -10)  # what masks reach at best; one epoch of learning
+    assert len(list((recipe.folder / "exp" / "real" / "predictions").rglob("vocals.wav"))) == 1

@@ -20,6 +20,7 @@ from toolkit.data.manifest import Item, Manifest
 from toolkit.report import figures
 
 SECONDS = 10.0  # of an item that can be heard, at most
+PROBE = 1.0  # seconds by which it is guessed how many bytes a second takes
 SHORTEST = 0.1  # seconds below which no example is cut
 SOURCES = 5  # of an item that are shown, at most
 PICTURE = 130_000  # bytes of a spectrogram, at most
@@ -104,16 +105,15 @@ def load(
     rates = {place: items[row["id"]].sample_rate for place, row in usable.items()}
     heard = [(wave, rates[place]) for place, waves in signals.items() for wave in waves.values()]
     left = (budget - PICTURE * len(heard)) * 3 / 4  # as base64, three bytes are four
-    seconds = SECONDS
-    while seconds > SHORTEST and sum(len(_encode(wave, rate, seconds)) for wave, rate in heard) > left:
-        seconds *= 0.8
+    seconds, encoded = _fitting(heard, left)
+    sounds = iter(encoded)
     return [
         Example(
             place,
             row["id"],
             row["metrics"][metric],
             items[row["id"]].seconds,
-            list(_clips(signals[place], rates[place], seconds, row.get("sources", {}))),
+            list(_clips(signals[place], rates[place], seconds, sounds, row.get("sources", {}))),
         )
         for place, row in usable.items()
     ]
@@ -142,13 +142,26 @@ def _signals(
     return {title: signal * min(1.0, LOUDEST / max(peak, 1e-8)) for title, signal in signals.items()}
 
 
-def _clips(signals: Signals, sample_rate: int, seconds: float, scores: dict[str, dict[str, float]]) -> Iterator[Clip]:
+def _fitting(heard: list[tuple[Tensor, int]], room: float) -> tuple[float, list[bytes]]:
+    """As many seconds of all signals, with their rates, as there is room for, in bytes; and them as files."""
+    probe = sum(len(_encode(wave[:, wave.shape[1] // 2 :], rate, PROBE)) for wave, rate in heard)
+    seconds = min(SECONDS, max(SHORTEST, PROBE * room / max(1, probe)))
+    while True:
+        encoded = [_encode(wave, rate, seconds) for wave, rate in heard]
+        if seconds <= SHORTEST or sum(map(len, encoded)) <= room:
+            return seconds, encoded
+        seconds *= 0.8
+
+
+def _clips(
+    signals: Signals, sample_rate: int, seconds: float, sounds: Iterator[bytes], scores: dict[str, dict[str, float]]
+) -> Iterator[Clip]:
     shown = {title: signal[:, : max(1, int(seconds * sample_rate))].mean(0) for title, signal in signals.items()}
     loudest = figures.loudest_point(shown["mixture"], sample_rate)
-    for title, signal in signals.items():
+    for title in signals:
         role, _, kind = title.partition(", ")
         kind_of_file = "mpeg" if _is_music(sample_rate) else "flac"
-        address = f"data:audio/{kind_of_file};base64," + base64.b64encode(_encode(signal, sample_rate, seconds)).decode()
+        address = f"data:audio/{kind_of_file};base64," + base64.b64encode(next(sounds)).decode()
         picture = figures.spectrogram(shown[title], sample_rate, loudest)
         yield Clip(title, address, picture, scores.get(role, {}) if kind == "estimate" else {})
 
