@@ -4,7 +4,7 @@
     bsseval_v4_sources_sdr    likewise _sir, _sar: the same, "sources": the SDR forgives the filters, the others are as above
     bsseval_v4_sdr_permuted   and so on: each reference has the estimate that makes the mean SIR best
 
-and each of them with `_improvement`: less what the mixture itself would get.  All channels are measured together.
+and each of them with `_improvement`: less what a baseline gets, the mixture shared out.  All channels are measured together.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ NAMES = [name + suffix for suffix in ("", PERMUTED) for name in IN_ORDER]
 NAMES += [name + IMPROVEMENT for name in NAMES]
 
 
-def measure(wanted: list[str], mixture: Tensor, references: Tensor, estimates: Tensor, sample_rate: int) -> dict[str, Tensor]:
+def measure(wanted: list[str], baseline: Tensor, references: Tensor, estimates: Tensor, sample_rate: int) -> dict[str, Tensor]:
     """Measure the estimates of one mixture, second by second.
 
     Args:
         wanted: names of metrics, see above.
-        mixture: (channels, time).
+        baseline: what improvements are over, (1, channels, time) for all sources or (sources, channels, time).
         references: (sources, channels, time).
         estimates: (sources, channels, time), in the references' order.
         sample_rate: Hz.
@@ -42,8 +42,8 @@ def measure(wanted: list[str], mixture: Tensor, references: Tensor, estimates: T
     pairs = [(k, s) for k in each for s in each] if permuted else [(s, s) for s in each]
     hypotheses = estimates
     if improved:
-        hypotheses = torch.cat([estimates, mixture[None]])
-        pairs += [(count, s) for s in each]
+        hypotheses = torch.cat([estimates, baseline])
+        pairs += [(count + min(s, len(baseline) - 1), s) for s in each]
     ratios = bss_eval_v4_pairs(hypotheses, references, pairs, round(WINDOW * sample_rate))
     silent = ratios.silent[:count].any(0)
     order = torch.arange(count, device=references.device)
@@ -57,7 +57,7 @@ def measure(wanted: list[str], mixture: Tensor, references: Tensor, estimates: T
         ratio = _ratio(ratios, plain.removesuffix(PERMUTED))
         values = ratio[chosen[PERMUTED if plain.endswith(PERMUTED) else ""]].masked_fill(silent, torch.nan)
         if name != plain:
-            values = values - ratio[-count:].masked_fill(ratios.silent[count], torch.nan)
+            values = values - ratio[-count:].masked_fill(ratios.silent[count:].any(0), torch.nan)
         found[name] = values.masked_fill(values.isinf(), torch.nan)
     return found
 

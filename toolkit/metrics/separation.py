@@ -9,7 +9,7 @@
     nsdr                 the SDR of the Music Demixing Challenge 2021, dB
     bsseval_v4_sdr       and its relatives: see `toolkit.metrics.framewise`
 
-and each of them with `_improvement`: less what the mixture itself would get.  Estimates of speakers are first put in the
+and each of them with `_improvement`: less what the mixture itself would get (see `evaluate`).  Estimates of speakers are put in the
 references' order, one-to-one, so that the sum of SI-SDR is greatest; every metric but `mcl_si_sdr` keeps that order, BSSEval
 too, as is the habit in speech separation.  Several audio channels are measured one by one and averaged, but for `nsdr` and
 version 4 of BSSEval, which take them together.
@@ -91,6 +91,9 @@ def evaluate(
     once with all the sources; once with vocals and accompaniment, the sum of all others, which is where the values of those two
     come from.  SDR and ISR of the vocals are the same in both; SIR and SAR are not, as they depend on all the references.
 
+    Improvements are over the mixture; of named sources, whose levels count, over the mixture divided by their number, SiSEC's
+    "MIX": the whole mixture would be worse than silence, and every estimate an improvement.
+
     Args:
         mixture: (channels, time).
         references: (sources, channels, time).
@@ -109,6 +112,7 @@ def evaluate(
     """
     check_names(metrics)
     _check_shapes(mixture, references, estimates)
+    mixture = mixture / max(1, len(names))
     assignment = best = torch.arange(len(references))
     if permute or any(name.startswith(BEST_OF_ALL) for name in metrics):
         agreement = decibels(*scale_invariant(pairwise_products(estimates[None], references[None], zero_mean=True)), EPS)
@@ -138,12 +142,13 @@ def _frames(
     """Values for each second by metric of each source and, where there is one, of the accompaniment."""
     if not wanted:
         return [{} for _ in references]
-    measured = framewise.measure(wanted, mixture, references, estimates, sample_rate)
+    measured = framewise.measure(wanted, mixture[None], references, estimates, sample_rate)
     found = [{name: measured[name][i].tolist() for name in wanted} for i in range(len(references))]
     if len(names) > 1 and VOCALS in names and ACCOMPANIMENT not in names:
         vocals = list(names).index(VOCALS)
         halves = [torch.stack([x[vocals], x[:vocals].sum(0) + x[vocals + 1 :].sum(0)]) for x in (references, estimates)]
-        measured = framewise.measure(wanted, mixture, halves[0], halves[1], sample_rate)
+        shares = torch.stack([mixture, mixture * (len(names) - 1)])
+        measured = framewise.measure(wanted, shares, halves[0], halves[1], sample_rate)
         found[vocals] = {name: measured[name][0].tolist() for name in wanted}
         found.append({name: measured[name][1].tolist() for name in wanted})
     return found
