@@ -9,7 +9,7 @@
     nsdr                 the SDR of the Music Demixing Challenge 2021, dB
     bsseval_v4_sdr       and its relatives: see `toolkit.metrics.framewise`
 
-and each of them with `_improvement`: less what the mixture itself would get (see `evaluate`).  Estimates of speakers are put in the
+and each of them with `_improvement`: over what the mixture would get (see `evaluate`).  Estimates of speakers are put in the
 references' order, one-to-one, so that the sum of SI-SDR is greatest; every metric but `mcl_si_sdr` keeps that order, BSSEval
 too, as is the habit in speech separation.  Several audio channels are measured one by one and averaged, but for `nsdr` and
 version 4 of BSSEval, which take them together.
