@@ -59,7 +59,9 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Transposed strided convolution, norm, then the middle that has as many bins and frames as what was once downsampled.
+    """Transposed strided convolution and norm, cut to as many bins and frames as what was once downsampled.
+
+    A norm also hears what is cut off; without one, it is not even computed.
 
     Args:
         channels: C of the input.
@@ -71,34 +73,38 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int, channels_out: int, window: Window, norm: int, activation: Activation) -> None:
         super().__init__()
-        self.padding = window.padding
-        self.conv = TransposedConv(channels, channels_out, window.size, window.stride)
+        self.cut = window.padding if norm else (0, 0)
+        padding = (0, 0) if norm else window.padding
+        self.conv = TransposedConv(channels, channels_out, window.size, window.stride, padding)
         self.norm = _norm(norm, channels_out)
         self.activation = activations.build(activation, channels_out)
 
     def forward(self, x: Tensor, size: torch.Size) -> Tensor:
         """Map (B, C, F, L) to (B, C', *size)."""
         x = self.norm(self.conv(x))
-        (bins, frames), (low, early) = size, self.padding
+        (bins, frames), (low, early) = size, self.cut
         return self.activation(x[:, :, low : low + bins, early : early + frames])
 
 
 class TransposedConv(nn.ConvTranspose2d):
     """`nn.ConvTranspose2d`, on a CPU in another form where a window along time is two strides long.
 
-    Each stride of the output is then made of two frames of the input, so a convolution of two frames can make all samples of
-    a stride at once, as channels, which only need another shape: several times quicker, with or without gradients.
+    Each frame of the input then makes two strides of the output: a product of matrices, whose halves are added where they
+    overlap.  In the memory format `channels_last` nothing needs to be copied into another order for it.
     """
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map (B, C, F, L) to (B, C', F', L')."""
-        stride = self.stride[1]
-        if x.device.type != "cpu" or self.kernel_size != (1, 2 * stride) or self.bias is None:
+        stride, padding = self.stride[1], self.padding[1]
+        if x.device.type != "cpu" or self.kernel_size != (1, 2 * stride) or self.padding[0] or self.bias is None:
             return super().forward(x, output_size)
-        weight = self.weight.unflatten(3, (2, stride)).flip(3).permute(4, 1, 0, 2, 3).flatten(0, 1)  # (stride C', C, 1, 2)
-        weight = weight.contiguous(memory_format=torch.channels_last)
-        strides = F.conv2d(x, weight, self.bias.repeat(stride), padding=(0, 1)).permute(0, 2, 3, 1)
-        return strides.unflatten(3, (stride, -1)).flatten(2, 3).permute(0, 3, 1, 2)
+        matrix = self.weight.permute(0, 2, 3, 1).flatten(1)  # (C, 2 stride C')
+        early, late = (x.permute(0, 2, 3, 1) @ matrix).chunk(2, dim=-1)  # strides of the output, (B, F, L, stride C')
+        strides = self.bias.repeat(stride).expand(*x.shape[:1], x.shape[2], x.shape[3] + 1, -1).clone()
+        strides[:, :, :-1] += early
+        strides[:, :, 1:] += late
+        samples = strides.unflatten(3, (stride, -1)).flatten(2, 3).permute(0, 3, 1, 2)
+        return samples[..., padding : samples.shape[-1] - padding]
 
 
 class EncoderLevel(nn.Module):

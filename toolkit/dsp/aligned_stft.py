@@ -39,9 +39,6 @@ class AlignedSTFT(STFT):
         """The waveform (*, length) of (*, F, L); frames beyond the ends count as silent, so one and a half hops fade there."""
         frames = torch.fft.irfft(spectrum.mT)
         frames = frames * (self.window / HANN_OVERLAP).to(frames.dtype)
-        hops = frames.unflatten(-1, (4, self.hop_length))
-        count = hops.shape[-3]
-        added = hops.new_zeros(*hops.shape[:-3], count + 3, self.hop_length)
-        for quarter in range(4):
-            added[..., quarter : quarter + count, :] += hops[..., quarter, :]
-        return added.flatten(-2)[..., self.margin : self.margin + length]
+        size = [*frames.shape[:-2], (frames.shape[-2] + 3) * self.hop_length]
+        added = torch.ops.aten.unfold_backward(frames, size, len(size) - 1, self.n_fft, self.hop_length)
+        return added[..., self.margin : self.margin + length]

@@ -2,6 +2,7 @@
 
 from toolkit.models.base import SeparationModel
 from toolkit.models.demucs import Demucs
+from toolkit.models.demucs_weights import hybrid_demucs_weights, time_demucs_weights
 from toolkit.models.hybrid_demucs import HybridDemucs
 from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
 from toolkit.models.oracle import Oracle
@@ -22,5 +23,7 @@ __all__ = [
     "SpectrogramSeparator",
     "TimeDemucs",
     "WaveUNet",
+    "hybrid_demucs_weights",
     "tap",
+    "time_demucs_weights",
 ]

@@ -126,9 +126,9 @@ class HybridDemucs(SeparationModel):
         wave_level, wave_scale = level_and_scale(waveform)
         silence = SILENCE * self.stft.n_fft**0.5  # as the spectrogram's deviation is so many times that of the waveform
         x, waveform = self._levels((x - level) / (scale + silence), (waveform - wave_level) / (wave_scale + SILENCE))
-        estimate = self.stft.inverse(self._spectrograms(x * scale + level, spectrogram), length)
+        estimate = self.stft.inverse(self._spectrograms(torch.addcmul(level, x, scale), spectrogram), length)
         if self.hybrid:
-            waveform = waveform * wave_scale + wave_level
+            waveform = torch.addcmul(wave_level, waveform, wave_scale)
             estimate = estimate + waveform.squeeze(2).unflatten(1, (self.sources, -1))
         return estimate
 
@@ -161,8 +161,8 @@ class HybridDemucs(SeparationModel):
             magnitudes = made.unflatten(1, (self.sources, -1)) / unit
             filtered = wiener(magnitudes, mixture / unit, self.wiener_iterations, window=WIENER_FRAMES)
             return F.pad(filtered * unit, (0, 0, 0, 1))
-        parts = made.unflatten(1, (self.sources, -1, 2)).permute(0, 1, 2, 5, 4, 3)
-        return torch.view_as_complex(F.pad(parts, (0, 0, 0, 1))).mT
+        parts = made.permute(0, 2, 3, 1).contiguous().unflatten(3, (self.sources, -1, 2))
+        return F.pad(torch.view_as_complex(parts).permute(0, 3, 4, 2, 1), (0, 1)).mT
 
 
 def _bins(bins: int, kernel_size: int) -> list[int]:
