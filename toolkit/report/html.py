@@ -89,9 +89,12 @@ def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[s
     shown: list[tuple[str, str, Table, bool]] = []
     for title, members in lesser(found):
         shown.append((title, "", other_table(found, members, run), group in members))
-    for data, identity in found.paper.tables:
-        table = short_table(found, data, identity, run)
-        at_once = data == group.data and (identity == base(metric) or bool(table.marked))
+    tables = {(data, identity): short_table(found, data, identity, run) for data, identity in found.paper.tables}
+    own = {
+        key for key, table in tables.items() if key[0] == group.data and (key[1] == base(metric) or bool(table.marked))
+    } or set(list(tables)[:1])
+    for (data, identity), table in tables.items():
+        at_once = (data, identity) in own
         shown.append((f"{display.label(identity)} on {data}", f"Metric {identity}", table, at_once))
     if others := unlisted(found):
         shown.append(("Further experiments on full corpora", "", other_table(found, others, run), group in others))
