@@ -189,7 +189,7 @@ def test_a_real_song_goes_through_all_stages(recipe: Recipe, release: str, share
 
     recipe.run("--corpus", str(corpus), "--config", "conf/real.yaml")
     summary = files.read_json(recipe.folder / "exp" / "real" / "scores" / "test.summary.json")
-    assert summary["edition"] == "partial (train 1 of 86, valid 0 of 14, test 0 of 50)"
+    assert summary["edition"] == "partial (train 1 of 86, valid 0 of 14, test 0 of 50 tracks)"
     sdr = {source: summary["metrics"][f"bsseval_v4_sdr/median_of_medians/{source}"] for source in ("drums", "bass", "vocals")}
     assert min(sdr.values()) > (4 if recipe.name.name == "oracle" else -10)  # what masks reach at best; one epoch of learning
     assert len(list((recipe.folder / "exp" / "real" / "predictions").rglob("vocals.wav"))) == 1
