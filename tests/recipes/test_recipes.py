@@ -106,7 +106,7 @@ def assert_a_pack_separates_as_the_experiment_does(exp: Path) -> None:
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=str, indirect=True)
 def test_a_killed_training_ends_with_the_same_weights(recipe: Recipe) -> None:
-    options = ["--stage", "train", "--stop-stage", "train", "--train.epochs", "2", "--train.checkpoint_every", "2"]
+    options = ["--stage", "train", "--stop-stage", "train", "--train.epochs", "1", "--train.checkpoint_every", "2"]
     recipe.run(*options, "--tag", "whole")
 
     process = recipe.start(*options, "--tag", "killed")
