@@ -39,8 +39,9 @@ class NoBranch(ResidualBranch):
 
 
 class DConv(ResidualBranch):
-    """Dilated convolutions in few channels, with LSTMs and local attention in deep levels (Défossez 2021, "Compressed residual
-    branches").
+    """Dilated convolutions in few channels, with LSTMs and local attention in deep levels.
+
+    Défossez 2021, "Hybrid spectrogram and waveform source separation", "Compressed residual branches".
 
     Args:
         channels: C.

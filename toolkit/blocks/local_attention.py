@@ -9,8 +9,9 @@ SELF = -100.0  # the score of a frame with itself: others count, unless there ar
 
 
 class LocalAttention(nn.Module):
-    """Attention without positions, with a penalty on distance that each query sets anew (Défossez 2021, "Hybrid spectrogram and
-    waveform source separation", "Local attention").
+    """Attention without positions, with a penalty on distance that each query sets anew.
+
+    Défossez 2021, "Hybrid spectrogram and waveform source separation", "Local attention".
 
     For head and query, gates g_1 … g_D between 0 and 1 come from the query's frame; a key n frames away loses
     n · Σ_d d · g_d / (2 √D) of its score.  A frame does not look at itself.  What is found is projected and added to the input.

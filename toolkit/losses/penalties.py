@@ -18,9 +18,9 @@ class Penalty(nn.Module, ABC):
 
 
 class SVDPenalty(Penalty):
-    """The squares of the largest singular values of large weights, estimated from random projections (Défossez 2021,
-    "Stabilizing training"; Halko et al. 2011; Yoshida and Miyato 2017).
+    """The squares of the largest singular values of large weights, estimated from random projections.
 
+    Défossez 2021, "Hybrid spectrogram and waveform source separation", "Stabilizing training"; Halko et al. 2011.
     A convolution's weight is the matrix that maps what it sees at one place to its output channels; of a transposed convolution
     it is the matrix from one place of what it makes to each of its output channels.  The singular vectors are found without
     gradient; as they are those of a maximum, the gradient through the value alone is the same.

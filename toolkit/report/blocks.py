@@ -16,10 +16,12 @@ SLOTS = {
     "EncoderLayer": "toolkit.blocks",
     "DecoderLayer": "toolkit.blocks",
     "Bottleneck": "toolkit.blocks",
+    "ResidualBranch": "toolkit.blocks",
     "Masker": "toolkit.blocks",
     "SeparationModel": "toolkit.models",
     "SeparationLoss": "toolkit.losses",
     "PairwiseLoss": "toolkit.losses",
+    "Penalty": "toolkit.losses",
 }
 
 
