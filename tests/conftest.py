@@ -1,6 +1,8 @@
 """Fixtures that every test may use."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log() -> Iterator[None]:
+    """What a command line run within a test sets up for its terminal ends with the test."""
+    yield
+    root = logging.getLogger("toolkit")
+    root.handlers = []
+    root.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -221,6 +221,14 @@ def centre(signal: Tensor, length: int) -> Tensor:
 
 
 @torch.no_grad()
+def level_widths(channels: int, growth: float, depth: int) -> list[int]:
+    """Channels of each of `depth` levels: `channels`, then each `growth` times the one above, rounded down."""
+    widths = [channels]
+    while len(widths) < depth:
+        widths.append(int(growth * widths[-1]))
+    return widths
+
+
 def rescale_weights(model: nn.Module, reference: float) -> None:
     """Scale each convolution so that its weights' deviation d becomes sqrt(reference · d) (Demucs, section 4.1)."""
     for module in model.modules():

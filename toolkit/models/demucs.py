@@ -15,6 +15,7 @@ from toolkit.blocks.unet import (
     StridedDecoderLayer,
     StridedEncoderLayer,
     centre,
+    level_widths,
     rescale_weights,
 )
 from toolkit.dsp.sinc import SincResample
@@ -22,8 +23,9 @@ from toolkit.models.base import SeparationModel
 
 
 class Demucs(SeparationModel):
-    """Waveforms in, waveforms out, by a U-Net without padding (Défossez et al. 2019, "Music source separation in the waveform
-    domain", section 4).
+    """Waveforms in, waveforms out, by a U-Net without padding.
+
+    Source: Défossez et al. 2019, "Music source separation in the waveform domain", section 4.
 
     With no option given this is its second version of 64 channels; `resample: false` with 100 channels is the first.
 
@@ -57,9 +59,7 @@ class Demucs(SeparationModel):
     ) -> None:
         super().__init__()
         self.sources, self.audio_channels = sources, audio_channels
-        widths = [channels]
-        while len(widths) < depth:
-            widths.append(int(growth * widths[-1]))
+        widths = level_widths(channels, growth, depth)
         self.upsample = SincResample(2, 1) if resample else None
         self.downsample = SincResample(1, 2) if resample else None
         above = [audio_channels, *widths[:-1]]

@@ -19,7 +19,7 @@ from toolkit.blocks.hybrid_unet import (
     level_and_scale,
 )
 from toolkit.blocks.slots import check_shape
-from toolkit.blocks.unet import rescale_weights
+from toolkit.blocks.unet import level_widths, rescale_weights
 from toolkit.dsp.aligned_stft import AlignedSTFT
 from toolkit.dsp.stft import STFT
 from toolkit.dsp.wiener import wiener
@@ -91,9 +91,7 @@ class HybridDemucs(SeparationModel):
         meeting = len(bins) - 1  # the level that brings the last bins to one
         if not 0 < meeting < depth:
             raise ValueError(f"depth: expected more than {meeting} levels for n_fft {n_fft}, and one before, found {depth}")
-        widths = [channels]
-        while len(widths) < depth:
-            widths.append(int(growth * widths[-1]))
+        widths = level_widths(channels, growth, depth)
         outer, (above, width), inner = widths[:meeting], widths[meeting - 1 : meeting + 1], widths[meeting:]
 
         options = LevelOptions(branch or DConv, branch_in, context, norm_from, norm_groups, activation)

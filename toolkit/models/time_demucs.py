@@ -12,7 +12,7 @@ from toolkit.blocks.activations import Activation
 from toolkit.blocks.dconv import DConv, ResidualBranch
 from toolkit.blocks.hybrid_unet import SILENCE, LevelOptions, Window, level_and_scale
 from toolkit.blocks.slots import check_shape
-from toolkit.blocks.unet import centre, rescale_weights
+from toolkit.blocks.unet import centre, level_widths, rescale_weights
 from toolkit.dsp.sinc import SincResample
 from toolkit.models.base import SeparationModel
 
@@ -66,9 +66,7 @@ class TimeDemucs(SeparationModel):
         self.normalize = normalize
         self.up = SincResample(2, 1) if resample else None
         self.down = SincResample(1, 2) if resample else None
-        widths = [channels]
-        while len(widths) < depth:
-            widths.append(int(growth * widths[-1]))
+        widths = level_widths(channels, growth, depth)
         options = LevelOptions(branch or partial(DConv, scale=1e-4), branch_in, context, norm_from, norm_groups, activation)
         self.levels = options.levels([audio_channels, *widths], sources * audio_channels, Window.frames(kernel_size, stride))
         if rescale is not None:

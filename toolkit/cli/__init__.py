@@ -1,0 +1,116 @@
+"""The command `toolkit`: one verb, one function.
+
+`options` has the words of each verb, `books` the files that each stage reads and writes, `verbs` what each does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit import __version__, log
+from toolkit.cli import books, options, verbs
+from toolkit.cli.options import Arguments
+from toolkit.log import UserError
+from toolkit.stages import Stage
+
+logger = log.get(__name__)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A word of the command line.
+
+    Attributes:
+        help: one line.
+        options: adds its options to a parser.
+        run: does the work.
+        stage: what it reads and writes, if its work is kept; None for a verb that only shows something.
+        free: whether words that are not its own are passed on (overrides, a corpus module's options).
+    """
+
+    help: str
+    options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Arguments], Any]
+    stage: Callable[[Arguments], Stage] | None = None
+    free: bool = False
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one verb; a user's mistake ends with one line and exit code 2."""
+    # Threads that spin while they wait slow a machine with other work 13 times; OpenMP reads this when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    words = sys.argv[1:] if argv is None else argv
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(words)
+    verb = VERBS[arguments.verb]
+    if rest and not verb.free:
+        parser.error(f"{arguments.verb} has no option {rest[0]}")
+    arguments.rest = rest
+    log.start(arguments.debug)
+    try:
+        if verb.stage is None:
+            verb.run(arguments)
+        else:
+            _run_stage(verb, verb.stage(arguments), arguments)
+    except UserError as error:
+        if arguments.debug:
+            raise
+        print(f"toolkit {arguments.verb}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"toolkit {arguments.verb}: stopped. Next: run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run_stage(verb: Verb, stage: Stage, arguments: Arguments) -> None:
+    if "WORLD_SIZE" in os.environ:  # a process of torchrun: the one that started it keeps the books
+        verb.run(arguments)
+        return
+    if arguments.status:
+        print(stage.describe())
+        return
+    if stage.state() == "done" and not arguments.force:
+        logger.info("%s: done before, nothing has changed", arguments.verb)
+    else:
+        with stage.record(), log.to_file(stage.folder / "logs" / f"{stage.name}.log"):
+            verb.run(arguments)
+            if arguments.verb == "prepare":
+                stage.outputs += books.manifests_in(arguments.data)
+    if arguments.verb == "report":
+        print((arguments.exp / "report" / "table.txt").read_text(encoding="utf-8"), end="")
+
+
+VERBS = {
+    "fetch": Verb("1: obtain a corpus or what belongs to it", options.corpus, verbs.fetch, books.fetch, free=True),
+    "prepare": Verb("2: corpus to manifests and audio", options.prepare, verbs.prepare, books.prepare, free=True),
+    "features": Verb("3: manifests to stored features", options.features, verbs.features, books.features, free=True),
+    "train": Verb("4: train what a config describes", options.train, verbs.train, books.train, free=True),
+    "infer": Verb("5: predictions of a split", options.infer, verbs.infer, books.infer),
+    "score": Verb("6: predictions to figures", options.score, verbs.score, books.score),
+    "report": Verb("7: the paper's table beside ours", options.report, verbs.report, books.report),
+    "compare": Verb("several experiments in one table", options.compare, verbs.compare),
+    "separate": Verb("recordings of yours through a trained model", options.separate, verbs.separate),
+    "pack": Verb("a trained experiment as one folder to give away", options.pack, verbs.pack),
+    "blocks": Verb("which blocks fit a slot", options.blocks, verbs.blocks),
+    "summary": Verb("a config's model: tree, parameters, MACs", options.config, verbs.summary, free=True),
+    "index": Verb("write the results index of README.md", options.index, verbs.index),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("toolkit", description="Reprise: what the stages of a recipe call.")
+    parser.add_argument("--version", action="version", version=__version__)
+    choices = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in VERBS.items():
+        child = choices.add_parser(name, help=verb.help, description=verb.help, allow_abbrev=False)
+        verb.options(child)
+        child.add_argument("--debug", action="store_true", help="tracebacks and more log lines")
+        if verb.stage is not None:
+            child.add_argument("--force", action="store_true", help="run although nothing has changed")
+            child.add_argument("--status", action="store_true", help="say what would happen, in one line")
+    return parser

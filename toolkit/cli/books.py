@@ -1,0 +1,102 @@
+"""What each stage reads and writes, so that it knows whether it is done."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from toolkit import config
+from toolkit.cli.options import Arguments
+from toolkit.stages import Stage
+
+
+def fetch(arguments: Arguments) -> Stage:
+    made = [arguments.data / "corpus"] if arguments.corpus == "mini" else []
+    return _stage("fetch", arguments.data, arguments, arguments.rest, outputs=made)
+
+
+def prepare(arguments: Arguments) -> Stage:
+    lists = [folder for name in ("lists", "metadata") if (folder := arguments.data / name).is_dir()]
+    corpus = arguments.data / "corpus" if arguments.corpus in ("mini", "download") else Path(arguments.corpus).expanduser()
+    return _stage("prepare", arguments.data, arguments, [wanted(arguments), arguments.rest], [corpus, *lists])
+
+
+def features(arguments: Arguments) -> Stage:
+    tree = _tree(arguments)
+    return _stage("features", arguments.data, arguments, tree.get("data"), inputs=_manifests_of(tree, arguments.data))
+
+
+def train(arguments: Arguments) -> Stage:
+    tree = _tree(arguments)
+    outputs = [arguments.exp / name for name in ("config.yaml", "model.safetensors", "run.json")]
+    return _stage("train", arguments.exp, arguments, tree, _manifests_of(tree, arguments.data, but=("test",)), outputs)
+
+
+def infer(arguments: Arguments) -> Stage:
+    exp = arguments.exp
+    inputs = [exp / "config.yaml", exp / "model.safetensors", *_split(arguments)]
+    return _stage("infer", exp, arguments, inputs=inputs, outputs=[exp / "predictions" / arguments.split / "index.jsonl"])
+
+
+def score(arguments: Arguments) -> Stage:
+    exp = arguments.exp
+    inputs = [exp / "config.yaml", exp / "predictions" / arguments.split / "index.jsonl", *_split(arguments)]
+    outputs = [exp / "scores" / f"{arguments.split}{suffix}" for suffix in (".jsonl", ".summary.json")]
+    return _stage("score", exp, arguments, inputs=inputs, outputs=outputs)
+
+
+def report(arguments: Arguments) -> Stage:
+    exp = arguments.exp
+    inputs = [arguments.paper, exp / "run.json", exp / "metrics.jsonl", exp / "scores" / f"{arguments.split}.jsonl"]
+    outputs = [exp / "report" / "index.html", exp / "report" / "table.txt", arguments.paper.parent / "RESULTS.md"]
+    return _stage("report", exp, arguments, inputs=inputs, outputs=outputs)
+
+
+def _stage(
+    verb: str,
+    folder: Path,
+    arguments: Arguments,
+    section: Any = None,
+    inputs: list[Path] | None = None,
+    outputs: list[Path] | None = None,
+) -> Stage:
+    """The stage of a verb; where one folder serves several recipes, their different options are different stages."""
+    options = {name: str(value) for name, value in vars(arguments).items() if name not in NO_RESULT}
+    shared = verb in ("fetch", "prepare", "features")
+    name = f"{verb}-{config.fingerprint([options, section])}" if shared else verb
+    return Stage(
+        verb, folder, [f"{key}={value}" for key, value in sorted(options.items())], section, inputs or [], outputs or [], name
+    )
+
+
+NO_RESULT = ("force", "status", "debug", "nj", "ngpu", "device", "config", "rest")  # how, not what; the config is the section
+
+
+def _tree(arguments: Arguments) -> config.Tree:
+    return config.override(config.read(arguments.config), config.parse_overrides(arguments.rest))
+
+
+def _split(arguments: Arguments) -> Iterator[Path]:
+    """The manifest of the split, once training has written down its name."""
+    path = arguments.exp / "config.yaml"
+    if path.is_file():
+        yield arguments.data / f"{config.read(path)['data'][arguments.split]}.jsonl"
+
+
+def _manifests_of(tree: config.Tree, data: Path, but: tuple[str, ...] = ()) -> list[Path]:
+    section = {key: value for key, value in tree.get("data", {}).items() if key not in but}
+    return [data / f"{name}.jsonl" for name in _names(section)]
+
+
+def _names(node: Any) -> list[str]:
+    """Every manifest that a configuration names, however deep (dynamic mixing names its own): the values with a slash."""
+    if isinstance(node, dict):
+        return [name for value in node.values() for name in _names(value)]
+    return [node] if isinstance(node, str) and "/" in node else []
+
+
+def wanted(arguments: Arguments) -> list[str]:
+    return sorted(_names(config.read(arguments.config).get("data", {}))) if arguments.config else []
+
+
+def manifests_in(data: Path) -> list[Path]:
+    return sorted(path for path in data.rglob("*.jsonl") if "corpus" not in path.relative_to(data).parts[:1])

@@ -1,0 +1,113 @@
+"""The options of each verb."""
+
+import argparse
+from pathlib import Path
+
+Arguments = argparse.Namespace
+
+
+def config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="YAML file; any value may be overridden: --train.epochs 3")
+
+
+def device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of everything prepared")
+
+
+def exp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--exp", type=Path, required=True, help="the experiment's folder")
+    parser.add_argument("--split", default="test", choices=["train", "valid", "test"], help="as the config names its data")
+
+
+def workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--nj", type=int, help="parallel processes; all cores if not given")
+
+
+def corpus(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="of the corpus, e.g. wsj0_mix")
+    parser.add_argument("--corpus", default="mini", help="folder of the corpus as published; mini; download")
+    data(parser)
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    corpus(parser)
+    workers(parser)
+    parser.add_argument("--config", type=Path, help="make what this config's data section names")
+    parser.add_argument("--strict", action="store_true", help="an unusable file is an error, not a named skip")
+
+
+def features(parser: argparse.ArgumentParser) -> None:
+    config(parser)
+    data(parser)
+    device(parser)
+
+
+def train(parser: argparse.ArgumentParser) -> None:
+    features(parser)
+    parser.add_argument("--exp", type=Path, required=True, help="the experiment's folder")
+    parser.add_argument("--ngpu", type=int, default=1, help="GPUs (processes under torchrun)")
+
+
+def infer(parser: argparse.ArgumentParser) -> None:
+    exp(parser)
+    data(parser)
+    device(parser)
+
+
+def score(parser: argparse.ArgumentParser) -> None:
+    exp(parser)
+    data(parser)
+    workers(parser)
+
+
+def report(parser: argparse.ArgumentParser) -> None:
+    exp(parser)
+    data(parser)
+    parser.add_argument("--paper", type=Path, default=Path("paper.yaml"), help="what the paper claims")
+
+
+def compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("exps", nargs="+", type=Path, help="experiments; the others are held against the first")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--out", type=Path, help="also write an HTML page here")
+
+
+def separate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("recordings", nargs="+", metavar="INPUT", help="audio files, or quoted patterns: 'songs/*.mp3'")
+    add("--model", type=Path, required=True, help="a trained experiment's folder, or a pack")
+    add("-o", "--out", type=Path, default=Path("separated"), help="folder for what comes out (%(default)s)")
+    add("--two-stems", metavar="STEM", help="only STEM and no_STEM")
+    methods, modes = ["add", "minus", "none"], ["rescale", "clamp", "none"]
+    how = "no_STEM as the sum of the others, minus_STEM as the recording less STEM, no such file"
+    add("--other-method", choices=methods, default="add", help=how)
+    add("--shifts", type=int, metavar="N", help="predictions averaged, each randomly delayed; N times the work")
+    add("--overlap", type=float, metavar="F", help="share of a segment that overlaps the next, 0 to 0.5")
+    add("--segment", type=float, metavar="S", help="seconds at once; shorter ones need less memory")
+    device(parser)
+    add("-j", "--jobs", type=int, default=1, help="segments at a time, each by a thread of its own: faster on many cores")
+    add("--format", choices=["wav", "flac", "mp3"], default="wav")
+    add("--bits", choices=["16", "24", "float32"], default="16", help="of wav and flac; float32 (wav) keeps every level")
+    what = "what is too loud: turn all of the file down, cut at 0.99, cut at full scale"
+    add("--clip-mode", choices=modes, default="rescale", help=what)
+    add("--mp3-bitrate", type=int, default=320, metavar="KBIT", help="kbit/s (%(default)s)")
+    add("--filename", default="{track}/{stem}.{ext}", help="may also hold {trackext} (%(default)s)")
+    add("--force", action="store_true", help="separate although the files are there already")
+
+
+def pack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("exp", type=Path, help="a trained experiment's folder")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the folder to make")
+
+
+def blocks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("slot", nargs="?", help="e.g. Separator; all slots if not given")
+
+
+def index(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--egs", type=Path, default=Path("egs"))
+    parser.add_argument("--readme", type=Path, default=Path("README.md"))

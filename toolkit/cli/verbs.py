@@ -1,0 +1,99 @@
+"""What each verb does; what it needs is imported when it runs, so that help and "nothing to do" come at once."""
+
+import os
+import subprocess
+import sys
+
+from toolkit import log
+from toolkit.cli import books
+from toolkit.cli.options import Arguments
+from toolkit.log import UserError
+
+logger = log.get(__name__)
+
+
+def fetch(a: Arguments) -> None:
+    from toolkit.prepare.run import fetch
+
+    fetch(a.name, a.corpus, a.data, a.rest)
+
+
+def prepare(a: Arguments) -> None:
+    from toolkit.prepare.run import prepare
+
+    prepare(a.name, a.corpus, a.data, a.nj, a.strict, books.wanted(a), a.rest)
+
+
+def features(a: Arguments) -> None:
+    from toolkit.features.run import features
+
+    features(a.data, a.config, a.rest)
+
+
+def train(a: Arguments) -> None:
+    if a.ngpu > 1 and "WORLD_SIZE" not in os.environ:
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={a.ngpu}"]
+        if subprocess.run([*command, "-m", "toolkit", *sys.argv[1:]]).returncode:
+            raise UserError(f"training in {a.ngpu} processes failed; the reason stands above. Next: run the same command again")
+        return
+    from toolkit.train.run import train
+
+    train(a.config, a.data, a.exp, a.device, a.rest)
+
+
+def infer(a: Arguments) -> None:
+    from toolkit.infer.run import infer
+
+    infer(a.exp, a.data, a.split, a.device)
+
+
+def score(a: Arguments) -> None:
+    from toolkit.score.run import score
+
+    score(a.exp, a.data, a.split, a.nj)
+
+
+def report(a: Arguments) -> None:
+    from toolkit.report import report
+
+    page = report(a.exp, a.paper, a.split, a.data)
+    logger.info("the report: %s", page)
+
+
+def compare(a: Arguments) -> None:
+    from toolkit.report.compare import compare
+
+    print(compare(a.exps, a.split, a.out))
+
+
+def separate(a: Arguments) -> None:
+    from toolkit.audio import Encoding
+    from toolkit.infer.separate import Output, separate
+
+    encoding = Encoding(a.format, a.bits, a.clip_mode, a.mp3_bitrate)
+    output = Output(a.out, a.filename, a.two_stems, a.other_method, encoding, a.force)
+    separate(a.recordings, a.model, output, a.device, a.segment, a.overlap, a.shifts, a.jobs)
+
+
+def pack(a: Arguments) -> None:
+    from toolkit.infer.pack import pack
+
+    logger.info("packed: %s", pack(a.exp, a.out))
+
+
+def blocks(a: Arguments) -> None:
+    from toolkit.report.blocks import table
+
+    print(table(a.slot))
+
+
+def summary(a: Arguments) -> None:
+    from toolkit.report.summary import summary
+
+    print(summary(a.config, a.rest))
+
+
+def index(a: Arguments) -> None:
+    from toolkit.report.results import write_index
+
+    write_index(a.egs, a.readme)
