@@ -220,7 +220,6 @@ def centre(signal: Tensor, length: int) -> Tensor:
     return signal[..., start : start + length]
 
 
-@torch.no_grad()
 def level_widths(channels: int, growth: float, depth: int) -> list[int]:
     """Channels of each of `depth` levels: `channels`, then each `growth` times the one above, rounded down."""
     widths = [channels]
@@ -229,6 +228,7 @@ def level_widths(channels: int, growth: float, depth: int) -> list[int]:
     return widths
 
 
+@torch.no_grad()
 def rescale_weights(model: nn.Module, reference: float) -> None:
     """Scale each convolution so that its weights' deviation d becomes sqrt(reference · d) (Demucs, section 4.1)."""
     for module in model.modules():
