@@ -5,7 +5,9 @@ from toolkit.blocks.blstm import BLSTM
 from toolkit.blocks.dconv import DConv, NoBranch, ResidualBranch
 from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
+from toolkit.blocks.features import Feature, Published, Waveform
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
+from toolkit.blocks.heads import LinearHead
 from toolkit.blocks.magnitude import MagnitudeMasks
 from toolkit.blocks.mmdense import MMDense, MultiScale
 from toolkit.blocks.open_unmix import OpenUnmix, load_openunmix
@@ -14,6 +16,7 @@ from toolkit.blocks.scorers import MeanPooledScorer
 from toolkit.blocks.sepformer import SepFormer
 from toolkit.blocks.slots import Decoder, Encoder, Masker, Scorer, Separator
 from toolkit.blocks.sudo_rm_rf import SuDoRMRF
+from toolkit.blocks.tagging import Backbone, Frontend, Head, Pooling, WeightedPooling
 from toolkit.blocks.tcn import TCN
 from toolkit.blocks.unet import (
     Bottleneck,
@@ -31,6 +34,7 @@ __all__ = [
     "DPRNN",
     "TCN",
     "ActivityUNet",
+    "Backbone",
     "Bottleneck",
     "DConv",
     "DPTNet",
@@ -39,9 +43,13 @@ __all__ = [
     "DelayedPlateau",
     "Encoder",
     "EncoderLayer",
+    "Feature",
+    "Frontend",
+    "Head",
     "IdentityBottleneck",
     "LearnedDecoder",
     "LearnedFilterbank",
+    "LinearHead",
     "MMDense",
     "MagnitudeMasks",
     "Masker",
@@ -49,6 +57,8 @@ __all__ = [
     "MultiScale",
     "NoBranch",
     "OpenUnmix",
+    "Pooling",
+    "Published",
     "RecurrentBottleneck",
     "ResidualBranch",
     "STFTDecoder",
@@ -60,5 +70,7 @@ __all__ = [
     "StridedEncoderLayer",
     "SuDoRMRF",
     "TransformerBottleneck",
+    "Waveform",
+    "WeightedPooling",
     "load_openunmix",
 ]

@@ -7,10 +7,12 @@ from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoic
 from toolkit.losses.pairwise import MeanAbsoluteError, MeanSquaredError, NegativeSDSDR, NegativeSISDR, NegativeSNR
 from toolkit.losses.penalties import Penalty, SVDPenalty
 from toolkit.losses.permutation import PermutationInvariant
+from toolkit.losses.tagging import BinaryCrossEntropy, TaggingLoss
 from toolkit.losses.temperature import ExponentialTemperature, LinearTemperature, TemperatureSchedule
 
 __all__ = [
     "AnnealedMultipleChoice",
+    "BinaryCrossEntropy",
     "ExponentialTemperature",
     "FixedOrder",
     "LinearTemperature",
@@ -27,6 +29,7 @@ __all__ = [
     "SVDPenalty",
     "SeparationAndActivity",
     "SeparationLoss",
+    "TaggingLoss",
     "TemperatureSchedule",
     "WeightedPairs",
 ]

@@ -1,6 +1,6 @@
 """The architectures; configurations name them by their class names."""
 
-from toolkit.models.base import SeparationModel
+from toolkit.models.base import Model, SeparationModel, TaggingModel
 from toolkit.models.demucs import Demucs
 from toolkit.models.demucs_weights import hybrid_demucs_weights, time_demucs_weights
 from toolkit.models.hybrid_demucs import HybridDemucs
@@ -8,6 +8,7 @@ from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
 from toolkit.models.oracle import Oracle
 from toolkit.models.quantized import Quantized
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
+from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
 from toolkit.models.time_demucs import TimeDemucs
 from toolkit.models.wave_u_net import WaveUNet
@@ -16,11 +17,14 @@ __all__ = [
     "Demucs",
     "HybridDemucs",
     "MaskedSeparator",
+    "Model",
     "Oracle",
     "Quantized",
     "ScoredSeparator",
     "SeparationModel",
     "SpectrogramSeparator",
+    "Tagger",
+    "TaggingModel",
     "TimeDemucs",
     "WaveUNet",
     "hybrid_demucs_weights",

@@ -1,4 +1,4 @@
-"""What every separation model promises, whatever it is made of."""
+"""What every model promises, whatever it is made of."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -7,7 +7,54 @@ from typing import Any
 from torch import Tensor, nn
 
 
-class SeparationModel(nn.Module, ABC):
+class Model(nn.Module, ABC):
+    """What is trained.
+
+    Attributes:
+        needs_statistics: whether something is to be set from the training data before the first step.
+    """
+
+    needs_statistics: bool = False
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimizer is built over: groups of parameters, with options of their own where they need such."""
+        return [{"params": list(self.parameters())}]
+
+    def penalty(self) -> Tensor | None:
+        """What is added to the loss of a batch whatever is in it, e.g. for the model's size."""
+        return None
+
+    def size_mb(self) -> float:
+        """Megabytes (2²⁰ bytes) that the model takes on a disk."""
+        return sum(tensor.nbytes for tensor in self.state_dict().values()) / 2**20
+
+
+class TaggingModel(Model):
+    """Recordings, or stored features of them, to tags.
+
+    Attributes:
+        tags: K, how many tags there are.
+    """
+
+    tags: int
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map waveforms (B, T) or stored features (B, L, D) to the tags' logits (B, K)."""
+
+    @abstractmethod
+    def embed(self, inputs: Tensor) -> Tensor:
+        """What the tags are told from: (B, C)."""
+
+    def attention(self, inputs: Tensor) -> Tensor | None:
+        """How much each tag listens to each frame, (B, K, L), adding up to one over the frames; None where it is not known."""
+        return None
+
+    def fit(self, inputs: Tensor, labels: Tensor, mask: Tensor) -> None:
+        """Set what is not learned by gradient from all training data: inputs (N, …), labels and mask (N, K)."""
+
+
+class SeparationModel(Model):
     """Mixture to sources.
 
     What is trained need not be what is heard: a model may learn magnitudes, or a piece from the middle of what it reads.
@@ -17,13 +64,11 @@ class SeparationModel(nn.Module, ABC):
         sources: S, how many sources (or hypotheses) come out.
         audio_channels: C, channels of the audio it takes.
         sums_to_mixture: whether what `separate` gives adds up to the mixture by construction.
-        needs_statistics: whether `fit_statistics` is to be called before the first step of training.
     """
 
     sources: int
     audio_channels: int
     sums_to_mixture: bool = False
-    needs_statistics: bool = False
 
     @abstractmethod
     def forward(self, mixture: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -47,15 +92,3 @@ class SeparationModel(nn.Module, ABC):
     def input_length(self, length: int) -> int:
         """Samples of mixture to train with so that at least `length` are estimated."""
         return length
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """What the optimizer is built over: groups of parameters, with options of their own where they need such."""
-        return [{"params": list(self.parameters())}]
-
-    def penalty(self) -> Tensor | None:
-        """What is added to the loss of a batch whatever is in it, e.g. for the model's size."""
-        return None
-
-    def size_mb(self) -> float:
-        """Megabytes (2²⁰ bytes) that the model takes on a disk."""
-        return sum(tensor.nbytes for tensor in self.state_dict().values()) / 2**20

@@ -18,10 +18,17 @@ SLOTS = {
     "Bottleneck": "toolkit.blocks",
     "ResidualBranch": "toolkit.blocks",
     "Masker": "toolkit.blocks",
+    "Feature": "toolkit.blocks",
+    "Frontend": "toolkit.blocks",
+    "Backbone": "toolkit.blocks",
+    "Pooling": "toolkit.blocks",
+    "Head": "toolkit.blocks",
     "SeparationModel": "toolkit.models",
+    "TaggingModel": "toolkit.models",
     "SeparationLoss": "toolkit.losses",
     "PairwiseLoss": "toolkit.losses",
     "Penalty": "toolkit.losses",
+    "TaggingLoss": "toolkit.losses",
 }
 
 

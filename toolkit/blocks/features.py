@@ -1,0 +1,98 @@
+"""What the stage `features` computes of each recording, once, and stores: waveforms at a model's rate, spectra, embeddings."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from toolkit.log import UserError
+
+
+class Feature(ABC):
+    """A slot of a configuration's `data` section.
+
+    A feature is cheap to build: whatever is large (networks) is loaded when `compute` is first called.
+
+    Attributes:
+        role: of the manifest's audio that it is computed from.
+        sample_rate: Hz of the waveforms that it takes.
+        frame_rate: frames (or samples) a second that it gives; None for one vector a recording.
+        dtype: type that it is stored in; read back as float32.
+        scale: what the stored numbers are multiplied with when they are read.
+    """
+
+    role: ClassVar[str] = "recording"
+    sample_rate: int
+    frame_rate: float | None
+    dtype: ClassVar[torch.dtype] = torch.float32
+    scale: ClassVar[float] = 1.0
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Folder of what is stored, e.g. ``waveform/16000``; another name for other options that change the result."""
+
+    @abstractmethod
+    def compute(self, waveforms: Tensor) -> Tensor:
+        """Map mono waveforms (B, T), on any device, to (B, L) or (B, L, D) of `dtype`; a vector a recording has L = 1.
+
+        Raises:
+            UserError: what it needs (weights, a package) is not there.
+        """
+
+
+class Waveform(Feature):
+    """The recording itself, mono, 16-bit.
+
+    Args:
+        sample_rate: Hz.
+    """
+
+    dtype = torch.int16
+    scale = 1 / 32768
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.frame_rate = float(sample_rate)
+
+    @property
+    def name(self) -> str:
+        """``waveform/16000``."""
+        return f"waveform/{self.sample_rate}"
+
+    def compute(self, waveforms: Tensor) -> Tensor:
+        """Rounded to 16 bits; what is louder than full scale is cut."""
+        return (waveforms * 32768).round().clamp(-32768, 32767).to(torch.int16)
+
+
+class Published(Feature):
+    """Features that come with the corpus; its `prepare` stores them.
+
+    Args:
+        name: as the corpus calls them, e.g. `vggish`.
+        frame_rate: frames a second.
+        same_as: computes the same of recordings that are not the corpus's.
+    """
+
+    dtype = torch.uint8
+
+    def __init__(self, name: str, frame_rate: float, same_as: Feature | None = None) -> None:
+        self._name, self.same_as = name, same_as
+        self.frame_rate = frame_rate
+        self.sample_rate = 0 if same_as is None else same_as.sample_rate
+
+    @property
+    def name(self) -> str:
+        """``published/vggish``."""
+        return f"published/{self._name}"
+
+    def compute(self, waveforms: Tensor) -> Tensor:
+        """What `same_as` computes.
+
+        Raises:
+            UserError: there is no such.
+        """
+        if self.same_as is None:
+            raise UserError(f"the feature {self._name!r} is read as published; nothing is given that computes it")
+        return self.same_as.compute(waveforms)

@@ -1,0 +1,74 @@
+"""The slots of tagging: what a block promises to whoever plugs it in.
+
+A tagger is Frontend → Backbone → Pooling → Head, or, where every frame (instance) is tagged before all are pooled, Frontend →
+Backbone → Head → Pooling.  Letters of the shapes: B batch, T samples, D features of a stored frame, F bins, C channels,
+L frames, K tags.
+"""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Frontend(nn.Module, ABC):
+    """What is read of a recording to a picture of it.
+
+    Attributes:
+        bins: F, rows of the picture.
+    """
+
+    bins: int
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map waveforms (B, T) or stored features (B, L, D) to (B, 1, F, L)."""
+
+
+class Backbone(nn.Module, ABC):
+    """A picture to channels over time; built as ``Block(bins, **options)``.
+
+    Attributes:
+        channels: C, what comes out for each frame.
+    """
+
+    channels: int
+
+    @abstractmethod
+    def forward(self, picture: Tensor) -> Tensor:
+        """Map (B, 1, F, L) to (B, C, L'); L' may be shorter than L."""
+
+
+class Pooling(nn.Module, ABC):
+    """Values over time to one vector; built as ``Block(channels, values, **options)``.
+
+    Where frames are pooled before they are tagged, the values are the features themselves.
+
+    Attributes:
+        channels_out: what comes out: `values`, if not said otherwise.
+    """
+
+    channels_out: int
+
+    @abstractmethod
+    def forward(self, values: Tensor, features: Tensor) -> Tensor:
+        """Pool values (B, values, L) to (B, channels_out); weights may come from the features (B, channels, L)."""
+
+
+class WeightedPooling(Pooling):
+    """Pooling that is a weighted mean over the frames, so that it can be drawn what it listens to."""
+
+    @abstractmethod
+    def weights(self, values: Tensor, features: Tensor) -> Tensor:
+        """Weights (B, values, L) or (B, 1, L) that add up to one over the frames."""
+
+    def forward(self, values: Tensor, features: Tensor) -> Tensor:
+        """The weighted mean (B, values)."""
+        return (self.weights(values, features) * values).sum(-1)
+
+
+class Head(nn.Module, ABC):
+    """Features to the logits of tags; built as ``Block(channels, tags, **options)``."""
+
+    @abstractmethod
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, channels) to logits (N, K)."""

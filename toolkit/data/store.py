@@ -1,0 +1,151 @@
+"""Stored features: arrays of many recordings in a few files, written shard by shard, read by memory mapping.
+
+```
+<data>/features/<feature>/<manifest>/00000.npy        frames of the recordings one after another, (frames, …)
+                                     00000.jsonl      {"id": …, "start": 0, "frames": 463}, one line a recording
+                                     store.json       written last: what it was made from, how many of each
+```
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from toolkit import files
+from toolkit.log import UserError
+
+Row = tuple[str, np.ndarray]  # id of a recording, its frames (frames, …)
+
+
+class Place(NamedTuple):
+    """Where a recording's frames stand."""
+
+    shard: int
+    start: int
+    frames: int
+
+
+def folder_of(data: Path, feature: str, manifest: str) -> Path:
+    """The folder of a feature's store for the recordings of a manifest."""
+    return data / "features" / feature / manifest
+
+
+class StoreWriter:
+    """Writes a store; a shard that an earlier run has finished for the same recordings is kept.
+
+    Args:
+        folder: of the store.
+        made_from: what it is computed from (feature, options, manifest), as plain values; shards of another one are dropped.
+    """
+
+    def __init__(self, folder: Path, made_from: dict[str, Any]) -> None:
+        self.folder, self.made_from = folder, made_from
+        mark = folder / "made_from.json"
+        if not mark.is_file() or files.read_json(mark) != made_from:
+            for path in [*folder.glob("*.npy"), *folder.glob("*.json*")]:
+                path.unlink()
+            files.write_json(mark, made_from)
+
+    def has(self, shard: int) -> bool:
+        """Whether a shard is finished."""
+        return self._index(shard).is_file()
+
+    def write(self, shard: int, rows: Iterable[Row]) -> None:
+        """Write one shard; its index comes last and makes it count."""
+        rows = list(rows)
+        with files.atomic(self.folder / f"{shard:05d}.npy") as partial:
+            np.save(partial, np.concatenate([frames for _, frames in rows]) if rows else np.empty(0), allow_pickle=False)
+        start, lines = 0, []
+        for identity, frames in rows:
+            lines.append(json.dumps({"id": identity, "start": start, "frames": len(frames)}, ensure_ascii=False) + "\n")
+            start += len(frames)
+        files.write_text(self._index(shard), "".join(lines))
+
+    def finish(self, shards: int) -> None:
+        """Say that all shards are written.
+
+        Raises:
+            UserError: there is no recording in any of them.
+        """
+        recordings = sum(len(files.read_jsonl(self._index(shard))) for shard in range(shards))
+        if not recordings:
+            raise UserError(f"{self.folder}: expected at least one recording, found none. Next: mend what the log names")
+        files.write_json(self.folder / "store.json", {**self.made_from, "shards": shards, "recordings": recordings})
+
+    def _index(self, shard: int) -> Path:
+        return self.folder / f"{shard:05d}.jsonl"
+
+
+class Store:
+    """A finished store.
+
+    Attributes:
+        folder: where it lies.
+        shape: of one frame: () for waveforms, (D,) for vectors.
+
+    Raises:
+        UserError: it is not there, or not finished.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        head = folder / "store.json"
+        if not head.is_file():
+            raise UserError(f"no stored features at {folder}. Next: run the stage `features`")
+        self._places: dict[str, Place] = {}
+        for shard in range(files.read_json(head)["shards"]):
+            for row in files.read_jsonl(folder / f"{shard:05d}.jsonl"):
+                self._places[row["id"]] = Place(shard, row["start"], row["frames"])
+        self._shards: dict[int, np.ndarray] = {}
+        first = next(iter(self._places.values()))
+        self.shape: tuple[int, ...] = self._shard(first.shard).shape[1:]
+
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def frames(self, identity: str) -> int:
+        """How many frames a recording has."""
+        return self._place(identity).frames
+
+    def read(self, identity: str, start: int = 0, frames: int | None = None) -> np.ndarray:
+        """Frames of a recording (frames, …), in the type they are stored in, without a copy.
+
+        Raises:
+            UserError: there is no such recording.
+        """
+        place = self._place(identity)
+        end = place.frames if frames is None else min(place.frames, start + frames)
+        return self._shard(place.shard)[place.start + start : place.start + end]
+
+    def _place(self, identity: str) -> Place:
+        place = self._places.get(identity)
+        if place is None:
+            raise UserError(f"{self.folder}: nothing is stored of {identity!r}. Next: see the log of the stage `features`")
+        return place
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_shards": {}}  # another process maps the files itself
+
+    def _shard(self, shard: int) -> np.ndarray:
+        if shard not in self._shards:
+            self._shards[shard] = np.load(self.folder / f"{shard:05d}.npy", mmap_mode="r", allow_pickle=False)
+        return self._shards[shard]
+
+
+def write(folder: Path, made_from: dict[str, Any], rows: Sequence[Row]) -> None:
+    """Write a whole store at once, as one shard."""
+    writer = StoreWriter(folder, made_from)
+    if not writer.has(0):
+        writer.write(0, rows)
+    writer.finish(1)
