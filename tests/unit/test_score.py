@@ -14,7 +14,8 @@ from toolkit.data import manifest
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
 from toolkit.metrics import aggregate_frames
-from toolkit.score.run import as_museval, summarise
+from toolkit.metrics.summary import summarise
+from toolkit.score.run import as_museval
 from toolkit.tasks.separation import Separation
 
 NAN = math.nan
@@ -73,8 +74,8 @@ def test_a_songs_line(tmp_path: Path) -> None:
     manifest.write(tmp_path / "test.jsonl", {"root": ".", "name": "test"}, [Item("song", "test", rate, rate, 2, roles)])
     songs = manifest.Manifest.open(tmp_path / "test.jsonl")
     config = SimpleNamespace(data=SimpleNamespace(groups=groups), score=SimpleNamespace(metrics=["nsdr", "bsseval_v4_sdr"]))
-    predictions = {name: tmp_path / f"{name}.wav" for name in ("rest", "vocals")}  # in any order
-    row = Separation.score(cast(Separation, SimpleNamespace(config=config)), songs, next(iter(songs)), predictions)
+    stored = {"audio": {name: f"{name}.wav" for name in ("rest", "vocals")}}  # in any order
+    row = Separation.score(cast(Separation, SimpleNamespace(config=config)), songs, next(iter(songs)), stored, tmp_path)
     assert row["named"] == row["assignment"] == ["vocals", "rest"]
     assert list(row["frames"]) == ["vocals", "rest", "accompaniment"]
     perfect = row["sources"]["vocals"]["nsdr"]

@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from toolkit import files
-from toolkit.data.examples import Batch, Example, ExampleSource
+from toolkit.data.examples import Batch, Example, MixtureSource
 from toolkit.log import UserError
+from toolkit.models.base import Model
 from toolkit.tasks.base import Examples, Task
-from toolkit.tasks.options import TrainOptions
+from toolkit.tasks.options import Phase, TrainOptions
 from toolkit.train import checkpoint
 from toolkit.train.loop import Trainer
 
 
-class Lines(ExampleSource):
+class Lines(MixtureSource):
     """Noise and its double; the examples in `bad` are not finite."""
 
     def __init__(self, count: int = 12, bad: tuple[int, ...] = ()) -> None:
@@ -38,16 +39,26 @@ class Lines(ExampleSource):
 class Config:
     train: TrainOptions
     data: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(workers=0, sample_rate=8000))
+    phases: list[Phase] = field(default_factory=list)
     schedule: object = None
 
     def optimizer(self, parameters):
         return torch.optim.Adam(parameters, lr=0.05)
 
 
+class Layers(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
 class Doubling(Task):
     def __init__(self, bad: tuple[int, ...] = ()) -> None:
         torch.manual_seed(1)
-        self.model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.1))
+        self.model = Layers()
         self.bad = bad
 
     def training(self, data: Path) -> Examples:
@@ -60,20 +71,37 @@ class Doubling(Task):
         return (model(batch.mixture) - batch.references[:, 0]).square().mean((1, 2))
 
     def validate(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": self.loss(model, batch)}
+        return {"loss": self.loss(model, batch), "estimate": model(batch.mixture)}
 
-    def predict(self, model, mixture, sample_rate):
-        return {"s1": model(mixture)}
+    def measure(self, collected: dict[str, Tensor]) -> dict[str, float]:
+        return {"examples": float(len(collected["estimate"]))}
 
-    def score(self, manifest, item, predictions):
+    def inputs(self, manifest, item):
+        return torch.zeros(1, 8)
+
+    def predict(self, model, inputs, sample_rate):
+        return {"s1": model(inputs)}
+
+    def store(self, folder, item, predictions):
+        return {}
+
+    def score(self, manifest, item, stored, folder):
         return {"id": item.id}
+
+    def summarise(self, rows):
+        return {"metrics": {}}
 
     def check(self) -> None:
         """Nothing can be wrong with it."""
 
 
-def trainer(exp: Path, bad: tuple[int, ...] = (), key: str = "k", **options) -> Trainer:
-    return Trainer(Doubling(bad), Config(TrainOptions(**options)), exp, exp, torch.device("cpu"), key)
+def trainer(exp: Path, bad: tuple[int, ...] = (), key: str = "k", phases: tuple[Phase, ...] = (), **options) -> Trainer:
+    config = Config(TrainOptions(**options), phases=list(phases))
+    return Trainer(Doubling(bad), config, exp, exp, torch.device("cpu"), key)
+
+
+def sgd(epoch: int, lr: float) -> Phase:
+    return Phase(epoch, lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=0.9))
 
 
 def weights(exp: Path) -> dict[str, Tensor]:
@@ -98,8 +126,8 @@ class Killed(BaseException):
 @pytest.mark.parametrize("step", [1, 3, 6, 8, 11])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"ema": [0.9, 0.99], "ema_epoch": [0.5]}, {"accumulate": 2}],
-    ids=["plain", "averages", "accumulate"],
+    [{}, {"ema": [0.9, 0.99], "ema_epoch": [0.5]}, {"accumulate": 2}, {"phases": (sgd(1, 0.01),)}],
+    ids=["plain", "averages", "accumulate", "phases"],
 )
 def test_a_run_killed_at_any_step_ends_with_equal_weights(tmp_path: Path, step: int, options: dict) -> None:
     settings = {"epochs": 2, "checkpoint_every": 2, **options}
@@ -174,6 +202,24 @@ def test_patience_ends_a_training_that_does_not_improve(tmp_path: Path) -> None:
     run.optimizer.param_groups[0]["lr"] = 0.0
     run.fit()
     assert run.epoch == 3
+
+
+def test_patience_may_wait_for_another_value_than_the_best_weights(tmp_path: Path) -> None:
+    run = trainer(tmp_path, epochs=50, patience=3, monitor="valid/loss", plateau="valid/examples")  # which never changes
+    run.fit()
+    assert run.epoch == 4
+    assert files.read_jsonl(tmp_path / "metrics.jsonl")[-1]["valid/examples"] == 5
+
+
+def test_a_phase_goes_on_from_the_best_weights_with_another_optimizer(tmp_path: Path) -> None:
+    run = trainer(tmp_path, epochs=2, phases=(sgd(2, 0.25), sgd(3, 0.125)))
+    run.fit()
+    assert isinstance(run.optimizer, torch.optim.SGD)  # of the epoch that comes next
+    assert all(value.equal(weights(tmp_path)[name]) for name, value in run.model.state_dict().items())
+    run = trainer(tmp_path, epochs=4, phases=(sgd(2, 0.25), sgd(3, 0.125)))
+    assert isinstance(run.optimizer, torch.optim.SGD)
+    run.fit()
+    assert [row["lr"] for row in files.read_jsonl(tmp_path / "metrics.jsonl")] == [0.05, 0.05, 0.25, 0.125]
 
 
 def test_the_minutes_end_a_training(tmp_path: Path) -> None:

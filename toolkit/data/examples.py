@@ -2,8 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -34,7 +34,10 @@ class Batch(NamedTuple):
     ids: list[str]
 
 
-class ExampleSource(ABC):
+AnyBatch = TypeVar("AnyBatch", bound=tuple[Any, ...])  # a NamedTuple of tensors, all with the batch as first axis, and `ids`
+
+
+class ExampleSource(ABC, Generic[AnyBatch]):
     """Where examples come from.
 
     An example is a pure function of (seed, epoch, index): training then resumes bit by bit and does not depend on how many
@@ -46,6 +49,23 @@ class ExampleSource(ABC):
         """Examples per epoch."""
 
     @abstractmethod
+    def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> AnyBatch:
+        """Several examples of one epoch.
+
+        Args:
+            epoch: from 0.
+            indices: of the examples.
+            memory: flat float32 array to make the batch's first tensors in if it is large enough, see `allocate`.
+
+        Raises:
+            UserError: a file cannot be read or does not fit its manifest.
+        """
+
+
+class MixtureSource(ExampleSource[Batch]):
+    """Examples of separation."""
+
+    @abstractmethod
     def example(self, epoch: int, index: int) -> Example:
         """The example of this epoch and index.
 
@@ -54,17 +74,11 @@ class ExampleSource(ABC):
         """
 
     def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> Batch:
-        """Several examples of one epoch; a source that can read straight into the batch overrides this.
-
-        Args:
-            epoch: from 0.
-            indices: of the examples.
-            memory: flat float32 array to make the batch in if it is large enough, see `allocate`.
-        """
+        """Several examples of one epoch; a source that can read straight into the batch overrides this."""
         return collate([self.example(epoch, index) for index in indices], memory=memory)
 
 
-class Mixing(ExampleSource):
+class Mixing(MixtureSource):
     """Examples made anew every epoch, in place of the stored ones.
 
     A configuration names a subclass and its options; the task builds it as ``class(data, static, seed, **options)``: the folder
@@ -98,7 +112,11 @@ def allocate(shapes: Sequence[tuple[int, ...]], memory: np.ndarray | None) -> li
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def to_device(batch: Batch, device: torch.device) -> Batch:
+def to_device(batch: AnyBatch, device: torch.device) -> AnyBatch:
     """The batch on `device`; from pinned memory the copy runs beside what the device computes."""
-    mixture, references, lengths = (part.to(device, non_blocking=part.is_pinned()) for part in batch[:3])
-    return Batch(mixture, references, lengths, batch.ids)
+    return with_tensors(batch, lambda tensor: tensor.to(device, non_blocking=tensor.is_pinned()))
+
+
+def with_tensors(batch: AnyBatch, change: Callable[[Tensor], Tensor]) -> AnyBatch:
+    """The batch with each of its tensors changed."""
+    return type(batch)(*(change(part) if isinstance(part, Tensor) else part for part in batch))

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
+from torch import Tensor
 
-from toolkit.data.examples import Batch, Example, ExampleSource, collate, to_device
+from toolkit.data.examples import AnyBatch, Batch, Example, ExampleSource, collate, to_device, with_tensors
 from toolkit.data.workers import Workers
 from toolkit.log import UserError
 
@@ -21,7 +22,7 @@ Request = tuple[int, list[int]]  # epoch and indices
 
 
 def batches(
-    source: ExampleSource,
+    source: ExampleSource[AnyBatch],
     *,
     batch_size: int,
     seed: int,
@@ -33,7 +34,7 @@ def batches(
     world_size: int = 1,
     drop_last: bool = True,
     pin_memory: bool = False,
-) -> Iterator[Batch]:
+) -> Iterator[AnyBatch]:
     """Batches of one epoch.
 
     Args:
@@ -64,7 +65,7 @@ def batches(
     requests = [(epoch, indices) for indices in plan[skip:]]
     load = _pool(source, batch_size, workers).batch if workers and requests else source.batch
     with concurrent.futures.ThreadPoolExecutor(max(workers, 1), "loader") as executor:
-        pending: deque[concurrent.futures.Future[Batch]] = deque()
+        pending: deque[concurrent.futures.Future[AnyBatch]] = deque()
         try:
             for request in requests:
                 pending.append(executor.submit(_loaded, load, request, pin_memory))
@@ -87,12 +88,9 @@ def order(
     return [row.tolist() for row in rows if len(row)]
 
 
-def _loaded(load: Callable[[int, list[int]], Batch], request: Request, pin_memory: bool) -> Batch:
+def _loaded(load: Callable[[int, list[int]], AnyBatch], request: Request, pin_memory: bool) -> AnyBatch:
     batch = load(*request)
-    if not pin_memory:
-        return batch
-    mixture, references, lengths = (part.pin_memory() for part in batch[:3])
-    return Batch(mixture, references, lengths, batch.ids)
+    return with_tensors(batch, Tensor.pin_memory) if pin_memory else batch
 
 
 def _ahead(workers: int) -> int:
@@ -101,7 +99,7 @@ def _ahead(workers: int) -> int:
 
 
 @lru_cache(maxsize=2)  # training and validation; the processes of a source before those end
-def _pool(source: ExampleSource, batch_size: int, workers: int) -> Workers:
+def _pool(source: ExampleSource[AnyBatch], batch_size: int, workers: int) -> Workers[AnyBatch]:
     first = source.batch(0, range(min(batch_size, len(source))))
-    size = first.mixture.numel() + first.references.numel()
+    size = sum(part.numel() for part in first if isinstance(part, Tensor))
     return Workers(source, workers, slots=_ahead(workers) + 3, slot_size=size)

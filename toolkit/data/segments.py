@@ -11,7 +11,7 @@ import torch
 
 from toolkit import audio, log
 from toolkit.data.augment import Augmentation
-from toolkit.data.examples import Batch, Example, ExampleSource, allocate, collate
+from toolkit.data.examples import Batch, Example, MixtureSource, allocate, collate
 from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 
@@ -21,7 +21,7 @@ SILENCE = 1e-8  # added to the deviation of a recording that is divided by it
 logger = log.get(__name__)
 
 
-class SegmentDataset(ExampleSource):
+class SegmentDataset(MixtureSource):
     """Pieces of mixtures with the same pieces of their sources.
 
     Reads no more than the bytes of a piece.  That a file is what its manifest says is checked when it is first read.

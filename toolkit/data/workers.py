@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import multiprocessing
 import queue
 import weakref
 from concurrent.futures.process import BrokenProcessPool
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import torch
 from torch import Tensor
 
 from toolkit.data import parallel
-from toolkit.data.examples import Batch, ExampleSource, allocate
+from toolkit.data.examples import AnyBatch, ExampleSource, with_tensors
 from toolkit.log import UserError
 
 
-class Workers:
+class Workers(Generic[AnyBatch]):
     """Processes that call ``source.batch``; they stay until the object goes.
 
     Args:
@@ -27,7 +28,7 @@ class Workers:
         slot_size: samples of a batch, all its tensors together; a larger batch is sent through a pipe.
     """
 
-    def __init__(self, source: ExampleSource, workers: int, slots: int, slot_size: int) -> None:
+    def __init__(self, source: ExampleSource[AnyBatch], workers: int, slots: int, slot_size: int) -> None:
         self._memory = torch.empty(slots, slot_size).share_memory_()
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(slots):
@@ -37,7 +38,7 @@ class Workers:
         )
         weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
 
-    def batch(self, epoch: int, indices: list[int]) -> Batch:
+    def batch(self, epoch: int, indices: list[int]) -> AnyBatch:
         """The source's batch, made by the next process that is free.  Any thread may ask.
 
         Raises:
@@ -54,18 +55,22 @@ class Workers:
         except BaseException:
             self._release(slot)
             raise
-        if isinstance(answer, Batch):
+        if slot is None or not any(isinstance(part, _Stored) for part in answer):
             self._release(slot)
             return answer
-        assert slot is not None
         return self._view(slot, answer)
 
-    def _view(self, slot: int, answer: _Stored) -> Batch:
+    def _view(self, slot: int, answer: AnyBatch) -> AnyBatch:
         """Tensors over the slot, which is free again when nothing uses them any more."""
         memory = self._memory[slot].numpy()
         weakref.finalize(memory, self._free.put, slot).atexit = False
-        mixture, references = map(torch.from_numpy, allocate([answer.mixture, answer.references], memory))
-        return Batch(mixture, references, torch.tensor(answer.lengths), answer.ids)
+        shared = torch.from_numpy(memory)
+        return type(answer)(
+            *(
+                shared[part.start :][: math.prod(part.shape)].reshape(part.shape) if isinstance(part, _Stored) else part
+                for part in answer
+            )
+        )
 
     def _release(self, slot: int | None) -> None:
         if slot is not None:
@@ -73,31 +78,36 @@ class Workers:
 
 
 class _Stored(NamedTuple):
-    """A batch whose tensors stand in shared memory: their shapes, and the rest of it."""
+    """A tensor that stands in shared memory."""
 
-    mixture: tuple[int, ...]
-    references: tuple[int, ...]
-    lengths: list[int]
-    ids: list[str]
+    start: int
+    shape: tuple[int, ...]
 
 
-_here: tuple[ExampleSource, Tensor] | None = None  # in a worker process: what it serves and where to
+_here: tuple[ExampleSource[Any], Tensor] | None = None  # in a worker process: what it serves and where to
 
 
-def _begin(source: ExampleSource, memory: Tensor) -> None:
+def _begin(source: ExampleSource[Any], memory: Tensor) -> None:
     global _here
     parallel.begin_worker()
     _here = source, memory
 
 
-def _load(epoch: int, indices: list[int], slot: int | None) -> Batch | _Stored:
+def _load(epoch: int, indices: list[int], slot: int | None) -> Any:
+    """The batch; of its tensors that stand in the slot only where they do."""
     assert _here is not None
     source, memory = _here
-    target = None if slot is None else memory[slot]
-    batch = source.batch(epoch, indices, None if target is None else target.numpy())
-    if target is None or batch.mixture.data_ptr() != target.data_ptr():  # it did not fit
-        return batch
-    return _Stored(batch.mixture.shape, batch.references.shape, batch.lengths.tolist(), batch.ids)
+    if slot is None:
+        return source.batch(epoch, indices)
+    target = memory[slot]
+    batch = source.batch(epoch, indices, target.numpy())
+    begin, end = target.data_ptr(), target.data_ptr() + target.nbytes
+
+    def stored(tensor: Tensor) -> Any:
+        inside = begin <= tensor.data_ptr() < end and tensor.numel()
+        return _Stored((tensor.data_ptr() - begin) // target.itemsize, tuple(tensor.shape)) if inside else tensor
+
+    return with_tensors(batch, stored)
 
 
 def _context() -> multiprocessing.context.BaseContext:

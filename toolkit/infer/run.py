@@ -1,4 +1,4 @@
-"""The stage `infer`: every recording of a split through the trained model, predictions stored as WAV files."""
+"""The stage `infer`: every recording of a split through the trained model, predictions stored."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from toolkit import audio, files, log, progress
-from toolkit.data.manifest import Item, Manifest
+from toolkit import files, log, progress
+from toolkit.data.manifest import Manifest
 from toolkit.log import UserError
 from toolkit.tasks.experiment import load
 from toolkit.train import distributed
@@ -37,32 +37,24 @@ def infer(exp: Path, data: Path, split: str, device: str) -> None:
     index = folder / "index.jsonl"
     done = {row["id"] for row in files.read_jsonl(index)} if index.exists() else set()
     skipped = 0
-    for item in progress.track(manifest, f"separating {split}"):
+    for item in progress.track(manifest, f"predictions of {split}"):
         if item.id in done:
             continue
         try:
-            mixture = task.inputs(manifest, item)
+            inputs = task.inputs(manifest, item)
         except UserError as error:
             skipped += 1
             logger.warning("skipped %s: %s", item.id, error)
             continue
         began = time.monotonic()
         with torch.inference_mode():
-            predictions = task.predict(task.model, mixture.to(place), item.sample_rate)
+            predictions = task.predict(task.model, inputs.to(place), item.sample_rate)
         seconds = time.monotonic() - began
-        files.append_jsonl(index, {"id": item.id, "audio": _store(folder, item, predictions), "seconds": round(seconds, 4)})
+        files.append_jsonl(index, {"id": item.id, **task.store(folder, item, predictions), "seconds": round(seconds, 4)})
     if skipped:
         logger.warning("%d of %d items of %s were skipped, named above", skipped, len(manifest), split)
     if skipped == len(manifest):
         raise UserError(f"{manifest.path}: none of its {len(manifest)} items could be read. Next: see {exp}/logs/infer.log")
-
-
-def _store(folder: Path, item: Item, predictions: dict[str, torch.Tensor]) -> dict[str, str]:
-    stored = {}
-    for role, waveform in predictions.items():
-        stored[role] = f"{item.id}/{role}.wav"
-        audio.write(folder / stored[role], waveform, item.sample_rate, subtype="FLOAT")
-    return stored
 
 
 def _forget_other_weights(folder: Path, weights: str) -> None:

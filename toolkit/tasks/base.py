@@ -4,17 +4,19 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from toolkit import audio
-from toolkit.data.examples import Batch, ExampleSource
+from toolkit.blocks.features import Feature
+from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
+from toolkit.models.base import Model
 
 
 class Examples(NamedTuple):
     """Examples with the size of the batches they are taken in."""
 
-    source: ExampleSource
+    source: ExampleSource[Any]
     batch_size: int
 
 
@@ -28,7 +30,7 @@ class Task(ABC):
     """
 
     Config: ClassVar[type]
-    model: nn.Module
+    model: Model
 
     @abstractmethod
     def __init__(self, config: Any) -> None:
@@ -42,43 +44,70 @@ class Task(ABC):
     def validation(self, data: Path) -> Examples:
         """Examples to validate on, the same each epoch."""
 
+    def features(self) -> list[Feature]:
+        """What is computed of each recording once and stored, in the stage `features`."""
+        return []
+
     def prepare_training(self, data: Path) -> None:  # noqa: B027
-        """Called once before the first step, for what is initialised from the training data below the folder `data`."""
+        """Called once before the first step, for what is set from the training data below the folder `data`."""
+
+    def keep(self, exp: Path) -> None:  # noqa: B027
+        """Called when training has ended: writes what predictions need besides weights and configuration."""
 
     def start_epoch(self, epoch: int) -> None:  # noqa: B027
         """Called before each epoch (counted from 0), for whatever follows a schedule."""
 
     @abstractmethod
-    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Loss per example (B,), with gradient."""
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        """Loss per example (B,), or of the batch, with gradient."""
 
     def penalty(self) -> Tensor | None:
         """What is added to the loss of every batch, whatever is in it."""
         return None
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """What the optimizer is built over."""
-        return [{"params": list(self.model.parameters())}]
+        """What the optimizer is built over: the model's own."""
+        return self.model.parameter_groups()
 
     @abstractmethod
-    def validate(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Values per example (B,), by name; `loss` is among them."""
+    def validate(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Values of a batch by name; `loss` is among them.
 
+        Of values per example (B,) the mean over the split is taken; those with more axes (B, …) are put together for
+        `measure`.
+        """
+
+    def measure(self, collected: dict[str, Tensor]) -> dict[str, float]:
+        """What is measured of a whole split from the values (N, …) that `validate` gave of its batches."""
+        return {}
+
+    def listen(self, model: nn.Module, device: torch.device) -> tuple[dict[str, Tensor], int]:
+        """What may be heard while training goes on: waveforms (C, T) by name, and their rate in Hz."""
+        return {}, 0
+
+    @abstractmethod
     def inputs(self, manifest: Manifest, item: Item) -> Tensor:
-        """What a prediction is made from: the mixture (C, T).
+        """What a prediction is made from.
 
         Raises:
             UserError: it cannot be read.
         """
-        return audio.read(manifest.path_of(item, "mixture"))
 
     @abstractmethod
-    def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        """What the model makes of the `inputs` (C, T) of one recording: role to waveform (C, T), at the recording's rate."""
+    def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
+        """What the model makes of the `inputs` of one recording of that rate, by name."""
 
     @abstractmethod
-    def score(self, manifest: Manifest, item: Item, predictions: dict[str, Path]) -> dict[str, Any]:
-        """One item's line of `scores/<split>.jsonl`."""
+    def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
+        """Store what `predict` gave: files below `folder`; what is returned stands in the item's line of `index.jsonl`."""
+
+    @abstractmethod
+    def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """One item's line of `scores/<split>.jsonl`, given what `store` returned, and the folder."""
+
+    @abstractmethod
+    def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the lines come to: `metrics`, figures by their ids; perhaps more."""
 
     @abstractmethod
     def check(self) -> None:

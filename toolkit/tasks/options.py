@@ -1,7 +1,10 @@
 """Options that every task shares: training, inference, scoring."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
+
+from torch.optim import Optimizer
 
 
 @dataclass
@@ -20,6 +23,7 @@ class TrainOptions:
         compile: compile the model with `torch.compile`.
         seed: of weights, data order, crops and drop-out.
         monitor: value by which the best weights are chosen; smaller is better for a name that ends in `loss`.
+        plateau: value that a schedule waits for and that `patience` counts from; null for `monitor`.
         patience: epochs without improvement after which training ends; null for never.
         max_minutes: training ends after the step at which this time is over (counted over all resumed runs); null for no limit.
         checkpoint_every: steps between two checkpoints within an epoch (one more stands at each epoch's end).
@@ -36,6 +40,7 @@ class TrainOptions:
     compile: bool = False
     seed: int = 0
     monitor: str = "valid/loss"
+    plateau: str | None = None
     patience: int | None = None
     max_minutes: float | None = None
     checkpoint_every: int = 1000
@@ -49,6 +54,19 @@ class TrainOptions:
         for decay in [*self.ema, *self.ema_epoch]:
             if not 0 < decay < 1:
                 raise ValueError(f"train.ema: expected decays between 0 and 1, found {decay}")
+
+
+@dataclass
+class Phase:
+    """From an epoch on, another optimizer (with a learning rate of its own), beginning with the best weights so far.
+
+    Args:
+        epoch: the first epoch of the phase, counted from 0.
+        optimizer: class and options.
+    """
+
+    epoch: int
+    optimizer: Callable[[Iterable], Optimizer]
 
 
 @dataclass

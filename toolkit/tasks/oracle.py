@@ -60,9 +60,9 @@ class OracleSeparation(Separation):
         ]
         return torch.cat([super().inputs(manifest, item), *references])
 
-    def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
+    def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
         """The sources, by their names, of what `inputs` gives."""
-        return dict(zip(self.sources, cast(Oracle, model)(mixture[None])[0], strict=True))
+        return dict(zip(self.sources, cast(Oracle, model)(inputs[None])[0], strict=True))
 
     def stream(self, model: nn.Module, recording: Recording, options: InferOptions, jobs: int = 1) -> Iterator[Tensor]:
         """Not possible.

@@ -24,10 +24,11 @@ from toolkit.log import UserError, suggestion
 from toolkit.losses import Penalty, SeparationLoss
 from toolkit.metrics import separation as metrics
 from toolkit.metrics import si_sdr
+from toolkit.metrics.summary import summarise
 from toolkit.models.base import SeparationModel
 from toolkit.tasks import streaming
 from toolkit.tasks.base import Examples, Task
-from toolkit.tasks.options import InferOptions, ScoreOptions, TrainOptions
+from toolkit.tasks.options import InferOptions, Phase, ScoreOptions, TrainOptions
 
 CHECK_SAMPLES = 4001  # an odd length, long enough for any window
 
@@ -89,6 +90,7 @@ class SeparationConfig:
         penalties: on the model's weights, added to the loss.
         optimizer: class and options, built over the model's parameters.
         schedule: of the learning rate, stepped at each epoch's end.
+        phases: later optimizers.
         train: how the model is trained.
         infer: how predictions are made.
         score: what is measured.
@@ -101,6 +103,7 @@ class SeparationConfig:
     optimizer: Callable[[Iterable], Optimizer]
     penalties: list[Penalty] = field(default_factory=list)
     schedule: Callable[[Optimizer], LRScheduler] | None = None
+    phases: list[Phase] = field(default_factory=list)
     train: TrainOptions = field(default_factory=TrainOptions)
     infer: InferOptions = field(default_factory=InferOptions)
     score: ScoreOptions = field(default_factory=ScoreOptions)
@@ -127,7 +130,7 @@ class Separation(Task):
     def validation(self, data: Path) -> Examples:
         """Whole mixtures, or a piece from the middle of each."""
         c = self.config.data
-        stored = self._segments(data, c.valid, c.valid_segment, crop="centre", drop_short=False)
+        self._validation = stored = self._segments(data, c.valid, c.valid_segment, crop="centre", drop_short=False)
         return Examples(stored, 1 if c.valid_segment is None else c.batch_size)
 
     def prepare_training(self, data: Path) -> None:
@@ -155,10 +158,6 @@ class Separation(Task):
         penalties = [penalty(self.model) for penalty in self.config.penalties] + ([] if own is None else [own])
         return torch.stack(penalties).sum() if penalties else None
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The model's own."""
-        return self.model.parameter_groups()
-
     def validate(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Loss and, of a model that estimates waveforms, the improvement of SI-SDR (dB) in the order the loss assigns."""
         mixture, references = self._arrange(batch)
@@ -172,14 +171,23 @@ class Separation(Task):
             values["si_sdr_improvement"] = (si_sdr(matched, target) - before).flatten(1).nanmean(1)
         return values
 
+    def listen(self, model: nn.Module, device: torch.device) -> tuple[dict[str, Tensor], int]:
+        """The first validation example and what is made of it."""
+        mixture, sample_rate = self._validation.example(0, 0).mixture, self.config.data.sample_rate
+        return {"mixture": mixture, **self.predict(model, mixture.to(device), sample_rate)}, sample_rate
+
     @property
     def sources(self) -> list[str]:
         """The names of what comes out: those of `data.sources`, else `s1`, `s2`, …"""
         return list(self.config.data.groups) or [f"s{number}" for number in range(1, self.model.sources + 1)]
 
-    def predict(self, model: nn.Module, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        """The sources, by their names, of a recording (C, T) of any rate and number of channels."""
-        estimates = self.stream(model, Recording.of_waveform(mixture, sample_rate), self.config.infer)
+    def inputs(self, manifest: Manifest, item: Item) -> Tensor:
+        """The mixture (C, T)."""
+        return audio.read(manifest.path_of(item, "mixture"))
+
+    def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
+        """The sources, by their names, of a recording (C, T) of any rate and number of channels, at that rate."""
+        estimates = self.stream(model, Recording.of_waveform(inputs, sample_rate), self.config.infer)
         return dict(zip(self.sources, torch.cat(list(estimates), dim=-1), strict=True))
 
     def stream(self, model: nn.Module, recording: Recording, options: InferOptions, jobs: int = 1) -> Iterator[Tensor]:
@@ -205,7 +213,15 @@ class Separation(Task):
         )
         return streaming.stream(cast(SeparationModel, model), recording, data.sample_rate, chunking, data.normalize)
 
-    def score(self, manifest: Manifest, item: Item, predictions: dict[str, Path]) -> dict[str, Any]:
+    def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
+        """A WAV file of 32-bit floating point numbers for each source."""
+        stored = {}
+        for role, waveform in predictions.items():
+            stored[role] = f"{item.id}/{role}.wav"
+            audio.write(folder / stored[role], waveform, item.sample_rate, subtype="FLOAT")
+        return {"audio": stored}
+
+    def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
         """The configured metrics of one mixture, each source against its reference.
 
         Returns:
@@ -219,8 +235,8 @@ class Separation(Task):
         references = torch.stack(
             [torch.stack([audio.read(manifest.path_of(item, stem)) for stem in stems]).sum(0) for stems in groups.values()]
         )
-        roles = names or list(predictions)
-        estimates = torch.stack([audio.read(predictions[role]) for role in roles])
+        roles = names or list(stored["audio"])
+        estimates = torch.stack([audio.read(folder / stored["audio"][role]) for role in roles])
         measured = metrics.evaluate(
             mixture, references, estimates, item.sample_rate, self.config.score.metrics, permute=not names, names=names
         )
@@ -230,6 +246,10 @@ class Separation(Task):
         row = {"id": item.id, "sources": sources, "metrics": measured.means}
         row["assignment"] = [roles[index] for index in measured.assignment]
         return row | ({"named": names} if names else {}) | ({"frames": frames} if any(frames.values()) else {})
+
+    def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Every metric, aggregated over the recordings."""
+        return {"metrics": summarise(rows)}
 
     def check(self) -> None:
         """See that the model estimates what its `target` is, (B, S, C, T) if nothing else, on the meta device."""

@@ -66,3 +66,18 @@ def agree(value: bool, device: torch.device) -> bool:
     flag = torch.tensor(float(value), device=device)
     dist.all_reduce(flag, dist.ReduceOp.MAX)
     return bool(flag.item())
+
+
+def gather(collected: dict[str, list[Tensor]]) -> dict[str, Tensor]:
+    """Tensors (n, …) of all processes put together, (N, …); they are on the CPU."""
+    parts: list[dict[str, list[Tensor]]] = [collected]
+    if world_size() > 1:
+        parts = [{} for _ in range(world_size())]
+        dist.all_gather_object(parts, collected)
+    return {name: torch.cat([tensor for part in parts for tensor in part.get(name, [])]) for name in collected}
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    if world_size() > 1:
+        dist.barrier()

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from toolkit import log, progress
 from toolkit.data import loader
-from toolkit.data.examples import Batch, to_device
+from toolkit.data.examples import to_device
 from toolkit.log import UserError
 from toolkit.tasks.base import Task
 from toolkit.train import checkpoint, distributed
@@ -23,7 +23,7 @@ from toolkit.train.tracking import Tracker
 
 AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LISTEN_EVERY = 60.0  # seconds of training between two examples in TensorBoard, whose pictures take a second or two
-POSITION = ("epoch", "batch", "step", "bad", "stale", "best", "seconds", "loss_sum", "loss_count")
+POSITION = ("epoch", "batch", "step", "bad", "stale", "best", "lowest", "seconds", "loss_sum", "loss_count")
 
 logger = log.get(__name__)
 
@@ -33,7 +33,7 @@ class Trainer:
 
     Args:
         task: what a batch means.
-        config: the built configuration: `optimizer`, `schedule`, `train`, and of `data` the `workers` and the `sample_rate`.
+        config: the built configuration: `optimizer`, `schedule`, `phases`, `train`, and of `data` the `workers`.
         data: folder of the manifests.
         exp: the experiment's folder.
         device: where to compute.
@@ -42,18 +42,16 @@ class Trainer:
 
     def __init__(self, task: Task, config: Any, data: Path, exp: Path, device: torch.device, key: str) -> None:
         self.task, self.exp, self.device, self.key = task, exp, device, key
-        self.options = config.train
-        self.workers, self.sample_rate = config.data.workers, config.data.sample_rate
+        self.config, self.options, self.workers = config, config.train, config.data.workers
         self.training, self.validation = task.training(data), task.validation(data)
         self.model = task.model.to(device)
-        self.optimizer = config.optimizer(task.parameter_groups())
-        self.schedule = config.schedule(self.optimizer) if config.schedule else None
+        self._choose_optimizer(epoch=0)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.options.precision == "fp16")
         self.averages = Averages(self.model, self.options.ema, self.options.ema_epoch)
         self.evaluated: nn.Module = self.model  # of the weights and their averages, those that were best in the last epoch
         self.epoch = self.batch = self.step = self.bad = self.stale = 0
         self.loss_sum = self.loss_count = self.seconds = self.listened = 0.0
-        self.best = math.inf
+        self.best = self.lowest = math.inf
         self.tracker = Tracker(exp)
         self._resume()
         self.parallel = distributed.wrap(self.model, device)
@@ -101,7 +99,7 @@ class Trainer:
         loss = distributed.mean(*torch.tensor([self.loss_sum, self.loss_count], dtype=torch.float64, device=self.device))
         return {"train/loss": loss.item(), "loader_wait": round(waited / max(elapsed, 1e-9), 4)}
 
-    def _learn(self, batch: Batch) -> bool:
+    def _learn(self, batch: Any) -> bool:
         """Forward, backward and, at the end of an accumulation, a step; whether there was one."""
         with self._autocast():
             loss = self.task.loss(self.forward, batch).mean()
@@ -128,7 +126,7 @@ class Trainer:
         self.step += 1
         self.averages.after_step(self.model)
 
-    def _count_bad(self, batch: Batch) -> None:
+    def _count_bad(self, batch: Any) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         self.bad += 1
         logger.warning("step %d: the loss is not finite, the step is skipped (items: %s)", self.step, ", ".join(batch.ids[:4]))
@@ -142,23 +140,24 @@ class Trainer:
         """Validate the weights and their averages; the row gets the values of the best and, if there was a choice, a name."""
         candidates = self.averages.candidates(self.model)
         rows = {name: row | self._validate(model) for name, model in candidates.items()}
-        best = min(rows, key=lambda name: self._monitored(rows[name]))
+        best = min(rows, key=lambda name: self._value(rows[name], self.options.monitor))
         self.evaluated = candidates[best]
         return rows[best] | ({"chosen": best} if len(rows) > 1 else {})
 
-    def _monitored(self, row: dict[str, Any]) -> float:
+    def _value(self, row: dict[str, Any], name: str) -> float:
         """What is to be small."""
-        value = row.get(self.options.monitor)
+        value = row.get(name)
         if value is None:
             known = ", ".join(row)
-            raise UserError(f"train.monitor: expected one of {known}, found {self.options.monitor!r}")
-        value = value if self.options.monitor.endswith("loss") else -value
+            raise UserError(f"train.monitor: expected one of {known}, found {name!r}")
+        value = value if name.endswith("loss") else -value
         return math.inf if math.isnan(value) else value
 
     @torch.no_grad()
     def _validate(self, model: nn.Module) -> dict[str, float]:
         model.eval()
         sums: dict[str, Tensor] = {}
+        collected: dict[str, list[Tensor]] = {}
         batches = loader.batches(
             self.validation.source,
             batch_size=self.validation.batch_size,
@@ -175,42 +174,63 @@ class Trainer:
             with self._autocast():
                 values = self.task.validate(model, to_device(batch, self.device))
             for name, value in values.items():
+                if value.ndim > 1:
+                    collected.setdefault(name, []).append(value.cpu())
+                    continue
                 defined = value[~value.isnan()] if name != "loss" else value  # a silent reference has no ratio
                 seen = torch.stack([defined.double().sum(), torch.ones_like(defined).double().sum()])
                 sums[name] = sums.get(name, torch.zeros_like(seen)) + seen
+        measured = {name: distributed.mean(*pair).item() for name, pair in sums.items()}
+        measured |= self.task.measure(distributed.gather(collected))
         self.seconds += time.monotonic() - began
-        return {f"valid/{name}": distributed.mean(*pair).item() for name, pair in sums.items()}
+        return {f"valid/{name}": value for name, value in measured.items()}
 
     def _end_epoch(self, row: dict[str, Any]) -> None:
-        value = self._monitored(row)
+        value = self._value(row, self.options.monitor)
+        waited_for = self._value(row, self.options.plateau or self.options.monitor)
         lr = self.optimizer.param_groups[0]["lr"]
         if isinstance(self.schedule, ReduceLROnPlateau):
-            self.schedule.step(value)
+            self.schedule.step(waited_for)
         elif self.schedule is not None:
             self.schedule.step()
         better = value < self.best
-        self.best, self.stale = (value, 0) if better else (self.best, self.stale + 1)
+        self.best = min(value, self.best)
+        self.stale = 0 if waited_for < self.lowest else self.stale + 1
+        self.lowest = min(waited_for, self.lowest)
         self.epoch, self.batch = self.epoch + 1, 0
         self.loss_sum = self.loss_count = 0.0
-        if distributed.rank() != 0:
-            return
-        if better:
-            checkpoint.save_weights(self.evaluated, self.exp / "model.safetensors")
-            if self.seconds - self.listened >= LISTEN_EVERY:
-                self._listen()
-        seconds = round(self.seconds, 2)
-        self.tracker.epoch({"epoch": self.epoch, "step": self.step, "seconds": seconds, "lr": lr, **row})
+        if distributed.rank() == 0:
+            if better:
+                checkpoint.save_weights(self.evaluated, self.exp / "model.safetensors")
+            self._tell({"epoch": self.epoch, "step": self.step, "seconds": round(self.seconds, 2), "lr": lr, **row}, better)
+        self._begin_phase()
         self._save()
-        shown = "  ".join(f"{name} {amount if isinstance(amount, str) else f'{amount:.4g}'}" for name, amount in row.items())
-        logger.info("epoch %d: %s  (%.0f s)%s", self.epoch, shown, seconds, "  best" if better else "")
 
-    @torch.no_grad()
-    def _listen(self) -> None:
-        """Put the first validation example and what is made of it into TensorBoard, to be heard and seen."""
-        self.listened = self.seconds
-        mixture, sample_rate = self.validation.source.example(0, 0).mixture, self.sample_rate
-        predictions = self.task.predict(self.evaluated, mixture.to(self.device), sample_rate)
-        self.tracker.listen(self.epoch, {"mixture": mixture, **predictions}, sample_rate)
+    def _tell(self, row: dict[str, Any], better: bool) -> None:
+        """An epoch's line, on the terminal and kept; of better weights there may be something to hear."""
+        if better and self.seconds - self.listened >= LISTEN_EVERY:
+            self.listened = self.seconds
+            with torch.no_grad():
+                waveforms, sample_rate = self.task.listen(self.evaluated, self.device)
+            self.tracker.listen(self.epoch, waveforms, sample_rate)
+        self.tracker.epoch(row)
+        values = [f"{name} {value if isinstance(value, str) else f'{value:.4g}'}" for name, value in list(row.items())[4:]]
+        logger.info("epoch %d: %s  (%.0f s)%s", self.epoch, "  ".join(values), row["seconds"], "  best" if better else "")
+
+    def _choose_optimizer(self, epoch: int) -> None:
+        """The optimizer and the schedule of the phase that `epoch` lies in."""
+        begun = [phase for phase in self.config.phases if phase.epoch <= epoch]
+        build = max(begun, key=lambda phase: phase.epoch).optimizer if begun else self.config.optimizer
+        self.optimizer = build(self.task.parameter_groups())
+        self.schedule = self.config.schedule(self.optimizer) if self.config.schedule and not begun else None
+
+    def _begin_phase(self) -> None:
+        """Where another phase begins: its optimizer, and the best weights so far."""
+        if any(phase.epoch == self.epoch for phase in self.config.phases):
+            distributed.wait()  # for the one who writes the weights
+            checkpoint.load_weights(self.model, self.exp / "model.safetensors")
+            self._choose_optimizer(self.epoch)
+            logger.info("epoch %d: another optimizer goes on from the best weights", self.epoch + 1)
 
     def _over(self, running: float = 0.0) -> bool:
         limit, patience = self.options.max_minutes, self.options.patience
@@ -240,6 +260,7 @@ class Trainer:
             return
         for name, value in state["position"].items():
             setattr(self, name, value)
+        self._choose_optimizer(self.epoch)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule:
             self.schedule.load_state_dict(state["schedule"])

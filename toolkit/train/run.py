@@ -7,13 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from toolkit import files, log
 from toolkit.data.manifest import Manifest
-from toolkit.models.base import SeparationModel
 from toolkit.models.quantized import Quantized
 from toolkit.tasks.experiment import COMPRESSED, Experiment, load
 from toolkit.train import checkpoint, distributed
@@ -50,13 +49,15 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
             task.prepare_training(data)
         trainer.fit()
         trained = {"steps": trainer.step, "epochs": trainer.epoch, "train_seconds": round(trainer.seconds, 1)}
-    else:  # an oracle, or the mixture itself
+    else:  # an oracle, the mixture itself, a forest
+        task.prepare_training(data)
         checkpoint.save_weights(task.model, exp / "model.safetensors")
         trained = {"steps": 0, "epochs": 0, "train_seconds": 0.0}
     if distributed.rank() == 0:
         best = load(exp, torch.device("cpu"))[0].model
         if isinstance(best, Quantized):
             best.save_compressed(exp / COMPRESSED)
+        task.keep(exp)
         run = {
             "recipe": "/".join(Path.cwd().parts[-2:]),
             "config": str(config),
@@ -69,7 +70,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
             "torch": torch.__version__,
             "python": platform.python_version(),
             "parameters": parameters,
-            "model_mb": round(cast(SeparationModel, best).size_mb(), 3),
+            "model_mb": round(best.size_mb(), 3),
             **trained,
             **_data(data, experiment.tree["data"]),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
