@@ -56,6 +56,18 @@ class Song(NamedTuple):
         return 440.0 * 2.0 ** ((self.root + self.scale[step] - 69) / 12 + up + octave)
 
 
+def compose(rng: np.random.Generator, seconds: float, sample_rate: int) -> Song:
+    """Tempo, key and chords at random."""
+    return Song(
+        beat=60.0 / rng.uniform(84, 144),
+        root=int(rng.integers(40, 52)),
+        scale=SCALES[("major", "minor")[rng.integers(2)]],
+        chords=PROGRESSIONS[rng.integers(len(PROGRESSIONS))],
+        seconds=seconds,
+        sample_rate=sample_rate,
+    )
+
+
 def play(seed: int, seconds: float, sample_rate: int, vocals: bool = True) -> dict[str, np.ndarray]:
     """The stems of a song, about equally loud; their sum peaks at 0.8.
 
@@ -69,16 +81,9 @@ def play(seed: int, seconds: float, sample_rate: int, vocals: bool = True) -> di
         `drums`, `bass`, `other` and `vocals`, each (2, time), float64.
     """
     rng = np.random.default_rng([4, seed])
-    song = Song(
-        beat=60.0 / rng.uniform(84, 144),
-        root=int(rng.integers(40, 52)),
-        scale=SCALES[("major", "minor")[rng.integers(2)]],
-        chords=PROGRESSIONS[rng.integers(len(PROGRESSIONS))],
-        seconds=seconds,
-        sample_rate=sample_rate,
-    )
+    song = compose(rng, seconds, sample_rate)
     dry = {"drums": _drums(song, rng), "bass": _bass(song, rng), "other": _chords(song, rng)}
-    dry["vocals"] = pan(sing(seed, _melody(song, rng), seconds, sample_rate), rng.uniform(-0.1, 0.1))
+    dry["vocals"] = pan(sing(seed, melody(song, rng), seconds, sample_rate), rng.uniform(-0.1, 0.1))
     stems = {}
     for name in STEMS:
         wet = reverberate(dry[name], sample_rate, rng, rng.uniform(0.2, 0.5), 0.0 if name == "bass" else rng.uniform(0.02, 0.1))
@@ -93,14 +98,14 @@ def _drums(song: Song, rng: np.random.Generator) -> np.ndarray:
     places = {"kick": 0.0, "snare": rng.uniform(-0.2, 0.2), "closed_hat": rng.uniform(-0.6, 0.6)}
     places["open_hat"] = places["closed_hat"]
     strokes = {name: pan(sound, places[name]) for name, sound in kit.items()}
-    track = _silence(song)
+    track = silence(song)
     for bar in range(song.bars):
         hits = [("kick", beat, 0.9) for beat in pattern] + [("snare", 1.0, 0.8), ("snare", 3.0, 0.8)]
         hits += [("closed_hat", half / 2, 0.4 - 0.15 * (half % 2)) for half in range(2 * BEATS - 1)] + [("open_hat", 3.5, 0.35)]
         if bar % 2:
             hits.append(("snare", 3.75, 0.4))
         for name, beat, loudness in hits:
-            _add(track, strokes[name] * loudness * rng.uniform(0.8, 1.0), (bar * BEATS + beat) * song.beat, song.sample_rate)
+            add(track, strokes[name] * loudness * rng.uniform(0.8, 1.0), (bar * BEATS + beat) * song.beat, song.sample_rate)
     return track
 
 
@@ -108,7 +113,7 @@ def _bass(song: Song, rng: np.random.Generator) -> np.ndarray:
     """Roots, now and then the fifth, between 41 and 156 Hz."""
     line, plucked = BASS_LINES[rng.integers(len(BASS_LINES))], bool(rng.integers(2))
     partials, index = rng.uniform(1.5, 4.0), rng.uniform(0.8, 2.0)
-    track = _silence(song)
+    track = silence(song)
     for bar in range(song.bars):
         for beat, until in zip(line, (*line[1:], float(BEATS)), strict=True):
             degree = song.chord(bar) + (4 if beat >= 2 and rng.random() < 0.25 else 0)
@@ -121,7 +126,7 @@ def _bass(song: Song, rng: np.random.Generator) -> np.ndarray:
                 note = plucked_string(frequency, seconds, song.sample_rate, rng, 3.0, partials)
             else:
                 note = fm_tone(frequency, seconds, song.sample_rate, 1.0, index, 0.008, 2.5)
-            _add(track, pan(note * rng.uniform(0.8, 1.0), 0.0), (bar * BEATS + beat) * song.beat, song.sample_rate)
+            add(track, pan(note * rng.uniform(0.8, 1.0), 0.0), (bar * BEATS + beat) * song.beat, song.sample_rate)
     return track
 
 
@@ -129,7 +134,7 @@ def _chords(song: Song, rng: np.random.Generator) -> np.ndarray:
     """Triads: a pad of detuned voices left and right, and a plucked arpeggio."""
     ratio, index, detune = rng.choice([1.0, 2.0, 3.0]), rng.uniform(0.5, 1.5), rng.uniform(0.002, 0.005)
     place, partials = rng.uniform(-0.7, 0.7), rng.uniform(4.0, 10.0)
-    track = _silence(song)
+    track = silence(song)
     for bar in range(song.bars):
         triad = [song.chord(bar) + third for third in (0, 2, 4)]
         begin, seconds = bar * BEATS * song.beat, BEATS * song.beat
@@ -137,15 +142,15 @@ def _chords(song: Song, rng: np.random.Generator) -> np.ndarray:
             for side in (-1, 1):
                 frequency = song.frequency(degree, 1) * (1 + side * detune)
                 note = fm_tone(frequency, seconds, song.sample_rate, ratio, index, 0.08)
-                _add(track, pan(0.25 * note, 0.8 * side), begin, song.sample_rate)
+                add(track, pan(0.25 * note, 0.8 * side), begin, song.sample_rate)
         for eighth in range(2 * BEATS):
             frequency = song.frequency(triad[(0, 1, 2, 1)[eighth % 4]], 2)
             note = plucked_string(frequency, song.beat, song.sample_rate, rng, 1.0, partials)
-            _add(track, pan(0.5 * note, place), begin + eighth * song.beat / 2, song.sample_rate)
+            add(track, pan(0.5 * note, place), begin + eighth * song.beat / 2, song.sample_rate)
     return track
 
 
-def _melody(song: Song, rng: np.random.Generator) -> list[Note]:
+def melody(song: Song, rng: np.random.Generator) -> list[Note]:
     """Phrases of steps and small leaps around the chords' notes, a rest at the end of every other bar."""
     octave, degree = int(rng.integers(1, 3)), 0
     notes = []
@@ -161,13 +166,14 @@ def _melody(song: Song, rng: np.random.Generator) -> list[Note]:
     return notes
 
 
-def _silence(song: Song) -> np.ndarray:
+def silence(song: Song) -> np.ndarray:
+    """An empty track (2, time)."""
     return np.zeros((2, round(song.seconds * song.sample_rate)))
 
 
-def _add(track: np.ndarray, sound: np.ndarray, start: float, sample_rate: int) -> None:
-    """Add a sound (2, time) from `start` (seconds) on; what reaches over the end is lost."""
+def add(track: np.ndarray, sound: np.ndarray, start: float, sample_rate: int) -> None:
+    """Add a sound (…, time) to a track (…, time) from `start` (seconds) on; what reaches over the end is lost."""
     begin = round(start * sample_rate)
-    length = min(sound.shape[1], track.shape[1] - begin)
+    length = min(sound.shape[-1], track.shape[-1] - begin)
     if length > 0:
-        track[:, begin : begin + length] += sound[:, :length]
+        track[..., begin : begin + length] += sound[..., :length]

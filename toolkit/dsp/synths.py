@@ -59,3 +59,10 @@ def shape(signal: np.ndarray, gains: np.ndarray, sample_rate: int) -> np.ndarray
     for part in range(8):
         out[part * hop : (part + frames) * hop] += pieces[:, part * hop : (part + 1) * hop].ravel()
     return out[5 * hop : 5 * hop + len(signal)]
+
+
+def smooth(values: np.ndarray, width: int) -> np.ndarray:
+    """Weighted mean over `width` frames on either side; the ends are held."""
+    window = np.hanning(2 * width + 1)[1:-1]
+    held = np.pad(values, len(window) // 2, mode="edge")
+    return np.convolve(held, window / window.sum(), mode="valid")

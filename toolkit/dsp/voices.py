@@ -121,6 +121,15 @@ class Note(NamedTuple):
     vowel: int
 
 
+def timeline(notes: Sequence[Note], time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each moment (seconds): which note it belongs to, seconds since that began, seconds until it ends (below 0: rest)."""
+    starts, ends = (
+        np.array(values) for values in zip(*((note.start, note.start + note.seconds) for note in notes), strict=True)
+    )
+    which = np.maximum(np.searchsorted(starts, time, side="right") - 1, 0)
+    return which, time - starts[which], ends[which] - time
+
+
 def sing(speaker_seed: int, notes: Sequence[Note], seconds: float, sample_rate: int) -> np.ndarray:
     """A melody: each note a vowel with vibrato, gliding into the next, breath before it.
 
@@ -139,16 +148,14 @@ def sing(speaker_seed: int, notes: Sequence[Note], seconds: float, sample_rate: 
     voice = speaker(speaker_seed)
     rng = np.random.default_rng([3, speaker_seed, len(notes)])
     time = np.arange(length // (sample_rate // synths.FRAME_RATE) + 1) / synths.FRAME_RATE
-    which = np.maximum(np.searchsorted([note.start for note in notes], time, side="right") - 1, 0)
-    since = time - np.array([note.start for note in notes])[which]
-    left = np.array([note.start + note.seconds for note in notes])[which] - time
-    sounds = _smooth(((since >= 0) & (left >= 0)).astype(float), 6) * (left > -0.05) * (since > -0.05)
+    which, since, left = timeline(notes, time)
+    sounds = synths.smooth(((since >= 0) & (left >= 0)).astype(float), 6) * (left > -0.05) * (since > -0.05)
     breath = np.exp(-0.5 * ((since - 0.01) / 0.02) ** 2) * rng.uniform(0.1, 0.5, len(notes))[which]
 
-    octaves = _smooth(np.log2([note.frequency for note in notes])[which], 5)
+    octaves = synths.smooth(np.log2([note.frequency for note in notes])[which], 5)
     vibrato = np.clip(since / 0.3, 0, 1) * np.sin(2 * np.pi * rng.uniform(4.8, 6.2) * time)
-    f0 = 2.0 ** (octaves + rng.uniform(0.02, 0.045) * vibrato + 0.003 * _smooth(rng.standard_normal(len(time)), 3))
-    formants = np.stack([_smooth(column, 12) for column in VOWELS[[note.vowel for note in notes]][which].T], axis=1)
+    f0 = 2.0 ** (octaves + rng.uniform(0.02, 0.045) * vibrato + 0.003 * synths.smooth(rng.standard_normal(len(time)), 3))
+    formants = np.stack([synths.smooth(column, 12) for column in VOWELS[[note.vowel for note in notes]][which].T], axis=1)
 
     frequency = synths.frequencies(sample_rate)
     tract = _resonances(frequency, _formants(formants, voice.formant_scale))
@@ -201,7 +208,7 @@ def _trajectories(sounds: list[_Sound], frames: int) -> np.ndarray:
     steps = np.array([(*sound.formants, sound.voice, sound.friction, sound.centre) for sound in sounds])[which]
     controls = np.empty_like(steps)
     for column, seconds in enumerate([0.08, 0.08, 0.08, 0.03, 0.02, 0.02]):
-        controls[:, column] = _smooth(steps[:, column], round(seconds * synths.FRAME_RATE))
+        controls[:, column] = synths.smooth(steps[:, column], round(seconds * synths.FRAME_RATE))
     controls[-1, 3:5] = 0.0  # the last frame is the file's end: no click
     return controls
 
@@ -211,9 +218,9 @@ def _intonation(rng: np.random.Generator, voice: Speaker, frames: int, length: i
     seconds = np.arange(frames) / synths.FRAME_RATE
     phrase = rng.uniform(1.5, 3.0)
     fall = 0.5 - (seconds / phrase + rng.random()) % 1.0
-    accents = _smooth(rng.standard_normal(frames), round(0.25 * synths.FRAME_RATE)) * 4.0
-    octaves = voice.liveliness * (_smooth(fall, round(0.1 * synths.FRAME_RATE)) + 0.5 * accents)
-    octaves += 0.012 * _smooth(rng.standard_normal(frames), 3)
+    accents = synths.smooth(rng.standard_normal(frames), round(0.25 * synths.FRAME_RATE)) * 4.0
+    octaves = voice.liveliness * (synths.smooth(fall, round(0.1 * synths.FRAME_RATE)) + 0.5 * accents)
+    octaves += 0.012 * synths.smooth(rng.standard_normal(frames), 3)
     f0 = np.clip(voice.pitch * 2.0**octaves, 60.0, 400.0)
     return np.interp(np.arange(length) * (frames - 1) / max(length - 1, 1), np.arange(frames), f0)
 
@@ -230,10 +237,3 @@ def _resonances(frequency: np.ndarray, formants: np.ndarray) -> np.ndarray:
     for centre, bandwidth in zip(formants.T[..., None], BANDWIDTHS, strict=True):
         gains *= centre**2 / np.sqrt((centre**2 - frequency**2) ** 2 + (bandwidth * frequency) ** 2)
     return gains
-
-
-def _smooth(values: np.ndarray, width: int) -> np.ndarray:
-    """Weighted mean over `width` frames on either side; the ends are held."""
-    window = np.hanning(2 * width + 1)[1:-1]
-    held = np.pad(values, len(window) // 2, mode="edge")
-    return np.convolve(held, window / window.sum(), mode="valid")
