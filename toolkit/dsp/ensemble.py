@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -102,7 +102,7 @@ def _ride(song: Song, rng: np.random.Generator) -> Lines:
     return _strokes(song, hits)
 
 
-def _strokes(song: Song, hits: dict[str, tuple[float, ...]]) -> Lines:
+def _strokes(song: Song, hits: Mapping[str, tuple[float, ...]]) -> Lines:
     return [[_note(song, bar, beat, 0.0) for bar in range(song.bars) for beat in hits.get(name, ())] for name in STROKES]
 
 
