@@ -7,14 +7,26 @@ from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
 from toolkit.blocks.features import Feature, Published, Waveform
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
+from toolkit.blocks.frame_backbones import FrameGRU, FrameMLP
 from toolkit.blocks.heads import LinearHead
 from toolkit.blocks.magnitude import MagnitudeMasks
 from toolkit.blocks.mmdense import MMDense, MultiScale
 from toolkit.blocks.open_unmix import OpenUnmix, load_openunmix
+from toolkit.blocks.poolings import (
+    AttentionPooling,
+    AutoPooling,
+    LastFrame,
+    MaxMeanPooling,
+    MaxPooling,
+    MeanPooling,
+    SoftmaxPooling,
+    StatisticsPooling,
+)
 from toolkit.blocks.schedules import DelayedPlateau
 from toolkit.blocks.scorers import MeanPooledScorer
 from toolkit.blocks.sepformer import SepFormer
 from toolkit.blocks.slots import Decoder, Encoder, Masker, Scorer, Separator
+from toolkit.blocks.stored import StoredFeatures
 from toolkit.blocks.sudo_rm_rf import SuDoRMRF
 from toolkit.blocks.tagging import Backbone, Frontend, Head, Pooling, WeightedPooling
 from toolkit.blocks.tcn import TCN
@@ -34,6 +46,8 @@ __all__ = [
     "DPRNN",
     "TCN",
     "ActivityUNet",
+    "AttentionPooling",
+    "AutoPooling",
     "Backbone",
     "Bottleneck",
     "DConv",
@@ -44,16 +58,22 @@ __all__ = [
     "Encoder",
     "EncoderLayer",
     "Feature",
+    "FrameGRU",
+    "FrameMLP",
     "Frontend",
     "Head",
     "IdentityBottleneck",
+    "LastFrame",
     "LearnedDecoder",
     "LearnedFilterbank",
     "LinearHead",
     "MMDense",
     "MagnitudeMasks",
     "Masker",
+    "MaxMeanPooling",
+    "MaxPooling",
     "MeanPooledScorer",
+    "MeanPooling",
     "MultiScale",
     "NoBranch",
     "OpenUnmix",
@@ -66,6 +86,9 @@ __all__ = [
     "Scorer",
     "SepFormer",
     "Separator",
+    "SoftmaxPooling",
+    "StatisticsPooling",
+    "StoredFeatures",
     "StridedDecoderLayer",
     "StridedEncoderLayer",
     "SuDoRMRF",

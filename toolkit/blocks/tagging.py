@@ -43,11 +43,17 @@ class Pooling(nn.Module, ABC):
 
     Where frames are pooled before they are tagged, the values are the features themselves.
 
+    Args:
+        channels: of the features.
+        values: what is pooled of each frame.
+
     Attributes:
         channels_out: what comes out: `values`, if not said otherwise.
     """
 
-    channels_out: int
+    def __init__(self, channels: int, values: int) -> None:
+        super().__init__()
+        self.channels_out = values
 
     @abstractmethod
     def forward(self, values: Tensor, features: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from toolkit.models.hybrid_demucs import HybridDemucs
 from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
 from toolkit.models.oracle import Oracle
 from toolkit.models.quantized import Quantized
+from toolkit.models.random_forest import RandomForest
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
@@ -20,6 +21,7 @@ __all__ = [
     "Model",
     "Oracle",
     "Quantized",
+    "RandomForest",
     "ScoredSeparator",
     "SeparationModel",
     "SpectrogramSeparator",
