@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from toolkit import files
-from toolkit.audio import sphere, wav
+from toolkit.audio import mp3, sphere, wav
 from toolkit.log import UserError
 
 LAYOUTS_KEPT = 1 << 18
@@ -45,7 +45,7 @@ def info(path: Path | str) -> AudioInfo:
             header = sphere.read_header(str(path))
             return AudioInfo(header.frames, header.sample_rate, header.channels)
         found = soundfile.info(str(path))
-        return AudioInfo(found.frames, found.samplerate, found.channels)
+        return AudioInfo(_frames(found, path), found.samplerate, found.channels)
     except (OSError, RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -159,10 +159,17 @@ def _decode(path: str, start: int, frames: int | None) -> np.ndarray:
     if sphere.is_sphere(path):
         return sphere.read(path)[:, start : None if frames is None else start + frames]
     with soundfile.SoundFile(path) as stream:
-        stream.seek(min(start, stream.frames))
-        left = stream.frames - stream.tell()
+        length = _frames(stream, path)
+        stream.seek(min(start, length))
+        left = length - stream.tell()
         wanted = left if frames is None else min(frames, left)
         return _next_samples(stream, wanted, start)
+
+
+def _frames(found: Any, path: Path | str) -> int:
+    """Samples per channel of an opened file, or of what libsndfile tells of it: of an MP3 file it may only guess them."""
+    counted = mp3.frames(path) if found.format == "MP3" else None
+    return found.frames if counted is None else min(found.frames, counted)
 
 
 def _next_samples(stream: soundfile.SoundFile, wanted: int, start: int) -> np.ndarray:
