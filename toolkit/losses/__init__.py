@@ -2,6 +2,8 @@
 
 from toolkit.losses.activity import SeparationAndActivity
 from toolkit.losses.base import PairwiseLoss, SeparationLoss, WeightedPairs
+from toolkit.losses.distillation import Distillation
+from toolkit.losses.feature_losses import CosineDistanceDifference, DistanceCorrelation, FeatureLoss
 from toolkit.losses.fixed_order import FixedOrder
 from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoice, RelaxedMultipleChoice
 from toolkit.losses.pairwise import MeanAbsoluteError, MeanSquaredError, NegativeSDSDR, NegativeSISDR, NegativeSNR
@@ -13,7 +15,11 @@ from toolkit.losses.temperature import ExponentialTemperature, LinearTemperature
 __all__ = [
     "AnnealedMultipleChoice",
     "BinaryCrossEntropy",
+    "CosineDistanceDifference",
+    "DistanceCorrelation",
+    "Distillation",
     "ExponentialTemperature",
+    "FeatureLoss",
     "FixedOrder",
     "LinearTemperature",
     "MeanAbsoluteError",

@@ -1,6 +1,8 @@
 """Losses of taggers: cross-entropy over the labels there are, and what may be added to it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -29,15 +31,20 @@ class TaggingLoss(nn.Module, ABC):
 
     Attributes:
         taps: the activations it reads: a name of its own for each module, named as in `model.named_modules()`.
+        parts: what the last batch's loss was put together from, by name; empty if there is but one.
         needs_teacher: whether it reads a teacher's embeddings.
     """
 
     taps: dict[str, str]
+    parts: dict[str, Tensor]
     needs_teacher: bool = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.taps = {}
+        self.taps, self.parts = {}, {}
+
+    def prepare(self, load: Callable[[Path], nn.Module]) -> None:
+        """Called before training begins or goes on, with what loads the trained model of an experiment (its folder)."""
 
     @abstractmethod
     def forward(self, logits: Tensor, batch: Labelled) -> Tensor:

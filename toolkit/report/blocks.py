@@ -29,6 +29,7 @@ SLOTS = {
     "PairwiseLoss": "toolkit.losses",
     "Penalty": "toolkit.losses",
     "TaggingLoss": "toolkit.losses",
+    "FeatureLoss": "toolkit.losses",
 }
 
 

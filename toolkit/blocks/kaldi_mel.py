@@ -1,0 +1,129 @@
+"""Log-mel pictures as Kaldi makes them: pre-emphasis, power spectra, triangles on the mel scale."""
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from toolkit.blocks.slots import check_shape
+from toolkit.blocks.tagging import Frontend
+
+FLOOR = 1e-5  # energy added under the logarithm
+
+
+class KaldiMel(Frontend):
+    """Log-mel energies of PaSST's and EAsT's front end (Koutini et al. 2022; Ding & Lerch 2023, released code).
+
+    A waveform of T samples has L = 1 + ⌊(T - 1) / hop_length⌋ frames, centred on every hop.  While training, the lowest and the
+    highest frequency of each example's bands may be moved at random, by whole Hz.
+
+    Args:
+        sample_rate: Hz.
+        bands: F, triangles between the lowest and the highest frequency.
+        n_fft: samples of a frame.
+        hop_length: samples between frames.
+        window: samples under the Hann window, in the middle of the frame.
+        low: Hz where the first triangle begins.
+        high: Hz where the last one ends; null for half the sample rate.
+        low_jitter: while training, `low` is raised by less than this many Hz.
+        high_jitter: while training, `high` is lowered by less than this many Hz.
+        emphasis: share of the sample before that is taken off each sample.
+        mean: taken off the logarithms.
+        deviation: that they are divided by then.
+
+    Raises:
+        ValueError: the window is longer than the frame, or no band is left between the lowest and the highest frequency.
+    """
+
+    taper: Tensor
+    banks: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int = 32000,
+        bands: int = 128,
+        n_fft: int = 1024,
+        hop_length: int = 320,
+        window: int = 800,
+        low: float = 0.0,
+        high: float | None = None,
+        low_jitter: int = 0,
+        high_jitter: int = 0,
+        emphasis: float = 0.97,
+        mean: float = -3.7,
+        deviation: float = 3.1,
+    ) -> None:
+        super().__init__()
+        self.bins, self.sample_rate, self.n_fft, self.hop_length = bands, sample_rate, n_fft, hop_length
+        self.low, self.high = low, sample_rate / 2 if high is None else high
+        self.low_jitter, self.high_jitter = low_jitter, high_jitter
+        self.emphasis, self.mean, self.deviation = emphasis, mean, deviation
+        if not 0 < window <= n_fft:
+            raise ValueError(f"window: expected 1 to n_fft = {n_fft} samples, found {window}")
+        if not 0 <= low < low + low_jitter + 1 <= self.high - high_jitter <= sample_rate / 2:
+            raise ValueError(
+                f"low, high: expected bands within 0 to {sample_rate / 2:g} Hz, found {low:g} (+{low_jitter}) to "
+                f"{self.high:g} (-{high_jitter}) Hz"
+            )
+        taper = torch.hann_window(window, periodic=False, dtype=torch.float64)
+        before = (n_fft - window) // 2
+        self.register_buffer("taper", F.pad(taper, (before, n_fft - window - before)), persistent=False)
+        edges = torch.tensor([[self.low], [self.high]], dtype=torch.float64)
+        self.register_buffer("banks", mel_banks(bands, n_fft, sample_rate, *edges)[0], persistent=False)
+
+    @torch.no_grad()
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map waveforms (B, T) to pictures (B, 1, F, L), in single precision at least."""
+        check_shape(inputs, "waveforms", batch=None, samples=None)
+        with nullcontext() if inputs.is_meta else torch.autocast(inputs.device.type, enabled=False):
+            waveforms = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
+            energies = self._banks(waveforms) @ self._powers(waveforms)
+            return (((energies + FLOOR).log() - self.mean) / self.deviation)[:, None]
+
+    def _powers(self, waveforms: Tensor) -> Tensor:
+        """Power spectra (B, n_fft / 2 + 1, L) of what pre-emphasis leaves, mirrored at both ends."""
+        emphasised = waveforms[:, 1:] - self.emphasis * waveforms[:, :-1]
+        missing = self.n_fft // 2 + 1 - emphasised.shape[-1]
+        if missing > 0:
+            emphasised = F.pad(emphasised, (0, missing))  # there must be something to mirror
+        taper = self.taper.to(waveforms.dtype)
+        spectra = torch.stft(emphasised, self.n_fft, self.hop_length, window=taper, return_complex=True)
+        return torch.view_as_real(spectra).square().sum(-1)
+
+    def _banks(self, waveforms: Tensor) -> Tensor:
+        """Triangles (F, n_fft / 2 + 1), or (B, F, n_fft / 2 + 1) where each example has its own."""
+        if not self.training or not (self.low_jitter or self.high_jitter):
+            return self.banks.to(waveforms.dtype)
+        lows, highs = (
+            torch.randint(limit, (len(waveforms),), device="cpu") if limit else torch.zeros(len(waveforms), device="cpu")
+            for limit in (self.low_jitter, self.high_jitter)
+        )
+        banks = mel_banks(self.bins, self.n_fft, self.sample_rate, self.low + lows.double(), self.high - highs.double())
+        return banks.to(waveforms)
+
+
+def mel_banks(bands: int, n_fft: int, sample_rate: int, lows: Tensor, highs: Tensor) -> Tensor:
+    """Kaldi's triangles, evenly spaced and straight-sided on the mel scale; the highest bin belongs to none of them.
+
+    Args:
+        bands: F.
+        n_fft: samples of a frame.
+        sample_rate: Hz.
+        lows: (N,), Hz where the first triangles begin.
+        highs: (N,), Hz where the last ones end.
+
+    Returns:
+        (N, F, n_fft / 2 + 1).
+    """
+    bins = torch.arange(n_fft // 2, dtype=lows.dtype, device=lows.device) * (sample_rate / n_fft)
+    low, high = hertz_to_mel(lows)[:, None], hertz_to_mel(highs)[:, None]
+    width = (high - low) / (bands + 1)
+    begin = low + torch.arange(bands, dtype=lows.dtype, device=lows.device) * width
+    rise = (hertz_to_mel(bins) - begin[..., None]) / width[..., None]
+    return F.pad(torch.minimum(rise, 2 - rise).clamp(min=0), (0, 1))
+
+
+def hertz_to_mel(frequencies: Tensor) -> Tensor:
+    """1127 · ln(1 + f / 700)."""
+    return 1127 * torch.log1p(frequencies / 700)
