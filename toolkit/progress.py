@@ -21,6 +21,7 @@ def track(
     total: float | None = None,
     size: Callable[[Element], float] | None = None,
     unit: str = "it",
+    speed: Callable[[float], str] | None = None,
 ) -> Iterator[Element]:
     """Yield `elements` and show how much is done, e.g. ``for path in track(paths, "resampling"): ...``.
 
@@ -30,9 +31,11 @@ def track(
         total: how much there is; the number of elements if not given.
         size: how much an element is; each counts as one if not given.
         unit: of `total` and `size`.
+        speed: tells what is done in a second in other words.
     """
     if total is None and isinstance(elements, Sized):
         total = len(elements)
+    began = last = time.monotonic()
     if sys.stderr.isatty():
         from tqdm import tqdm
 
@@ -40,8 +43,9 @@ def track(
             for element in elements:
                 yield element
                 bar.update(1 if size is None else round(size(element), 2))
+                if speed is not None:
+                    bar.set_postfix_str(speed(bar.n / max(time.monotonic() - began, 1e-3)), refresh=False)
         return
-    began = last = time.monotonic()
     done = 0.0
     for element in elements:
         yield element
@@ -50,4 +54,5 @@ def track(
         if now - last >= LINE_EVERY:
             last = now
             left = f", {(now - began) / done * (total - done):.0f} s left" if total and done else ""
-            logger.info("%s: %.0f%s%s", what, done, f" of {total:.0f}" if total else "", left)
+            fast = f", {speed(done / (now - began))}" if speed is not None else ""
+            logger.info("%s: %.0f%s%s%s", what, done, f" of {total:.0f}" if total else "", left, fast)

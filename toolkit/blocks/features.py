@@ -1,11 +1,14 @@
 """What the stage `features` computes of each recording, once, and stores: waveforms at a model's rate, spectra, embeddings."""
 
+import hashlib
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from toolkit import config
+from toolkit.blocks.tagging import Frontend
 from toolkit.log import UserError
 
 
@@ -66,6 +69,36 @@ class Waveform(Feature):
         return (waveforms * 32768).round().clamp(-32768, 32767).to(torch.int16)
 
 
+class StoredSpectrum(Feature):
+    """What a front end makes of the waveform, in half precision: spectra that need not be computed again each epoch.
+
+    A front end that learns, or is random while training, is taken as it was made.
+
+    Args:
+        frontend: waveforms (B, T) to pictures (B, 1, F, L).
+        sample_rate: Hz of the waveforms.
+        frame_rate: frames a second.
+    """
+
+    dtype = torch.float16
+
+    def __init__(self, frontend: Frontend, sample_rate: int, frame_rate: float) -> None:
+        self.frontend = frontend.eval()
+        self.sample_rate, self.frame_rate = sample_rate, frame_rate
+        made_with = config.fingerprint([sample_rate, *map(_content, frontend.modules())])
+        self._name = f"spectrum/{type(frontend).__name__}-{made_with}"
+
+    @property
+    def name(self) -> str:
+        """``spectrum/MelSpectrogram-0123456789ab``: another one for each front end that differs in any option."""
+        return self._name
+
+    def compute(self, waveforms: Tensor) -> Tensor:
+        """The picture's columns, (B, L, F)."""
+        picture = self.frontend.to(waveforms.device)(waveforms)
+        return picture.squeeze(1).mT.to(torch.float16)
+
+
 class Published(Feature):
     """Features that come with the corpus; its `prepare` stores them.
 
@@ -96,3 +129,14 @@ class Published(Feature):
         if self.same_as is None:
             raise UserError(f"the feature {self._name!r} is read as published; nothing is given that computes it")
         return self.same_as.compute(waveforms)
+
+
+def _content(module: nn.Module) -> list[Any]:
+    """What a module does, apart from what it learns: its class, its options, its buffers."""
+    plain = {key: value for key, value in vars(module).items() if isinstance(value, int | float | str) and key != "training"}
+    buffers = {name: [str(buffer.dtype), _digest(buffer)] for name, buffer in module.named_buffers(recurse=False)}
+    return [type(module).__name__, plain, buffers]
+
+
+def _digest(tensor: Tensor) -> str:
+    return str(tensor.shape) if tensor.is_meta else hashlib.sha256(tensor.cpu().numpy().tobytes()).hexdigest()

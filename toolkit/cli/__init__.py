@@ -78,7 +78,9 @@ def _run_stage(verb: Verb, stage: Stage, arguments: Arguments) -> None:
         logger.info("%s: done before, nothing has changed", arguments.verb)
     else:
         with stage.record(), log.to_file(stage.folder / "logs" / f"{stage.name}.log"):
-            verb.run(arguments)
+            made = verb.run(arguments)
+            if arguments.verb == "features":
+                stage.outputs += made
             if arguments.verb == "prepare":
                 stage.outputs += books.manifests_in(arguments.data)
     if arguments.verb == "report":

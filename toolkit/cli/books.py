@@ -99,4 +99,4 @@ def wanted(arguments: Arguments) -> list[str]:
 
 
 def manifests_in(data: Path) -> list[Path]:
-    return sorted(path for path in data.rglob("*.jsonl") if "corpus" not in path.relative_to(data).parts[:1])
+    return sorted(path for path in data.rglob("*.jsonl") if path.relative_to(data).parts[0] not in ("corpus", "features"))

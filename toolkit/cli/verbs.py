@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from toolkit import log
 from toolkit.cli import books
@@ -24,10 +25,10 @@ def prepare(a: Arguments) -> None:
     prepare(a.name, a.corpus, a.data, a.nj, a.strict, books.wanted(a), a.rest)
 
 
-def features(a: Arguments) -> None:
+def features(a: Arguments) -> list[Path]:
     from toolkit.features.run import features
 
-    features(a.data, a.config, a.rest)
+    return features(a.data, a.config, a.rest, a.device)
 
 
 def train(a: Arguments) -> None:

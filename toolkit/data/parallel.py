@@ -79,7 +79,7 @@ class Workers:
     """
 
     def __init__(self, nj: int | None = None) -> None:
-        self.nj = _processors() if nj is None else nj
+        self.nj = processors() if nj is None else nj
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
         self._environment = contextlib.ExitStack()
 
@@ -221,7 +221,7 @@ def _guarded(function: Callable[[Any], Any], job: Job) -> Any:
         ) from error
 
 
-def _processors() -> int:
+def processors() -> int:
     """The number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -2,7 +2,7 @@
 
 ```
 <data>/features/<feature>/<manifest>/00000.npy        frames of the recordings one after another, (frames, …)
-                                     00000.jsonl      {"id": …, "start": 0, "frames": 463}, one line a recording
+                                     00000.jsonl      {"id": …, "start": 0, "frames": 463} or {"id": …, "skipped": "why"}
                                      store.json       written last: what it was made from, how many of each
 ```
 """
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,20 +51,33 @@ class StoreWriter:
                 path.unlink()
             files.write_json(mark, made_from)
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether all of it is written."""
+        return (self.folder / "store.json").is_file()
+
     def has(self, shard: int) -> bool:
         """Whether a shard is finished."""
-        return self._index(shard).is_file()
+        return _index(self.folder, shard).is_file()
 
-    def write(self, shard: int, rows: Iterable[Row]) -> None:
-        """Write one shard; its index comes last and makes it count."""
+    def write(self, shard: int, rows: Iterable[Row], skipped: Mapping[str, str] | None = None) -> None:
+        """Write one shard; its index comes last and makes it count.
+
+        Args:
+            shard: its number.
+            rows: its recordings, all of one type and shape of a frame.
+            skipped: recordings of which there is nothing, and why.
+        """
         rows = list(rows)
         with files.atomic(self.folder / f"{shard:05d}.npy") as partial:
             np.save(partial, np.concatenate([frames for _, frames in rows]) if rows else np.empty(0), allow_pickle=False)
-        start, lines = 0, []
-        for identity, frames in rows:
-            lines.append(json.dumps({"id": identity, "start": start, "frames": len(frames)}, ensure_ascii=False) + "\n")
-            start += len(frames)
-        files.write_text(self._index(shard), "".join(lines))
+        starts = np.cumsum([0, *(len(frames) for _, frames in rows)]).tolist()
+        lines = [
+            {"id": identity, "start": start, "frames": len(frames)}
+            for (identity, frames), start in zip(rows, starts[:-1], strict=True)
+        ]
+        lines += [{"id": identity, "skipped": reason} for identity, reason in (skipped or {}).items()]
+        files.write_text(_index(self.folder, shard), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
     def finish(self, shards: int) -> None:
         """Say that all shards are written.
@@ -72,13 +85,13 @@ class StoreWriter:
         Raises:
             UserError: there is no recording in any of them.
         """
-        recordings = sum(len(files.read_jsonl(self._index(shard))) for shard in range(shards))
-        if not recordings:
-            raise UserError(f"{self.folder}: expected at least one recording, found none. Next: mend what the log names")
-        files.write_json(self.folder / "store.json", {**self.made_from, "shards": shards, "recordings": recordings})
-
-    def _index(self, shard: int) -> Path:
-        return self.folder / f"{shard:05d}.jsonl"
+        lines = [line for shard in range(shards) for line in files.read_jsonl(_index(self.folder, shard))]
+        skipped = [line for line in lines if "skipped" in line]
+        if len(skipped) == len(lines):
+            first = f"; the first was skipped since: {skipped[0]['skipped']}" if skipped else ""
+            raise UserError(f"{self.folder}: expected at least one recording, found none{first}. Next: mend what the log names")
+        counts = {"shards": shards, "recordings": len(lines) - len(skipped), "skipped": len(skipped)}
+        files.write_json(self.folder / "store.json", {**self.made_from, **counts})
 
 
 class Store:
@@ -87,6 +100,8 @@ class Store:
     Attributes:
         folder: where it lies.
         shape: of one frame: () for waveforms, (D,) for vectors.
+        dtype: what it is stored in.
+        skipped: recordings of which nothing is stored, and why.
 
     Raises:
         UserError: it is not there, or not finished.
@@ -98,12 +113,17 @@ class Store:
         if not head.is_file():
             raise UserError(f"no stored features at {folder}. Next: run the stage `features`")
         self._places: dict[str, Place] = {}
+        self.skipped: dict[str, str] = {}
         for shard in range(files.read_json(head)["shards"]):
-            for row in files.read_jsonl(folder / f"{shard:05d}.jsonl"):
-                self._places[row["id"]] = Place(shard, row["start"], row["frames"])
+            for row in files.read_jsonl(_index(folder, shard)):
+                if "skipped" in row:
+                    self.skipped[row["id"]] = row["skipped"]
+                else:
+                    self._places[row["id"]] = Place(shard, row["start"], row["frames"])
         self._shards: dict[int, np.ndarray] = {}
-        first = next(iter(self._places.values()))
-        self.shape: tuple[int, ...] = self._shard(first.shard).shape[1:]
+        first = self._shard(next(iter(self._places.values())).shard)
+        self.shape: tuple[int, ...] = first.shape[1:]
+        self.dtype = first.dtype
 
     def __contains__(self, identity: str) -> bool:
         return identity in self._places
@@ -131,7 +151,8 @@ class Store:
     def _place(self, identity: str) -> Place:
         place = self._places.get(identity)
         if place is None:
-            raise UserError(f"{self.folder}: nothing is stored of {identity!r}. Next: see the log of the stage `features`")
+            reason = self.skipped.get(identity, "it is not in the manifest that was read")
+            raise UserError(f"{self.folder}: nothing is stored of {identity!r}: {reason}. Next: run the stage `features`")
         return place
 
     def __getstate__(self) -> dict[str, Any]:
@@ -141,6 +162,10 @@ class Store:
         if shard not in self._shards:
             self._shards[shard] = np.load(self.folder / f"{shard:05d}.npy", mmap_mode="r", allow_pickle=False)
         return self._shards[shard]
+
+
+def _index(folder: Path, shard: int) -> Path:
+    return folder / f"{shard:05d}.jsonl"
 
 
 def write(folder: Path, made_from: dict[str, Any], rows: Sequence[Row]) -> None:

@@ -1,33 +1,83 @@
-"""The stage `features`: what a task reads other than the waveform is computed once and stored."""
+"""The stage `features`: what a task reads of each recording is computed once and stored."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from toolkit import log
+from toolkit.blocks.features import Feature, Published
 from toolkit.data.manifest import Manifest
+from toolkit.data.store import Store, folder_of
+from toolkit.features.compute import compute
 from toolkit.log import UserError
 from toolkit.tasks.experiment import Experiment
+from toolkit.train import distributed
+
+SPLITS = ("train", "valid", "test")
 
 logger = log.get(__name__)
 
 
-def features(data: Path, config: Path, overrides: list[str]) -> None:
-    """Check the manifests against the configuration; models on waveforms need no stored features.
+def features(data: Path, config: Path, overrides: list[str], device: str = "auto") -> list[Path]:
+    """Store every feature that the configuration's task reads, for each of its manifests.
+
+    Args:
+        data: folder of the manifests; stores stand in `features/` below it.
+        config: names manifests and features in its section `data`.
+        overrides: laid over it.
+        device: `auto`, `cpu`, `cuda`.
+
+    Returns:
+        The file `store.json` of each store that this stage makes; none where a model reads the recordings themselves.
 
     Raises:
-        UserError: a manifest is missing or of another sample rate than the configuration asks for.
+        UserError: a manifest is missing or of another sample rate than the configuration asks for, or nothing of it can be
+            read.
     """
-    section = Experiment.read(config, overrides).tree["data"]
-    for split in ("train", "valid", "test"):
-        manifest = Manifest.open(data / f"{section[split]}.jsonl")
-        found = manifest[0].sample_rate
-        if split != "test" and found != section["sample_rate"]:  # what is separated may have any rate
+    experiment = Experiment.read(config, overrides)
+    section = experiment.tree["data"]
+    manifests = {section[split]: Manifest.open(data / f"{section[split]}.jsonl") for split in SPLITS}
+    for name, manifest in manifests.items():
+        logger.info("%s: %d items, %s h, %s", name, len(manifest), manifest.header["hours"], manifest.header["edition"])
+    if "sample_rate" in section:
+        _check_rates(section, manifests)
+    wanted = _wanted(experiment)
+    if not wanted:
+        logger.info("this model reads waveforms: no features are stored")
+        return []
+    place = distributed.start(device)
+    made = []
+    for feature in wanted:
+        for name, manifest in manifests.items():
+            folder = folder_of(data, feature.name, name)
+            if isinstance(feature, Published):
+                _require_published(folder)
+            else:
+                made.append(compute(feature, manifest, folder, place))
+    return made
+
+
+def _wanted(experiment: Experiment) -> list[Feature]:
+    """Each feature once, however often the configuration names it."""
+    task, _ = experiment.build()
+    return list({feature.name: feature for feature in task.features()}.values())
+
+
+def _check_rates(section: dict[str, Any], manifests: dict[str, Manifest]) -> None:
+    for split in ("train", "valid"):  # what is separated may have any rate
+        manifest = manifests[section[split]]
+        if (found := manifest[0].sample_rate) != section["sample_rate"]:
             raise UserError(
                 f"{manifest.path}: expected {section['sample_rate']} Hz as data.sample_rate says, found {found} Hz. "
                 f"Next: run the stage `prepare` with --sample-rate {section['sample_rate']}"
             )
-        logger.info(
-            "%s: %d items, %s h, %s", section[split], len(manifest), manifest.header["hours"], manifest.header["edition"]
-        )
-    logger.info("this model reads waveforms: no features are stored")
+
+
+def _require_published(folder: Path) -> None:
+    try:
+        Store(folder)
+    except UserError as error:
+        raise UserError(
+            f"{folder}: expected the features that come with the corpus, found none. Next: run the stage `prepare` with --force"
+        ) from error

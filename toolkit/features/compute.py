@@ -1,0 +1,171 @@
+"""One feature of all recordings of a manifest: decoded and resampled by threads, computed in batches, stored in shards."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from toolkit import audio, config, log, progress
+from toolkit.blocks.features import Feature
+from toolkit.data import parallel
+from toolkit.data.manifest import Manifest
+from toolkit.data.store import Row, Store, StoreWriter
+from toolkit.dsp.resample import resample
+from toolkit.log import UserError
+
+SHARD_CLIPS = 256
+SHARD_SECONDS = 3600.0  # a shard stands in memory until it is whole
+BATCH_SECONDS = 160.0
+AHEAD = 4  # recordings a thread may decode before they are asked for
+
+logger = log.get(__name__)
+
+
+class Clip(NamedTuple):
+    """A recording to be read: its seconds are the manifest's."""
+
+    id: str
+    path: Path
+    seconds: float
+
+
+class Decoded(NamedTuple):
+    """What is in a recording, mono, at the feature's rate; or why it cannot be read."""
+
+    clip: Clip
+    waveform: np.ndarray
+    reason: str = ""
+
+
+def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.device) -> Path:
+    """Store a feature of every recording of a manifest that has audio.
+
+    A recording that cannot be read is left out, and named.  What an earlier run has stored of the same manifest is kept, shard
+    by shard; a shard is always computed whole, so that what is stored does not depend on where a run was cut off.
+
+    Args:
+        feature: what is computed.
+        manifest: of the recordings.
+        folder: of the store.
+        device: where it is computed.
+
+    Returns:
+        The store's file `store.json`.
+
+    Raises:
+        UserError: there is no audio, none of it can be read, or the feature lacks what it is computed with.
+    """
+    name = manifest.header["name"]
+    clips = [
+        Clip(item.id, manifest.path_of(item, feature.role), item.seconds) for item in manifest if feature.role in item.audio
+    ]
+    if not clips:
+        raise UserError(
+            f"{name}: {feature.name} is computed from audio, and none of the {len(manifest)} recordings has any. "
+            "Next: prepare from a folder of the corpus that holds its audio"
+        )
+    recordings = config.fingerprint([(clip.id, str(clip.path.relative_to(manifest.root))) for clip in clips])
+    made_from = {"feature": feature.name, "manifest": name, "fingerprint": manifest.header.get("fingerprint")}
+    writer = StoreWriter(folder, {**made_from, "clips": recordings})
+    what = f"{feature.name} of {name}"
+    if writer.is_finished:
+        logger.info("%s: was stored before", what)
+    else:
+        _compute_missing(feature, writer, list(shards(clips)), device, what)
+    if skipped := Store(folder).skipped:
+        logger.warning("%s: %d of %d recordings are not in it, see %s/*.jsonl", what, len(skipped), len(clips), folder)
+    return folder / "store.json"
+
+
+def _compute_missing(feature: Feature, writer: StoreWriter, shards: list[list[Clip]], device: torch.device, what: str) -> None:
+    missing = [number for number in range(len(shards)) if not writer.has(number)]
+    clips = [clip for number in missing for clip in shards[number]]
+    seconds, began = sum(clip.seconds for clip in clips), time.monotonic()
+    if len(missing) < len(shards):
+        logger.info("%s: %d of %d shards were stored before", what, len(shards) - len(missing), len(shards))
+    with closing(_decoded(feature.sample_rate, clips)) as decoded:
+        tracked = progress.track(decoded, f"seconds of {what}", seconds, lambda one: one.clip.seconds, "s", _speed)
+        for number in missing:
+            skipped: dict[str, str] = {}
+            rows = dict(_computed(feature, islice(tracked, len(shards[number])), device, skipped))
+            writer.write(number, [(clip.id, rows[clip.id]) for clip in shards[number] if clip.id in rows], skipped)
+    writer.finish(len(shards))
+    speed = _speed(seconds / (time.monotonic() - began))
+    logger.info("%s: %.2f h of %d recordings, %s on %s", what, seconds / 3600, len(clips), speed, device)
+
+
+def _speed(speed: float) -> str:
+    """Seconds of audio a second in the words of who has a thousand hours of it."""
+    return f"{speed / 60:.2f} h of audio a minute"
+
+
+def shards(clips: list[Clip]) -> Iterator[list[Clip]]:
+    """The recordings in order, in shards that are full by number or by length."""
+    shard: list[Clip] = []
+    seconds = 0.0
+    for clip in clips:
+        if len(shard) == SHARD_CLIPS or (shard and seconds + clip.seconds > SHARD_SECONDS):
+            yield shard
+            shard, seconds = [], 0.0
+        shard.append(clip)
+        seconds += clip.seconds
+    yield shard
+
+
+def _decoded(sample_rate: int, clips: Iterable[Clip]) -> Generator[Decoded, None, None]:
+    """Read the recordings, several at a time (libsndfile and SciPy let other threads run), a few ahead, in order."""
+    threads = parallel.processors()
+    with ThreadPoolExecutor(threads, "decode") as executor:
+        pending: deque[Future[Decoded]] = deque()
+        try:
+            for clip in clips:
+                pending.append(executor.submit(_decode, clip, sample_rate))
+                if len(pending) >= AHEAD * threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _decode(clip: Clip, sample_rate: int) -> Decoded:
+    try:
+        found = audio.info(clip.path).sample_rate
+        mono = audio.read(clip.path).mean(0).numpy()
+    except UserError as error:
+        return Decoded(clip, np.empty(0, np.float32), str(error))
+    if not len(mono):
+        return Decoded(clip, mono, f"{clip.path} holds no samples")
+    return Decoded(clip, resample(mono, found, sample_rate))
+
+
+def _computed(feature: Feature, decoded: Iterable[Decoded], device: torch.device, skipped: dict[str, str]) -> Iterator[Row]:
+    """The feature of each, computed with others of the same length; who is skipped goes into `skipped`."""
+    waiting: dict[int, list[Decoded]] = defaultdict(list)
+    for one in decoded:
+        if one.reason:
+            skipped[one.clip.id] = one.reason
+            logger.warning("skipped %s: %s", one.clip.id, one.reason)
+            continue
+        length = len(one.waveform)
+        waiting[length].append(one)
+        if (len(waiting[length]) + 1) * length > BATCH_SECONDS * feature.sample_rate:
+            yield from _computed_batch(feature, waiting.pop(length), device)
+    for batch in waiting.values():
+        yield from _computed_batch(feature, batch, device)
+
+
+@torch.inference_mode()
+def _computed_batch(feature: Feature, batch: list[Decoded], device: torch.device) -> list[Row]:
+    waveforms = torch.from_numpy(np.stack([one.waveform for one in batch])).to(device)
+    frames = feature.compute(waveforms).to(feature.dtype).cpu().numpy()
+    return [(one.clip.id, row) for one, row in zip(batch, frames, strict=True)]
