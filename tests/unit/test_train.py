@@ -91,6 +91,9 @@ class Doubling(Task):
     def summarise(self, rows):
         return {"metrics": {}}
 
+    def probe(self):
+        return torch.empty(1, 8, device="meta"), 1.0
+
     def check(self) -> None:
         """Nothing can be wrong with it."""
 

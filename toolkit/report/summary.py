@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from toolkit.models.base import SeparationModel
 from toolkit.tasks.experiment import Experiment
 
 DEPTH = 3  # levels of the tree that are shown
@@ -30,21 +29,17 @@ def summary(config: Path, overrides: list[str]) -> str:
     model = task.model
     total = _parameters(model)
     lines = [*_tree(type(model).__name__, model, 0), "", f"parameters          {total:,} ({4 * total / 2**20:.1f} MiB as fp32)"]
-    rate = built.data.sample_rate
-    seconds = built.data.segment or 4.0
+    inputs, seconds = task.probe()
     batch = built.data.batch_size
-    samples = round(seconds * rate)
-    if isinstance(model, SeparationModel):
-        samples = model.input_length(samples)
-    work, activations = _work(model, samples)
+    work, activations = _work(model, inputs)
     lines += [
-        f"multiply-adds       {work / seconds / 1e9:.2f} G per second of audio at {rate} Hz (recurrences left out)",
+        f"multiply-adds       {work / seconds / 1e9:.2f} G per second of audio (recurrences left out)",
         f"activations         {activations * batch / 2**20:,.0f} MiB in training, {batch} x {seconds:g} s",
     ]
     reach = getattr(model, "receptive_field", None)
     if reach is not None:
-        lines.append(f"receptive field     {f'{reach / rate:.3f} s' if reach else 'the whole signal'}")
-    return "\n".join([*lines, "contracts           kept: (B, C, T) -> (B, S, C, T)"])
+        lines.append(f"receptive field     {f'{reach / built.data.sample_rate:.3f} s' if reach else 'the whole signal'}")
+    return "\n".join([*lines, f"contracts           kept: {task.contract}"])
 
 
 def _tree(name: str, module: nn.Module, depth: int) -> list[str]:
@@ -60,18 +55,17 @@ def _parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _work(model: nn.Module, samples: int) -> tuple[float, int]:
+def _work(model: nn.Module, inputs: torch.Tensor) -> tuple[float, int]:
     """Multiply-adds of one example, and bytes of what its layers put out."""
     held = [0]
 
-    def count(module: nn.Module, inputs: Any, output: Any) -> None:
+    def count(module: nn.Module, _inputs: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor) and not list(module.children()):
             held[0] += output.numel() * output.element_size()
 
     hooks = [module.register_forward_hook(count) for module in model.modules()]
-    mixture = torch.empty(1, getattr(model, "audio_channels", 1), samples, device="meta")
     with FlopCounterMode(display=False) as counter:
-        model(mixture)
+        model(inputs)
     for hook in hooks:
         hook.remove()
     return counter.get_total_flops() / 2, held[0]

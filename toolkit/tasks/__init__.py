@@ -9,6 +9,7 @@ __all__ = ["TASKS", "Examples", "Task", "find"]
 
 TASKS = {
     "separation": "toolkit.tasks.separation.Separation",
+    "tagging": "toolkit.tasks.tagging.Tagging",
     "oracle": "toolkit.tasks.oracle.OracleSeparation",
 }
 

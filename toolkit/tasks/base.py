@@ -26,10 +26,12 @@ class Task(ABC):
     Attributes:
         Config: dataclass that a YAML of this task is read into; `model`, `optimizer`, `schedule`, `train`, `infer`, `score`
             and `data` are in it.
+        contract: what the model maps to what, for a summary.
         model: the network, on no device yet.
     """
 
     Config: ClassVar[type]
+    contract: ClassVar[str]
     model: Model
 
     @abstractmethod
@@ -50,6 +52,9 @@ class Task(ABC):
 
     def prepare_training(self, data: Path) -> None:  # noqa: B027
         """Called once before the first step, for what is set from the training data below the folder `data`."""
+
+    def start_training(self, device: torch.device) -> None:  # noqa: B027
+        """Called whenever training begins or goes on."""
 
     def keep(self, exp: Path) -> None:  # noqa: B027
         """Called when training has ended: writes what predictions need besides weights and configuration."""
@@ -108,6 +113,10 @@ class Task(ABC):
     @abstractmethod
     def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """What the lines come to: `metrics`, figures by their ids; perhaps more."""
+
+    @abstractmethod
+    def probe(self) -> tuple[Tensor, float]:
+        """What the model reads of one recording, batch size 1, on the meta device, and how many seconds of audio that is."""
 
     @abstractmethod
     def check(self) -> None:

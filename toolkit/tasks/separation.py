@@ -30,6 +30,7 @@ from toolkit.tasks import streaming
 from toolkit.tasks.base import Examples, Task
 from toolkit.tasks.options import InferOptions, Phase, ScoreOptions, TrainOptions
 
+PROBE = 4.0  # seconds that a summary is made of where the configuration takes whole recordings
 CHECK_SAMPLES = 4001  # an odd length, long enough for any window
 
 
@@ -114,6 +115,7 @@ class Separation(Task):
     """Source separation of whatever the manifests hold: speakers, stems, instruments."""
 
     Config: ClassVar[type] = SeparationConfig
+    contract = "(B, C, T) -> (B, S, C, T)"
 
     def __init__(self, config: SeparationConfig) -> None:
         self.config = config
@@ -250,6 +252,12 @@ class Separation(Task):
     def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """Every metric, aggregated over the recordings."""
         return {"metrics": summarise(rows)}
+
+    def probe(self) -> tuple[Tensor, float]:
+        """A mixture as in training, of four seconds where training takes whole ones."""
+        seconds, model = self.config.data.segment or PROBE, self.model
+        samples = model.input_length(round(seconds * self.config.data.sample_rate))
+        return torch.empty(1, model.audio_channels, samples, device="meta"), seconds
 
     def check(self) -> None:
         """See that the model estimates what its `target` is, (B, S, C, T) if nothing else, on the meta device."""

@@ -47,6 +47,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
         trainer = Trainer(task, built, data, exp, place, experiment.training_key)
         if trainer.step == 0 and built.train.init is None:
             task.prepare_training(data)
+        task.start_training(place)
         trainer.fit()
         trained = {"steps": trainer.step, "epochs": trainer.epoch, "train_seconds": round(trainer.seconds, 1)}
     else:  # an oracle, the mixture itself, a forest
