@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from toolkit.log import UserError
 from toolkit.losses import BinaryCrossEntropy, CosineDistanceDifference, DistanceCorrelation, Distillation
-from toolkit.losses.distillation import TaughtStage
+from toolkit.losses.distillation import same_rate
 from toolkit.losses.tagging import Labelled
 
 
@@ -73,14 +73,14 @@ def test_single_precision_far_from_the_origin(loss):
     torch.testing.assert_close(loss(student, teacher).double(), loss(student.double(), teacher.double()), atol=1e-4, rtol=0)
 
 
-TAGS, FINAL = 5, [TaughtStage("stages.2", repeat=1, teacher_repeat=3)]
+TAGS, FINAL = 5, ("stages.2",)
 
 
 def batch_of(examples: int = 4) -> tuple[Tensor, Labelled]:
     """Logits and what belongs to them: 10 student frames, 4 of the teacher."""
     torch.manual_seed(1)
     labels, mask = torch.randint(2, (examples, TAGS)).double(), torch.randint(2, (examples, TAGS)).double()
-    activations = {str(tap): torch.randn(examples, 8, 2, 10, dtype=torch.float64, requires_grad=True) for tap in range(3)}
+    activations = {f"stages.{tap}": torch.randn(examples, 8, 2, 10, dtype=torch.float64).requires_grad_() for tap in range(3)}
     embeddings = torch.randn(examples, 4, 3, dtype=torch.float64)
     return torch.randn(examples, TAGS, dtype=torch.float64), Labelled(labels, mask, embeddings, activations)
 
@@ -96,36 +96,44 @@ class Teacher(nn.Module):
         return self.linear(embeddings.mean(1))
 
 
+@pytest.mark.parametrize(
+    ("frames", "others", "repeated", "others_repeated"),
+    [(62, 10, 1, 6), (62, 11, 1, 6), (30, 30, 1, 1), (30, 31, 1, 1), (15, 30, 2, 1), (15, 1, 1, 15), (1, 4, 4, 1)],
+)
+def test_frames_are_repeated_as_in_the_released_configurations(frames, others, repeated, others_repeated):
+    student, teacher = torch.arange(float(frames))[None, :, None], torch.arange(float(others))[None, :, None]
+    a, b = same_rate(student, teacher)
+    assert a.shape == b.shape
+    assert a[0, :, 0].tolist() == [frame // repeated for frame in range(a.shape[1])]
+    assert b[0, :, 0].tolist() == [frame // others_repeated for frame in range(a.shape[1])]
+    assert a.shape[1] == min(frames * repeated, others * others_repeated)
+
+
 def test_embeddings_as_teachers():
     logits, batch = batch_of()
     loss = Distillation(0.8, stages=FINAL)
-    assert loss.taps == {"0": "stages.2"}
-    student = batch.activations["0"].mean(2).mT[:, :10]
-    repeated = torch.stack([batch.embeddings[:, frame // 3] for frame in range(12)], dim=1)[:, :10]
+    assert loss.taps == {"stages.2": "stages.2"}
+    student = batch.activations["stages.2"].mean(2).mT[:, :8]
+    repeated = torch.stack([batch.embeddings[:, frame // 2] for frame in range(8)], dim=1)
     expected = 0.2 * BinaryCrossEntropy()(logits, batch) + 0.8 * DistanceCorrelation()(student, repeated)
     torch.testing.assert_close(loss(logits, batch), expected)
     assert set(loss.parts) == {"labels", "features"}
 
 
-def test_stages_are_weighted_and_the_shorter_of_both_rules():
+def test_the_mean_of_the_stages():
     logits, batch = batch_of()
-    stages = [
-        TaughtStage("a", weight=1.0),
-        TaughtStage("b", weight=3.0, repeat=2, teacher_repeat=6),
-        TaughtStage("c", weight=0.0),
-    ]
-    loss = Distillation(1.0, stages=stages, features=CosineDistanceDifference(), offset=2.0)
-    first = batch.activations["0"].mean(2).mT[:, :4]
-    second = batch.activations["1"].mean(2).mT.repeat_interleave(2, 1)
-    teacher = batch.embeddings - 2
-    difference = CosineDistanceDifference()
-    expected = 0.25 * difference(first, teacher) + 0.75 * difference(second, teacher.repeat_interleave(6, 1)[:, :20])
-    torch.testing.assert_close(loss(logits, batch), expected)
+    both = Distillation(1.0, stages=("stages.0", "stages.2"), features=CosineDistanceDifference(), offset=2.0)
+    alone = [Distillation(1.0, stages=(stage,), features=CosineDistanceDifference(), offset=2.0) for stage in both.taps]
+    torch.testing.assert_close(both(logits, batch), sum(loss(logits, batch) for loss in alone) / 2)
+    shifted = batch._replace(embeddings=batch.embeddings - 2)
+    torch.testing.assert_close(
+        Distillation(1.0, stages=FINAL, features=CosineDistanceDifference())(logits, shifted), alone[1](logits, batch)
+    )
 
 
-def test_a_tap_may_have_no_rows_left():
+def test_a_stage_may_have_no_rows_left():
     logits, batch = batch_of()
-    flat = batch._replace(activations={"0": batch.activations["0"].mean(2)})
+    flat = batch._replace(activations={"stages.2": batch.activations["stages.2"].mean(2)})
     loss = Distillation(0.8, stages=FINAL)
     torch.testing.assert_close(loss(logits, flat), loss(logits, batch))
 
@@ -158,7 +166,7 @@ def test_both_at_once_and_the_teacher_is_not_trained():
     )
     assert not any(part.requires_grad for part in parts.values())
     assert logits.grad is not None
-    assert batch.activations["0"].grad is not None
+    assert batch.activations["stages.2"].grad is not None
     assert teacher.linear.weight.grad is None
     assert list(loss.parameters()) == []
     assert loss.state_dict() == {}
@@ -186,7 +194,7 @@ def test_a_batch_without_labels():
     [
         ({"weight": 1.1, "stages": FINAL}, "weight: expected 0 to 1, found 1.1"),
         ({"weight": 0.5, "knowledge": -0.1}, "knowledge: expected 0 to 1, found -0.1"),
-        ({"weight": 0.5}, "stages: expected at least one with a weight above 0, as knowledge is below 1"),
+        ({"weight": 0.5}, "stages: expected at least one module, as knowledge is below 1, found none"),
         ({"weight": 0.5, "knowledge": 0.3, "stages": FINAL}, "teacher: expected the folder of an experiment"),
     ],
 )
