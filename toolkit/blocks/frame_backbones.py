@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from toolkit.blocks import activations, norms
 from toolkit.blocks.activations import Activation
@@ -16,7 +17,7 @@ class FrameMLP(Backbone):
     """The same dense layers for every frame: linear, normalised, rectified, thinned out.
 
     With the defaults the embedding of ATT (Gururani, Sharma & Lerch 2019, "An attention mechanism for musical instrument
-    recognition"); without normalisation, leaky and with dropout 0.5 that of their FC_T.
+    recognition"); without normalisation, leaky and with dropout 0.5 that of their FC_T, and, all frames stacked, of their FC.
 
     Args:
         bins: F, rows of the picture.
@@ -26,9 +27,11 @@ class FrameMLP(Backbone):
         dropout: share of each layer's output left out while training.
         residual: whether the picture, as it came in, is added to what comes out of the last layer.
         init: first weights.
+        stack: frames that are put on top of each other and go through the layers as one.  What is left at the end is cut; a
+            picture of fewer is filled up with zeros.
 
     Raises:
-        ValueError: a picture is to be added to something of another size.
+        ValueError: a picture is to be added to something of another size, or there is no frame to stack.
     """
 
     def __init__(
@@ -40,13 +43,16 @@ class FrameMLP(Backbone):
         dropout: float = 0.6,
         residual: bool = True,
         init: Init = "he_uniform",
+        stack: int = 1,
     ) -> None:
         super().__init__()
-        widths = [bins, *hidden]
-        if residual and widths[-1] != bins:
-            raise ValueError(f"residual: expected {bins} units in the last layer, as the picture has rows, found {widths[-1]}")
-        self.bins, self.channels, self.residual = bins, widths[-1], residual
-        self.norm = norms.build(norm, bins) if norm else nn.Identity()
+        if stack < 1:
+            raise ValueError(f"stack: expected at least 1 frame, found {stack}")
+        widths = [bins * stack, *hidden]
+        if residual and widths[0] != widths[-1]:
+            raise ValueError(f"residual: expected {widths[0]} units in the last layer, as many as come in, found {widths[-1]}")
+        self.bins, self.channels, self.residual, self.stack = bins, widths[-1], residual, stack
+        self.norm = norms.build(norm, widths[0]) if norm else nn.Identity()
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
             layers.append(initialised(nn.Conv1d(before, after, 1, bias=not norm), init))
@@ -55,11 +61,18 @@ class FrameMLP(Backbone):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Map (B, 1, F, L) to (B, C, L)."""
+        """Map (B, 1, F, L) to (B, C, L // stack)."""
         check_shape(picture, "picture", batch=None, one=1, bins=self.bins, frames=None)
-        x = picture[:, 0]
+        x = _stacked(picture[:, 0], self.stack)
         out = self.layers(self.norm(x))
         return out + x if self.residual else out
+
+
+def _stacked(x: Tensor, frames: int) -> Tensor:
+    """Frames (B, F, L) put on top of each other, (B, frames · F, L // frames), at least one."""
+    whole = max(1, x.shape[-1] // frames)
+    x = F.pad(x, (0, max(0, frames - x.shape[-1])))[..., : whole * frames]
+    return x.unflatten(-1, (whole, frames)).permute(0, 3, 1, 2).flatten(1, 2)
 
 
 class FrameGRU(Backbone):
