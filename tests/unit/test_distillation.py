@@ -117,7 +117,7 @@ def test_embeddings_as_teachers():
     repeated = torch.stack([batch.embeddings[:, frame // 2] for frame in range(8)], dim=1)
     expected = 0.2 * BinaryCrossEntropy()(logits, batch) + 0.8 * DistanceCorrelation()(student, repeated)
     torch.testing.assert_close(loss(logits, batch), expected)
-    assert set(loss.parts) == {"labels", "features"}
+    assert set(loss.parts) == {"cross_entropy", "features"}
 
 
 def test_the_mean_of_the_stages():
@@ -149,7 +149,7 @@ def test_knowledge_of_a_model_trained_on_the_embeddings():
     torch.testing.assert_close(loss(logits, batch), 0.1 * BinaryCrossEntropy()(logits, batch) + 0.9 * knowledge)
     assert asked == [Path("exp/teacher_lr")]
     assert not teacher.training
-    assert float(loss(teacher(batch.embeddings), batch)) == pytest.approx(float(0.1 * loss.parts["labels"]))
+    assert float(loss(teacher(batch.embeddings), batch)) == pytest.approx(float(0.1 * loss.parts["cross_entropy"]))
 
 
 def test_both_at_once_and_the_teacher_is_not_trained():
@@ -162,7 +162,7 @@ def test_both_at_once_and_the_teacher_is_not_trained():
     total.backward()
     parts = loss.parts
     torch.testing.assert_close(
-        total, 0.1 * parts["labels"] + 0.9 * (0.3 * parts["knowledge"] + 0.7 * parts["features"]), check_stride=False
+        total, 0.1 * parts["cross_entropy"] + 0.9 * (0.3 * parts["knowledge"] + 0.7 * parts["features"]), check_stride=False
     )
     assert not any(part.requires_grad for part in parts.values())
     assert logits.grad is not None

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from toolkit.blocks.slots import check_shape
@@ -51,7 +52,7 @@ class CPResNet(Backbone):
         check_shape(picture, "picture", batch=None, one=1, bins=self.bins, frames=None)
         if min(picture.shape[2:]) < 15:
             raise ValueError(f"picture: expected at least 15 rows and frames, found {picture.shape[2]} and {picture.shape[3]}")
-        x = self.entrance(picture)
+        x = self.entrance(picture.to(memory_format=torch.channels_last))  # a third faster
         for stage in self.stages:
             x = stage(x)
         return x.mean(2)

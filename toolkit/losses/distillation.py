@@ -73,7 +73,7 @@ class Distillation(TaggingLoss):
         labels, none = self.labels(logits, batch), logits.new_zeros(())
         features = self._features(batch) if self.taps else none
         knowledge = self._knowledge(logits, batch) if self.teacher is not None else none
-        parts = {"labels": labels, "features": features, "knowledge": knowledge}
+        parts = {"cross_entropy": labels, "features": features, "knowledge": knowledge}
         self.parts = {name: part.detach() for name, part in parts.items() if part is not none}
         return (1 - self.weight) * labels + self.weight * ((1 - self.knowledge) * features + self.knowledge * knowledge)
 
