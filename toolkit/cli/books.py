@@ -8,6 +8,8 @@ from toolkit import config
 from toolkit.cli.options import Arguments
 from toolkit.stages import Stage
 
+WEIGHTS = ("weights", "pca", "init", "teacher", "exp")  # options that name files of weights, or experiments that made some
+
 
 def fetch(arguments: Arguments) -> Stage:
     made = [arguments.data / "corpus"] if arguments.corpus == "mini" else []
@@ -21,14 +23,17 @@ def prepare(arguments: Arguments) -> Stage:
 
 
 def features(arguments: Arguments) -> Stage:
-    tree = _tree(arguments)
-    return _stage("features", arguments.data, arguments, tree.get("data"), inputs=_manifests_of(tree, arguments.data))
+    section = _tree(arguments).get("data", {})
+    inputs = [*_manifests_of(section, arguments.data), *_weights(section)]
+    return _stage("features", arguments.data, arguments, section, inputs=inputs)
 
 
 def train(arguments: Arguments) -> Stage:
     tree = _tree(arguments)
+    section = {key: value for key, value in tree.get("data", {}).items() if key != "test"}
+    inputs = [*_manifests_of(section, arguments.data), *_weights(tree)]
     outputs = [arguments.exp / name for name in ("config.yaml", "model.safetensors", "run.json")]
-    return _stage("train", arguments.exp, arguments, tree, _manifests_of(tree, arguments.data, but=("test",)), outputs)
+    return _stage("train", arguments.exp, arguments, tree, inputs, outputs)
 
 
 def infer(arguments: Arguments) -> Stage:
@@ -82,16 +87,24 @@ def _split(arguments: Arguments) -> Iterator[Path]:
         yield arguments.data / f"{config.read(path)['data'][arguments.split]}.jsonl"
 
 
-def _manifests_of(tree: config.Tree, data: Path, but: tuple[str, ...] = ()) -> list[Path]:
-    section = {key: value for key, value in tree.get("data", {}).items() if key not in but}
+def _manifests_of(section: Any, data: Path) -> list[Path]:
     return [data / f"{name}.jsonl" for name in _names(section)]
 
 
 def _names(node: Any) -> list[str]:
     """Every manifest that a configuration names, however deep (dynamic mixing names its own): the values with a slash."""
     if isinstance(node, dict):
-        return [name for value in node.values() for name in _names(value)]
+        return [name for key, value in node.items() if key not in WEIGHTS for name in _names(value)]
     return [node] if isinstance(node, str) and "/" in node else []
+
+
+def _weights(node: Any) -> list[Path]:
+    """Every file of weights that a configuration names: itself, or by the experiment that makes it."""
+    if not isinstance(node, dict):
+        return []
+    here = [Path(value) for key, value in node.items() if key in WEIGHTS and isinstance(value, str)]
+    found = [path if path.suffix else path / "model.safetensors" for path in here]
+    return found + [path for value in node.values() for path in _weights(value)]
 
 
 def wanted(arguments: Arguments) -> list[str]:
