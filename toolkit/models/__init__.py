@@ -12,6 +12,7 @@ from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
 from toolkit.models.time_demucs import TimeDemucs
+from toolkit.models.vggish import PatchProjection
 from toolkit.models.wave_u_net import WaveUNet
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "MaskedSeparator",
     "Model",
     "Oracle",
+    "PatchProjection",
     "Quantized",
     "RandomForest",
     "ScoredSeparator",
