@@ -1,16 +1,29 @@
 """The swappable parts of models; configurations name them by their class names."""
 
 from toolkit.blocks.activity_unet import ActivityUNet
+from toolkit.blocks.auto_taggers.crnn import CRNN
+from toolkit.blocks.auto_taggers.fcn import FCN
+from toolkit.blocks.auto_taggers.harmonic_cnn import HarmonicCNN
+from toolkit.blocks.auto_taggers.musicnn import Musicnn
+from toolkit.blocks.auto_taggers.sample_cnn import SampleCNN
+from toolkit.blocks.auto_taggers.self_attention_cnn import SelfAttentionCNN
+from toolkit.blocks.auto_taggers.short_chunk_cnn import ShortChunkCNN
 from toolkit.blocks.blstm import BLSTM
+from toolkit.blocks.cp_resnet import CPResNet
 from toolkit.blocks.dconv import DConv, NoBranch, ResidualBranch
+from toolkit.blocks.dense_head import DenseHead
 from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
-from toolkit.blocks.features import Feature, Published, Waveform
+from toolkit.blocks.features import Feature, Published, StoredSpectrum, Waveform
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
 from toolkit.blocks.frame_backbones import FrameGRU, FrameMLP
+from toolkit.blocks.harmonic_filters import HarmonicFilters
 from toolkit.blocks.heads import LinearHead
+from toolkit.blocks.kaldi_mel import KaldiMel
 from toolkit.blocks.magnitude import MagnitudeMasks
+from toolkit.blocks.mel import MelSpectrogram, RawWaveform
 from toolkit.blocks.mmdense import MMDense, MultiScale
+from toolkit.blocks.mobile_fcn import MobileFCN
 from toolkit.blocks.open_unmix import OpenUnmix, load_openunmix
 from toolkit.blocks.poolings import (
     AttentionPooling,
@@ -26,6 +39,7 @@ from toolkit.blocks.schedules import DelayedPlateau
 from toolkit.blocks.scorers import MeanPooledScorer
 from toolkit.blocks.sepformer import SepFormer
 from toolkit.blocks.slots import Decoder, Encoder, Masker, Scorer, Separator
+from toolkit.blocks.spec_augment import SpecAugment
 from toolkit.blocks.stored import StoredFeatures
 from toolkit.blocks.sudo_rm_rf import SuDoRMRF
 from toolkit.blocks.tagging import Backbone, Frontend, Head, Pooling, WeightedPooling
@@ -43,26 +57,33 @@ from toolkit.blocks.unet import (
 
 __all__ = [
     "BLSTM",
+    "CRNN",
     "DPRNN",
+    "FCN",
     "TCN",
     "ActivityUNet",
     "AttentionPooling",
     "AutoPooling",
     "Backbone",
     "Bottleneck",
+    "CPResNet",
     "DConv",
     "DPTNet",
     "Decoder",
     "DecoderLayer",
     "DelayedPlateau",
+    "DenseHead",
     "Encoder",
     "EncoderLayer",
     "Feature",
     "FrameGRU",
     "FrameMLP",
     "Frontend",
+    "HarmonicCNN",
+    "HarmonicFilters",
     "Head",
     "IdentityBottleneck",
+    "KaldiMel",
     "LastFrame",
     "LearnedDecoder",
     "LearnedFilterbank",
@@ -74,21 +95,30 @@ __all__ = [
     "MaxPooling",
     "MeanPooledScorer",
     "MeanPooling",
+    "MelSpectrogram",
+    "MobileFCN",
     "MultiScale",
+    "Musicnn",
     "NoBranch",
     "OpenUnmix",
     "Pooling",
     "Published",
+    "RawWaveform",
     "RecurrentBottleneck",
     "ResidualBranch",
     "STFTDecoder",
     "STFTFilterbank",
+    "SampleCNN",
     "Scorer",
+    "SelfAttentionCNN",
     "SepFormer",
     "Separator",
+    "ShortChunkCNN",
     "SoftmaxPooling",
+    "SpecAugment",
     "StatisticsPooling",
     "StoredFeatures",
+    "StoredSpectrum",
     "StridedDecoderLayer",
     "StridedEncoderLayer",
     "SuDoRMRF",
