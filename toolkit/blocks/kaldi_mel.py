@@ -1,11 +1,10 @@
 """Log-mel pictures as Kaldi makes them: pre-emphasis, power spectra, triangles on the mel scale."""
 
-from contextlib import nullcontext
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.tagging import Frontend
 
@@ -76,7 +75,7 @@ class KaldiMel(Frontend):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map waveforms (B, T) to pictures (B, 1, F, L), in single precision at least."""
         check_shape(inputs, "waveforms", batch=None, samples=None)
-        with nullcontext() if inputs.is_meta else torch.autocast(inputs.device.type, enabled=False):
+        with full_precision(inputs):
             waveforms = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
             energies = self._banks(waveforms) @ self._powers(waveforms)
             return (((energies + FLOOR).log() - self.mean) / self.deviation)[:, None]

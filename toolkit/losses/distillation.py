@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from toolkit.blocks.precision import full_precision
 from toolkit.log import UserError
 from toolkit.losses.feature_losses import DistanceCorrelation, FeatureLoss
 from toolkit.losses.tagging import BinaryCrossEntropy, Labelled, TaggingLoss
@@ -82,7 +83,7 @@ class Distillation(TaggingLoss):
         losses = []
         for stage in self.taps:
             student = batch.activations[stage]
-            with torch.autocast(student.device.type, enabled=False):
+            with full_precision(student):
                 student = student.to(torch.promote_types(student.dtype, torch.float32))
                 student = (student.mean(2) if student.ndim == 4 else student).mT
                 losses.append(self.features(*same_rate(student, batch.embeddings - self.offset)))
