@@ -72,6 +72,11 @@ def sha256(path: Path | str) -> str:
     return _digest(path, "sha256")
 
 
+def md5(path: Path | str) -> str:
+    """Hexadecimal MD5 of a file's content, for lists that publish this hash."""
+    return _digest(path, "md5")
+
+
 def _digest(path: Path | str, algorithm: str) -> str:
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with Path(path).open("rb") as stream:

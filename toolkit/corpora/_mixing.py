@@ -21,7 +21,6 @@ from toolkit.log import UserError
 
 Labels = dict[str, Any]
 Result = dict[str, Any]
-NAMED = 20  # so many missing utterances are named, the others counted
 
 logger = log.get(__name__)
 
@@ -203,8 +202,7 @@ class Mixing:
         keys = sorted(missing)
         if not keys:
             return
-        names = ", ".join(keys[:NAMED]) + (f" and {len(keys) - NAMED} more" if len(keys) > NAMED else "")
-        message = f"{split}: {len(keys)} utterances that are to be mixed are not in {self.corpus}: {names}"
+        message = f"{split}: {len(keys)} utterances that are to be mixed are not in {self.corpus}: {log.listing(keys)}"
         if self.strict:
             raise UserError(f"{message}. {next_step}")
         logger.warning("%s", message)
