@@ -22,7 +22,7 @@ def matlab_resample(x: np.ndarray, p: int, q: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("rate", "new_rate"), [(16000, 8000), (44100, 16000), (8000, 16000), (48000, 44100)])
-@pytest.mark.parametrize("time", [1, 160, 4001])
+@pytest.mark.parametrize("time", [1, 160, 4001, 200_003])
 def test_equals_the_steps_of_matlab(rate: int, new_rate: int, time: int) -> None:
     x = np.random.default_rng(0).standard_normal(time)
     divisor = np.gcd(rate, new_rate)

@@ -216,5 +216,5 @@ def test_a_model_on_waveforms_needs_manifests_of_its_rate(tmp_path: Path, caplog
     with caplog.at_level("INFO", "toolkit"):
         assert features(tmp_path, tmp_path / "config.yaml", [], "cpu") == []
     assert "no features are stored" in caplog.text
-    with pytest.raises(UserError, match="expected 8000 Hz as data.sample_rate says, found 11025 Hz"):
+    with pytest.raises(UserError, match=r"expected 8000 Hz as data\.sample_rate says, found 11025 Hz"):
         features(tmp_path, tmp_path / "config.yaml", ["--data.sample_rate", "8000"], "cpu")

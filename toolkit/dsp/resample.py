@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import signal
 
 HALF_WIDTH, KAISER_BETA = 10, 5.0  # MATLAB's N and bta
+GROUP = 16  # neighbouring samples that are made by one product of matrices
+ONE_THREAD = 1 << 18  # multiplications of a product for which BLAS does not wake other threads, which takes longer than it
 
 
 def resample(waveform: np.ndarray, sample_rate: int, new_sample_rate: int) -> np.ndarray:
@@ -29,9 +33,58 @@ def resample(waveform: np.ndarray, sample_rate: int, new_sample_rate: int) -> np
     """
     common = math.gcd(sample_rate, new_sample_rate)
     up, down = new_sample_rate // common, sample_rate // common
-    if up == down:
+    if up == down or not waveform.size:
         return waveform
-    return signal.resample_poly(waveform, up, down, axis=-1, window=_low_pass(max(up, down)).astype(waveform.dtype))
+    banks = _banks(up, down, waveform.dtype)
+    samples, length = waveform.shape[-1], -(-waveform.shape[-1] * up // down)
+    periods = -(-length // banks.outputs)
+    products = -(-periods // banks.at_once)
+    rows = -(-periods // products)
+    padded = np.zeros((*waveform.shape[:-1], banks.lead + products * rows * banks.inputs + banks.reach), waveform.dtype)
+    padded[..., banks.lead : banks.lead + samples] = waveform
+    made = np.empty((*waveform.shape[:-1], products, rows, banks.outputs), waveform.dtype)
+    for place, start, taps in banks.filters:
+        windows = sliding_window_view(padded[..., banks.lead + start :], len(taps), axis=-1)[..., :: banks.inputs, :]
+        windows = windows[..., : products * rows, :].reshape(*made.shape[:-1], len(taps))
+        made[..., place : place + taps.shape[1]] = windows @ taps
+    return made.reshape(*waveform.shape[:-1], -1)[..., :length]
+
+
+class _Banks(NamedTuple):
+    """The filter as it meets the samples: every `inputs` samples read, `outputs` samples are written, always alike.
+
+    Attributes:
+        inputs: samples of a period that are read.
+        outputs: samples that it gives.
+        lead: samples before a period that are needed.
+        reach: samples behind it.
+        at_once: periods of one product of matrices.
+        filters: for each `GROUP` of the outputs their place, the first sample they need, and their taps (samples, outputs).
+    """
+
+    inputs: int
+    outputs: int
+    lead: int
+    reach: int
+    at_once: int
+    filters: list[tuple[int, int, np.ndarray]]
+
+
+@lru_cache
+def _banks(up: int, down: int, dtype: np.dtype) -> _Banks:
+    """Outputs that are neighbours need nearly the same samples, so that a product of matrices hardly multiplies by zeros."""
+    half = HALF_WIDTH * max(up, down)
+    longest = ((GROUP - 1) * down + 2 * half) // up + 1
+    repeats = -(-max(GROUP * down, longest * up) // (up * down))  # windows that do not overlap: BLAS takes them as they stand
+    low_pass, filters = up * _low_pass(max(up, down)), []
+    for place in range(0, repeats * up, GROUP):
+        outputs = np.arange(place, min(place + GROUP, repeats * up))
+        samples = np.arange(-((half - outputs[0] * down) // up), (outputs[-1] * down + half) // up + 1)
+        delay = outputs * down - samples[:, None] * up
+        taps = np.where(abs(delay) <= half, low_pass[np.clip(delay + half, 0, 2 * half)], 0)
+        filters.append((place, int(samples[0]), taps.astype(dtype)))
+    margin, at_once = -(-half // up), max(1, ONE_THREAD // (GROUP * longest))
+    return _Banks(repeats * down, repeats * up, margin, margin + longest, at_once, filters)
 
 
 @lru_cache
