@@ -2,12 +2,12 @@
 
 import warnings
 from abc import abstractmethod
-from contextlib import nullcontext
 
 import torch
 import torchaudio
 from torch import Tensor, nn
 
+from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.tagging import Frontend
 from toolkit.dsp.stft import STFT
@@ -39,7 +39,7 @@ class FilteredSpectrogram(Frontend):
     def forward(self, waveform: Tensor) -> Tensor:
         """Map waveforms (B, T) to (B, 1, F, L), L = 1 + ⌊T / hop_length⌋; in float32 also under autocast."""
         check_shape(waveform, "waveform", batch=None, samples=None)
-        with nullcontext() if waveform.is_meta else torch.autocast(waveform.device.type, enabled=False):
+        with full_precision(waveform):
             filters = self.filters()
             power = self.stft(waveform.to(filters.dtype)).abs().square()
             decibels = 10 * torch.log10((filters @ power).clamp(min=LEAST_POWER))
