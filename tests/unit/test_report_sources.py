@@ -12,7 +12,7 @@ import yaml
 
 from toolkit import audio, files
 from toolkit.data import manifest
-from toolkit.report import display, examples, report
+from toolkit.report import display, examples, report, sound
 from toolkit.report.compare import compare
 from toolkit.report.results import Results, markdown
 from toolkit.report.sources import columns, metrics_table
@@ -155,8 +155,8 @@ def test_examples_of_sources_that_are_sums_of_stems(tmp_path: Path) -> None:
 
 def test_music_is_heard_as_mp3() -> None:
     tone = torch.sin(torch.arange(44100) / 10)[None]
-    seconds, (encoded,) = examples._fitting([(tone, 44100)], room=30_000)
-    assert 1 < seconds <= examples.SECONDS
+    seconds, (encoded,) = sound.fitting([(tone, 44100)], room=30_000, longest=10.0)
+    assert 1 < seconds <= 10
     (clip,) = examples._clips({"mixture": tone}, 44100, seconds, iter([encoded]), {})
     assert clip.audio.startswith("data:audio/mpeg;base64,")
     assert len(encoded) < 30_000

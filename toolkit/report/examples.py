@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import soundfile
 import torch
 from torch import Tensor
 
 from toolkit import audio, config, files
-from toolkit.audio.encode import MP3_RATES
 from toolkit.data.manifest import Item, Manifest
-from toolkit.report import figures
+from toolkit.report import figures, sound
 
 SECONDS = 10.0  # of an item that can be heard, at most
-PROBE = 1.0  # seconds by which it is guessed how many bytes a second takes
-SHORTEST = 0.1  # seconds below which no example is cut
 SOURCES = 5  # of an item that are shown, at most
 PICTURE = 130_000  # bytes of a spectrogram, at most
-LOSSLESS_RATE = 16000  # Hz
-MP3_LEVEL = 0.7  # of libsndfile: about 120 kbit/s
 LOUDEST = 0.99  # peak above which an item's signals are all turned down
 
 Signals = dict[str, Tensor]
@@ -105,7 +97,7 @@ def load(
     rates = {place: items[row["id"]].sample_rate for place, row in usable.items()}
     heard = [(wave, rates[place]) for place, waves in signals.items() for wave in waves.values()]
     left = (budget - PICTURE * len(heard)) * 3 / 4  # as base64, three bytes are four
-    seconds, encoded = _fitting(heard, left)
+    seconds, encoded = sound.fitting(heard, left, SECONDS)
     sounds = iter(encoded)
     return [
         Example(
@@ -142,17 +134,6 @@ def _signals(
     return {title: signal * min(1.0, LOUDEST / max(peak, 1e-8)) for title, signal in signals.items()}
 
 
-def _fitting(heard: list[tuple[Tensor, int]], room: float) -> tuple[float, list[bytes]]:
-    """As many seconds of all signals, with their rates, as there is room for, in bytes; and them as files."""
-    probe = sum(len(_encode(wave[:, wave.shape[1] // 2 :], rate, PROBE)) for wave, rate in heard)
-    seconds = min(SECONDS, max(SHORTEST, PROBE * room / max(1, probe)))
-    while True:
-        encoded = [_encode(wave, rate, seconds) for wave, rate in heard]
-        if seconds <= SHORTEST or sum(map(len, encoded)) <= room:
-            return seconds, encoded
-        seconds *= 0.8
-
-
 def _clips(
     signals: Signals, sample_rate: int, seconds: float, sounds: Iterator[bytes], scores: dict[str, dict[str, float]]
 ) -> Iterator[Clip]:
@@ -160,21 +141,6 @@ def _clips(
     loudest = figures.loudest_point(shown["mixture"], sample_rate)
     for title in signals:
         role, _, kind = title.partition(", ")
-        kind_of_file = "mpeg" if _is_music(sample_rate) else "flac"
-        address = f"data:audio/{kind_of_file};base64," + base64.b64encode(next(sounds)).decode()
+        address = sound.address(next(sounds), sample_rate)
         picture = figures.spectrogram(shown[title], sample_rate, loudest)
         yield Clip(title, address, picture, scores.get(role, {}) if kind == "estimate" else {})
-
-
-def _is_music(sample_rate: int) -> bool:
-    """Whether a signal is heard as MP3: as FLAC, there would be room for a second of it."""
-    return sample_rate in MP3_RATES and sample_rate > LOSSLESS_RATE and "MP3" in soundfile.available_formats()
-
-
-def _encode(waveform: Tensor, sample_rate: int, seconds: float) -> bytes:
-    stream = io.BytesIO()
-    form: dict[str, Any] = {"format": "FLAC", "subtype": "PCM_16"}
-    if _is_music(sample_rate):
-        form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": MP3_LEVEL}
-    soundfile.write(stream, waveform[:, : max(1, int(seconds * sample_rate))].numpy().T, sample_rate, **form)
-    return stream.getvalue()

@@ -113,20 +113,76 @@ def spectrogram(waveform: Tensor, sample_rate: int, loudest: float) -> str:
         sample_rate: Hz.
         loudest: power that is shown brightest, the same for all pictures of an item.
     """
-    power = _power(waveform, sample_rate)
-    level = 10 * np.log10(np.maximum(power / loudest, 1e-12))
-    level = np.round(np.clip(level / DYNAMIC_RANGE + 1, 0, 1) * LEVELS) / LEVELS
     figure, axes = _panel(3.4, 2.1)
-    extent = (0, len(waveform) / sample_rate, 0, sample_rate / 2000)
-    axes.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=0, vmax=1, interpolation="none")
-    axes.grid(visible=False)
-    axes.set(xlabel="time (s)", ylabel="frequency (kHz)")
+    _draw_spectrogram(axes, waveform, sample_rate, loudest)
+    axes.set_xlabel("time (s)")
     return _svg(figure, "Spectrogram")
+
+
+@rc_context(STYLE)
+def listening(waveform: Tensor, sample_rate: int, tracks: Mapping[str, Sequence[Curve]]) -> str:
+    """A spectrogram, and below it what goes on over the same time.
+
+    Args:
+        waveform: (time,).
+        sample_rate: Hz.
+        tracks: name to one or two curves from 0 to 1 over seconds: the first is drawn as an area, the second as a line.
+    """
+    heights = [2.4, *[0.55] * len(tracks)]
+    figure = Figure(figsize=(4.8, sum(heights) + 0.5), layout="constrained")
+    panels = figure.subplots(len(heights), sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    _draw_spectrogram(panels[0], waveform, sample_rate, loudest_point(waveform, sample_rate))
+    for axes, (name, (area, *line)) in zip(panels[1:], tracks.items(), strict=True):
+        axes.fill_between(*area, step="post", color=SERIES[1], alpha=0.55, linewidth=0)
+        for x, y in line:
+            axes.plot(x, y, drawstyle="steps-post", color=SERIES[0], linewidth=1.6)
+        axes.set(ylim=(0, 1.05), yticks=[])
+        axes.grid(visible=False)
+        axes.set_title(name, loc="left", fontsize=10, pad=2)
+    panels[-1].set(xlabel="time (s)", xlim=(0, len(waveform) / sample_rate))
+    return _svg(figure, f"Spectrogram; below it, over time: {', '.join(tracks) or 'nothing'}")
+
+
+@rc_context(STYLE)
+def by_name(
+    values: Mapping[str, float],
+    marks: Mapping[str, float],
+    spreads: Mapping[str, float],
+    xlabel: str,
+    limits: tuple[float, float],
+) -> str:
+    """A dot for each name, with a line from the mark that it is held against.
+
+    Args:
+        values: name to its value.
+        marks: name to what it is held against.
+        spreads: name to a deviation, drawn to both sides; of some names or of none.
+        xlabel: quantity and unit.
+        limits: of the quantity.
+    """
+    figure, axes = _panel(4.8, 0.8 + 0.25 * len(values))
+    for place, (name, value) in enumerate(values.items()):
+        if name in marks:
+            axes.plot([marks[name], value], [place, place], color=SERIES[0], alpha=0.4, linewidth=2.5)
+            axes.plot([marks[name]], [place], color=SERIES[1], marker="|", markersize=10, markeredgewidth=2)
+        axes.errorbar([value], [place], xerr=spreads.get(name), color=SERIES[0], marker="o", markersize=5, capsize=3)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set(xlabel=xlabel, xlim=limits, ylim=(len(values) - 0.4, -0.6))
+    return _svg(figure, f"{xlabel} of {', '.join(values)}")
 
 
 def loudest_point(waveform: Tensor, sample_rate: int) -> float:
     """The largest power in a spectrogram of `waveform` (time,)."""
     return max(float(_power(waveform, sample_rate).max()), 1e-12)
+
+
+def _draw_spectrogram(axes: Axes, waveform: Tensor, sample_rate: int, loudest: float) -> None:
+    level = 10 * np.log10(np.maximum(_power(waveform, sample_rate) / loudest, 1e-12))
+    level = np.round(np.clip(level / DYNAMIC_RANGE + 1, 0, 1) * LEVELS) / LEVELS
+    extent = (0, len(waveform) / sample_rate, 0, sample_rate / 2000)
+    axes.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=0, vmax=1, interpolation="none")
+    axes.grid(visible=False)
+    axes.set_ylabel("frequency (kHz)")
 
 
 def _power(waveform: Tensor, sample_rate: int) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,14 @@ import jinja2
 
 from toolkit import files
 from toolkit.data.manifest import Manifest
-from toolkit.log import UserError
-from toolkit.report import display, examples, figures
+from toolkit.report import display, figures, separation, tagging
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
-from toolkit.report.sources import base, in_order, metrics_table
+from toolkit.report.scored import Scored
+from toolkit.report.sources import base
 from toolkit.report.table import Table
-from toolkit.report.tables import other_table, short_table
+from toolkit.report.tables import other_table, short_table, tag_table
 
-BUDGET = 7_000_000  # bytes of all examples; the whole page stays below eight million
 WARNINGS = 20  # log lines shown, at most
 SPLIT_CURVES = {"train": "training", "valid": "validation"}
 
@@ -39,7 +37,9 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
     summary = run.summaries[split]
     group = results.of_run(run, split)
     first = headline(results, run, split)
-    scores = _read_rows(run.folder / "scores" / f"{split}.jsonl", "scores of single items", missing)
+    rows = _read_rows(run.folder / "scores" / f"{split}.jsonl", "scores of single items", missing)
+    scored = Scored(run, split, group, first.metric, rows, manifest)
+    view: Any = (tagging if tagging.concerns(summary) else separation).view
     context = {
         "paper": results.paper,
         "run": run,
@@ -48,12 +48,8 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
         "headline": first,
         "over_seeds": _over_seeds(group, first.metric),
         "tables": _tables(results, run, group, first.metric),
-        "metrics": metrics_table(summary),
         "curves": _curves(_history(run, missing)),
-        "distributions": _distributions(scores, first.metric),
-        "examples": _examples(run, split, manifest, scores, first.metric, missing),
-        "seconds": examples.SECONDS,
-        "dynamic_range": figures.DYNAMIC_RANGE,
+        "view": view(scored, missing),
         "facts": _facts(run, group, summary),
         "commands": _commands(run, split),
         "config": _text(run.folder / "config.yaml", "resolved configuration", missing),
@@ -70,8 +66,14 @@ def environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    made.filters |= {"label": display.label, "count": display.count, "duration": display.duration, "typographic": _typographic}
+    made.filters |= {
+        "label": display.label,
+        "count": display.count,
+        "duration": display.duration,
+        "typographic": display.typographic,
+    }
     made.globals |= {"number": display.number, "signed": display.signed, "metric": display.metric, "FULL": FULL}
+    made.globals["dynamic_range"] = figures.DYNAMIC_RANGE
     return made
 
 
@@ -96,6 +98,8 @@ def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[s
     for (data, identity), table in tables.items():
         at_once = (data, identity) in own
         shown.append((f"{display.label(identity)} on {data}", f"Metric {identity}", table, at_once))
+        if (by_tag := tag_table(found, data, identity)) is not None:
+            shown.append((f"{display.label(identity)} by tag on {data}", f"Metric {identity}", by_tag, False))
     if others := unlisted(found):
         shown.append(("Further experiments on full corpora", "", other_table(found, others, run), group in others))
     return shown
@@ -113,7 +117,8 @@ def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
             if f"{split}/{quantity}" in keys
         }
         name = "loss" if quantity == "loss" else display.label(quantity)
-        drawn.append((f"{name[0].upper()}{name[1:]} by epoch ({' and '.join(lines)}).", figures.curves(lines, name)))
+        begin = name if quantity in display.METRICS else f"{name[0].upper()}{name[1:]}"  # mAP stays as it is
+        drawn.append((f"{begin} by epoch ({' and '.join(lines)}).", figures.curves(lines, name)))
     if len({row.get("lr") for row in rows} - {None}) > 1:
         drawn.append(("Learning rate by epoch.", figures.curves({"learning rate": curve(rows, "lr")}, "learning rate")))
     return drawn
@@ -122,57 +127,6 @@ def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def curve(rows: list[dict[str, Any]], key: str) -> figures.Curve:
     known = [(row["epoch"], row[key]) for row in rows if key in row and math.isfinite(row[key])]
     return [x for x, _ in known], [y for _, y in known]
-
-
-def _distributions(rows: list[dict[str, Any]], metric: str) -> list[tuple[str, str]]:
-    """(caption, SVG): over all items; then by number of sources where it varies, else by source."""
-    name = metric.partition("/")[0]
-    items = [row["metrics"][name] for row in rows if math.isfinite(row["metrics"].get(name, math.nan))]
-    if len(items) < 2:
-        return []
-    label = display.label(name)
-    median = display.number(statistics.median(items), name)
-    caption = f"{label} of the {len(items)} items, each the mean over its sources; the line is the median, {median}."
-    drawn = [(_typographic(caption), figures.distribution({"": items}, label))]
-    by_number: dict[str, list[float]] = {}
-    by_source: dict[str, list[float]] = {}
-    for row in rows:
-        for source, values in row.get("sources", {}).items():
-            value = values.get(name, math.nan)
-            if math.isfinite(value):
-                by_number.setdefault(f"{len(row['sources'])} sources", []).append(value)
-                by_source.setdefault(source, []).append(value)
-    split, kind = (by_number, "number of sources") if len(by_number) > 1 else (by_source, "source")
-    if len(split) > 1:
-        remark = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
-        ordered = {name: split[name] for name in in_order(split)}
-        drawn.append((f"{label} by {kind}. {remark}", figures.distribution(ordered, label)))
-    return drawn
-
-
-def _examples(
-    run: Run, split: str, manifest: Manifest | None, rows: list[dict[str, Any]], metric: str, missing: list[str]
-) -> list[examples.Example]:
-    name = metric.partition("/")[0]
-    chosen = examples.choose(rows, name)
-    if not chosen:
-        return []
-    if manifest is None:
-        missing.append(
-            f"examples: the manifest {run.summaries[split]['data']} was not found; --data says in which folder it lies"
-        )
-        return []
-    if not (run.folder / "predictions" / split / "index.jsonl").is_file():
-        missing.append(f"examples: no predictions of the split {split} are stored")
-        return []
-    try:
-        shown = examples.load(run.folder, split, manifest, chosen, name, BUDGET)
-    except UserError as error:
-        missing.append(f"examples: {error}")
-        return []
-    lacking = {row["id"] for row in chosen.values()} - {example.id for example in shown}
-    missing += [f"examples: nothing is stored of {identity}" for identity in sorted(lacking)]
-    return shown
 
 
 def _facts(run: Run, group: Group, summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -246,8 +200,3 @@ def _text(path: Path, what: str, missing: list[str]) -> str:
         missing.append(f"{what}: no {path.name}")
         return ""
     return path.read_text(encoding="utf-8")
-
-
-def _typographic(text: str) -> str:
-    """A minus sign before a figure instead of a hyphen."""
-    return re.sub(r"(^|[\s(])-(?=[\d.])", "\\1\N{MINUS SIGN}", text)

@@ -9,9 +9,9 @@ from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Run
-from toolkit.report.sources import ALL, source
+from toolkit.report.sources import columns
 from toolkit.report.table import NOTHING, Table
-from toolkit.report.tables import BELOW, NOT_FOUND, NOT_RUN, full_table, other_table, ours, published, short_table
+from toolkit.report.tables import BELOW, NOT_FOUND, NOT_RUN, full_table, other_table, ours, published, short_table, tag_table
 
 FURTHER = "Further experiments on full corpora"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -48,6 +48,8 @@ def terminal(results: Results, run: Run, split: str) -> str:
         parts.append(f"{title}\n\n{other_table(results, members).text()}")
     for data, metric in results.paper.tables:
         parts.append(f"{display.label(metric)} on {data}\n\n{short_table(results, data, metric).text()}")
+        if (by_tag := tag_table(results, data, metric)) is not None:
+            parts.append(f"{display.label(metric)} by tag\n\n{by_tag.text()}")
     if others := unlisted(results):
         parts.append(f"{FURTHER}\n\n{other_table(results, others).text()}")
     return "\n".join(parts)
@@ -66,7 +68,7 @@ def markdown(results: Results, recipe: str) -> str:
         f"Protocol: {paper.protocol}",
         LEGEND.rstrip(),
     ]
-    if any(source(row.metric) != ALL for row in paper.rows):
+    if any(columns((row.metric for row in paper.rows), metric) for _, metric in paper.tables):
         parts.append(BY_SOURCE.rstrip())
     for data, metric in paper.tables:
         parts += [
@@ -74,6 +76,8 @@ def markdown(results: Results, recipe: str) -> str:
             f"Metric `{metric}`.",
             full_table(results, data, metric, citations).markdown().rstrip(),
         ]
+        if (by_tag := tag_table(results, data, metric, citations)) is not None:
+            parts.append(by_tag.markdown().rstrip())
     beside = [(FURTHER, others)] if (others := unlisted(results)) else []
     for title, found in [*beside, *lesser(results)]:
         parts += [f"## {title}", other_table(results, found).markdown().rstrip()]

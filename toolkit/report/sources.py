@@ -1,4 +1,7 @@
-"""Figures of single sources: `bsseval_v4_sdr/median_of_medians/vocals` is a column of `bsseval_v4_sdr/median_of_medians`."""
+"""Figures of single sources: `bsseval_v4_sdr/median_of_medians/vocals` is a column of `bsseval_v4_sdr/median_of_medians`.
+
+Tags are to metrics of tags what sources are to those of separation; of so many names, each is a line of a table of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from toolkit.report import display
 from toolkit.report.table import Table
 
 ORDER = ("drums", "bass", "other", "vocals", "accompaniment")
+MOST_COLUMNS = 12  # names beyond which they are lines
 ALL = "All"  # the mean over the sources, whose id names none
 
 
@@ -29,10 +33,18 @@ def identity(metric: str, name: str) -> str:
 
 def columns(identities: Iterable[str], metric: str) -> list[str]:
     """The sources that there are figures of, in the order of their columns; none if all figures are of all together."""
-    found = dict.fromkeys(source(one) for one in identities if base(one) == metric)
-    if not set(found) - {ALL}:
-        return []
-    return in_order(found)
+    found = _named(identities, metric)
+    return in_order(found) if set(found) - {ALL} and len(found) <= MOST_COLUMNS else []
+
+
+def tag_lines(identities: Iterable[str], metric: str) -> list[str]:
+    """The tags that there are figures of, in their own order, where they are too many for columns."""
+    found = _named(identities, metric)
+    return [name for name in found if name != ALL] if len(found) > MOST_COLUMNS else []
+
+
+def _named(identities: Iterable[str], metric: str) -> list[str]:
+    return list(dict.fromkeys(source(one) for one in identities if base(one) == metric))
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolkit.report import display
 from toolkit.report.claims import Results
 from toolkit.report.paper import Row
 from toolkit.report.runs import Group, Run
-from toolkit.report.sources import columns, identity, in_order
+from toolkit.report.sources import ALL, columns, identity, in_order, source, tag_lines
 from toolkit.report.table import NOTHING, Table
 
 NOT_RUN = "not run"
@@ -29,14 +30,14 @@ def short_table(results: Results, data: str, metric: str, run: Run | None = None
             seeds = line.found.seeds if line.found is not None else ""
             rows.append([line.system, line.origin, *line.figures, line.ours, seeds])
         return Table(["System", "From", *names, "Ours", "Seeds"], rows, names, marked)
-    for row in results.paper.rows_of(data, metric):
+    for row in _rows(results, data, metric):
         found = results.reproduction(row)
         _mark(marked, rows, found, run)
         seeds = found.seeds if found is not None else ""
         rows.append([row.system, published(row), ours(row, found), _difference(row, found), seeds, row.group])
     for swap in results.further(data, metric):
         _mark(marked, rows, swap, run)
-        rows.append([swap.first.description, NOTHING, _measured(swap, metric), "", swap.seeds, f"exp/{swap.first.tag}"])
+        rows.append([swap.first.description, NOTHING, measured(swap, metric), "", swap.seeds, f"exp/{swap.first.tag}"])
     return Table(["System", "Paper", "Ours", "Difference", "Seeds", "From"], rows, NUMERIC, marked)
 
 
@@ -48,13 +49,13 @@ def full_table(results: Results, data: str, metric: str, citations: list[str]) -
             rows.append([line.system, line.origin, *line.figures, line.ours, *_made_with(line.found, line.parameters)])
         table = Table(["System", "From", *names, "Ours", *MADE_WITH], rows, [*names, *NUMERIC])
         return table.without_empty(MADE_WITH)
-    for row in results.paper.rows_of(data, metric):
+    for row in _rows(results, data, metric):
         found = results.reproduction(row)
         figures = [published(row) + _references([row], citations), ours(row, found), _difference(row, found)]
         made_with = _made_with(found, display.count(row.parameters))
         rows.append([row.system, row.group, *figures, _best(found, metric), *made_with])
     for swap in results.further(data, metric):
-        figures = [NOTHING, _measured(swap, metric), "", _best(swap, metric)]
+        figures = [NOTHING, measured(swap, metric), "", _best(swap, metric)]
         rows.append([f"`{swap.first.description}`", f"exp/{swap.first.tag}", *figures, *_made_with(swap, NOTHING)])
     table = Table(["System", "From", "Paper", "Ours", "Difference", "Best seed", *MADE_WITH], rows, NUMERIC)
     return table.without_empty(["Best seed", *MADE_WITH])
@@ -77,15 +78,34 @@ def other_table(results: Results, groups: list[Group], run: Run | None = None) -
         if names:
             for metric in known:
                 _mark(marked, rows, found, run)
-                shown = [_measured(found, identity(metric, name)) for name in names]
+                shown = [measured(found, identity(metric, name)) for name in names]
                 rows.append([tag, display.label(metric), *shown, *facts])
         else:
             _mark(marked, rows, found, run)
-            rows.append([tag, *(_measured(found, metric) for metric in known), *facts])
+            rows.append([tag, *(measured(found, metric) for metric in known), *facts])
     figures = names or [display.label(metric) for metric in known]
     first = ["Experiment", "Metric"] if names else ["Experiment"]
     headings = [*first, *figures, "Seeds", "Parameters", "Training", "Config", "Test data"]
     return Table(headings, rows, [*figures, *NUMERIC], marked)
+
+
+def tag_table(results: Results, data: str, metric: str, citations: Sequence[str] = ()) -> Table | None:
+    """One metric on one test set, where the paper has figures of many tags: a line a tag, a column a system, ours beside it."""
+    names = tag_lines((row.metric for row in results.paper.rows_of(data, metric)), metric)
+    if not names:
+        return None
+    headings: list[str] = []
+    figures: list[list[str]] = []
+    for system in results.paper.systems(data, metric):
+        rows = [row for name, row in system.items() if name != ALL]
+        if not rows:
+            continue
+        headings.append(rows[0].system + _references(rows, citations))
+        figures.append([_figure(system.get(name), False) for name in names])
+        if (found := _reproduction(results, rows)) is not None:
+            headings.append(f"{rows[0].system}, ours")
+            figures.append([_compared(system.get(name), found, identity(metric, name)) for name in names])
+    return Table(["Tag", *headings], [list(cells) for cells in zip(names, *figures, strict=True)], headings)
 
 
 def published(row: Row) -> str:
@@ -98,8 +118,15 @@ def published(row: Row) -> str:
 def ours(row: Row, found: Group | None) -> str:
     """Our figure beside it, of the experiments that stand for the row."""
     if found is not None:
-        return _measured(found, row.metric)
+        return measured(found, row.metric)
     return NOTHING if row.config is None else NOT_RUN
+
+
+def measured(found: Group, metric: str) -> str:
+    """Our figure: `6.31`, or over several seeds `6.31 ± 0.02`."""
+    shown = display.number(found.mean(metric), metric)
+    spread = found.deviation(metric)
+    return shown if spread is None else f"{shown} ± {display.number(spread, metric)}"
 
 
 @dataclass(frozen=True)
@@ -123,24 +150,34 @@ class _Line:
     parameters: str
 
 
-def _by_source(results: Results, data: str, metric: str, names: list[str], citations: list[str] | None = None) -> list[_Line]:
+def _by_source(results: Results, data: str, metric: str, names: list[str], citations: Sequence[str] = ()) -> list[_Line]:
     """A line with the paper's figures of each system, below it one with ours where there are any, then our swaps."""
     lines = []
     for system in results.paper.systems(data, metric):
         rows = list(system.values())
         row, doubtful = rows[0], all(row.unverified for row in rows)
-        found = next((found for row in rows if (found := results.reproduction(row)) is not None), None)
+        found = _reproduction(results, rows)
         figures = [_figure(system.get(name), doubtful) for name in names]
-        origin = row.group + (", unverified" if doubtful else "") + _references(rows, citations or [])
+        origin = row.group + (", unverified" if doubtful else "") + _references(rows, citations)
         state = BELOW if found is not None else ours(row, None)
         lines.append(_Line(row.system, origin, figures, state, None, display.count(row.parameters)))
         if found is not None:
             figures = [_compared(system.get(name), found, identity(metric, name)) for name in names]
             lines.append(_Line(f"{row.system}, ours", f"exp/{found.first.tag}", figures, "", found, ""))
     for swap in results.further(data, metric):
-        figures = [_measured(swap, identity(metric, name)) for name in names]
+        figures = [measured(swap, identity(metric, name)) for name in names]
         lines.append(_Line(swap.first.description, f"exp/{swap.first.tag}", figures, "", swap, NOTHING))
     return lines
+
+
+def _rows(results: Results, data: str, metric: str) -> list[Row]:
+    """The rows of a table that is not by source; those of single tags stand in `tag_table`."""
+    return [row for row in results.paper.rows_of(data, metric) if source(row.metric) == ALL]
+
+
+def _reproduction(results: Results, rows: list[Row]) -> Group | None:
+    """The experiments that stand for a system, by any of its rows."""
+    return next((found for row in rows if (found := results.reproduction(row)) is not None), None)
 
 
 def _sources(results: Results, data: str, metric: str) -> list[str]:
@@ -157,7 +194,7 @@ def _figure(row: Row | None, doubtful: bool) -> str:
 def _compared(row: Row | None, found: Group, metric: str) -> str:
     """`6.31 ± 0.02 (+0.03)`."""
     difference = "" if row is None else _difference(row, found)
-    return _measured(found, metric) + (f" ({difference})" if difference else "")
+    return measured(found, metric) + (f" ({difference})" if difference else "")
 
 
 def _made_with(found: Group | None, published: str) -> list[str]:
@@ -175,15 +212,9 @@ def _best(found: Group | None, metric: str) -> str:
     return f"{display.number(best[0], metric)} ({best[1]})" if best else ""
 
 
-def _references(rows: list[Row], citations: list[str]) -> str:
+def _references(rows: list[Row], citations: Sequence[str]) -> str:
     numbers = dict.fromkeys(citations.index(row.source) + 1 for row in rows if row.source in citations)
     return "".join(f" [{number}]" for number in numbers)
-
-
-def _measured(found: Group, metric: str) -> str:
-    shown = display.number(found.mean(metric), metric)
-    spread = found.deviation(metric)
-    return shown if spread is None else f"{shown} ± {display.number(spread, metric)}"
 
 
 def _difference(row: Row, found: Group | None) -> str:

@@ -1,0 +1,84 @@
+"""What the page of a separation experiment shows: its figures by source, how they are spread, items to be heard."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from toolkit.log import UserError
+from toolkit.report import display, examples, figures
+from toolkit.report.scored import BUDGET, Scored
+from toolkit.report.sources import in_order, metrics_table
+from toolkit.report.table import Table
+
+
+@dataclass(frozen=True)
+class View:
+    """The parts of the page.
+
+    Attributes:
+        metric: id of the headline's metric.
+        figures: every figure of the experiment.
+        distributions: (caption, SVG).
+        examples: best, median and worst item.
+        template: what draws them.
+        seconds: of an item that can be heard, at most.
+    """
+
+    template: ClassVar[str] = "separation.html"
+    seconds: ClassVar[float] = examples.SECONDS
+
+    metric: str
+    figures: Table
+    distributions: list[tuple[str, str]]
+    examples: list[examples.Example]
+
+
+def view(scored: Scored, missing: list[str]) -> View:
+    """Put the parts together; what is not there is added to `missing`."""
+    name = scored.metric.partition("/")[0]
+    return View(
+        scored.metric, metrics_table(scored.summary), _distributions(scored.rows, name), _examples(scored, name, missing)
+    )
+
+
+def _distributions(rows: list[dict[str, Any]], name: str) -> list[tuple[str, str]]:
+    """(caption, SVG): over all items; then by number of sources where it varies, else by source."""
+    items = [row["metrics"][name] for row in rows if math.isfinite(row["metrics"].get(name, math.nan))]
+    if len(items) < 2:
+        return []
+    label = display.label(name)
+    median = display.number(statistics.median(items), name)
+    caption = f"{label} of the {len(items)} items, each the mean over its sources; the line is the median, {median}."
+    drawn = [(display.typographic(caption), figures.distribution({"": items}, label))]
+    by_number: dict[str, list[float]] = {}
+    by_source: dict[str, list[float]] = {}
+    for row in rows:
+        for source, values in row.get("sources", {}).items():
+            value = values.get(name, math.nan)
+            if math.isfinite(value):
+                by_number.setdefault(f"{len(row['sources'])} sources", []).append(value)
+                by_source.setdefault(source, []).append(value)
+    split, kind = (by_number, "number of sources") if len(by_number) > 1 else (by_source, "source")
+    if len(split) > 1:
+        remark = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
+        ordered = {name: split[name] for name in in_order(split)}
+        drawn.append((f"{label} by {kind}. {remark}", figures.distribution(ordered, label)))
+    return drawn
+
+
+def _examples(scored: Scored, name: str, missing: list[str]) -> list[examples.Example]:
+    chosen = examples.choose(scored.rows, name)
+    manifest = scored.manifest_of_predictions(missing) if chosen else None
+    if manifest is None:
+        return []
+    try:
+        shown = examples.load(scored.run.folder, scored.split, manifest, chosen, name, BUDGET)
+    except UserError as error:
+        missing.append(f"examples: {error}")
+        return []
+    lacking = {row["id"] for row in chosen.values()} - {example.id for example in shown}
+    missing += [f"examples: nothing is stored of {identity}" for identity in sorted(lacking)]
+    return shown

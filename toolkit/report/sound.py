@@ -1,0 +1,56 @@
+"""Sound within a page: as many seconds as there is room for, as FLAC or MP3 in an address of its own."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import soundfile
+from torch import Tensor
+
+from toolkit.audio.encode import MP3_RATES
+
+PROBE = 1.0  # seconds by which it is guessed how many bytes a second takes
+SHORTEST = 0.1  # seconds below which nothing is cut
+LOSSLESS_RATE = 16000  # Hz
+MP3_LEVEL = 0.7  # of libsndfile: about 120 kbit/s
+
+
+def fitting(heard: list[tuple[Tensor, int]], room: float, longest: float) -> tuple[float, list[bytes]]:
+    """Cut signals equally short, so that their files fit.
+
+    Args:
+        heard: signals (channels, time) with their rates in Hz.
+        room: bytes for all of them.
+        longest: seconds of each, at most.
+
+    Returns:
+        The seconds that are left of each, and the files.
+    """
+    probe = sum(len(_encode(wave[:, wave.shape[1] // 2 :], rate, PROBE)) for wave, rate in heard)
+    seconds = min(longest, max(SHORTEST, PROBE * room / max(1, probe)))
+    while True:
+        encoded = [_encode(wave, rate, seconds) for wave, rate in heard]
+        if seconds <= SHORTEST or sum(map(len, encoded)) <= room:
+            return seconds, encoded
+        seconds *= 0.8
+
+
+def address(encoded: bytes, sample_rate: int) -> str:
+    """The data address of a file that `fitting` has made."""
+    return f"data:audio/{'mpeg' if _is_music(sample_rate) else 'flac'};base64,{base64.b64encode(encoded).decode()}"
+
+
+def _is_music(sample_rate: int) -> bool:
+    """Whether a signal is heard as MP3: as FLAC, there would be room for a second of it."""
+    return sample_rate in MP3_RATES and sample_rate > LOSSLESS_RATE and "MP3" in soundfile.available_formats()
+
+
+def _encode(waveform: Tensor, sample_rate: int, seconds: float) -> bytes:
+    stream = io.BytesIO()
+    form: dict[str, Any] = {"format": "FLAC", "subtype": "PCM_16"}
+    if _is_music(sample_rate):
+        form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": MP3_LEVEL}
+    soundfile.write(stream, waveform[:, : max(1, int(seconds * sample_rate))].numpy().T, sample_rate, **form)
+    return stream.getvalue()
