@@ -31,7 +31,7 @@ def summary(config: Path, overrides: list[str]) -> str:
     lines = [*_tree(type(model).__name__, model, 0), "", f"parameters          {total:,} ({4 * total / 2**20:.1f} MiB as fp32)"]
     inputs, seconds = task.probe()
     batch = built.data.batch_size
-    work, activations = _work(model, inputs)
+    work, activations = _work(model.eval(), inputs)  # one example is no batch to normalise over
     lines += [
         f"multiply-adds       {work / seconds / 1e9:.2f} G per second of audio (recurrences left out)",
         f"activations         {activations * batch / 2**20:,.0f} MiB in training, {batch} x {seconds:g} s",
