@@ -28,7 +28,7 @@ class Feature(ABC):
     role: ClassVar[str] = "recording"
     sample_rate: int
     frame_rate: float | None
-    dtype: ClassVar[torch.dtype] = torch.float32
+    dtype: torch.dtype = torch.float32
     scale: ClassVar[float] = 1.0
 
     @property

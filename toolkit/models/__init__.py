@@ -12,7 +12,7 @@ from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
 from toolkit.models.time_demucs import TimeDemucs
-from toolkit.models.vggish import PatchProjection
+from toolkit.models.vggish import PatchProjection, VGGish
 from toolkit.models.wave_u_net import WaveUNet
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Tagger",
     "TaggingModel",
     "TimeDemucs",
+    "VGGish",
     "WaveUNet",
     "hybrid_demucs_weights",
     "tap",
