@@ -1,4 +1,4 @@
-"""What the speech corpora share: finding and reading utterances, writing samples, the mark of a mini corpus."""
+"""What the speech corpora share: finding and reading utterances, writing samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from toolkit.audio import wav
 from toolkit.log import UserError
 
 FULL_SCALE = 2**15
-MINI = "mini.json"  # the last file that `make_mini` writes
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -67,17 +66,3 @@ def _write_wav(path: Path, samples: np.ndarray, sample_rate: int, code: int) -> 
     with files.atomic(path) as partial, partial.open("wb") as stream:
         stream.write(b"RIFF" + struct.pack("<I", len(head) + samples.nbytes) + head)
         stream.write(samples.data)
-
-
-def mark_mini(corpus: Path, name: str, seed: int) -> None:
-    """Declare a mini corpus finished."""
-    files.write_json(corpus / MINI, {"mini": name, "seed": seed})
-
-
-def is_mini(corpus: Path, name: str, seed: int | None = None) -> bool:
-    """Whether the folder holds a finished mini corpus of that name (and seed)."""
-    path = corpus / MINI
-    if not path.is_file():
-        return False
-    mark = files.read_json(path)
-    return mark["mini"] == name and seed in (None, mark["seed"])

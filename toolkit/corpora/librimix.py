@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from toolkit import audio, files, log
-from toolkit.corpora import _librimix_metadata, _librimix_mini, _librispeech, _mixing, _ready_made, _speech
+from toolkit.corpora import _librimix_metadata, _librimix_mini, _librispeech, _mini, _mixing, _ready_made, _speech
 from toolkit.corpora._librimix_metadata import Measured
 from toolkit.corpora._librispeech import Split
 from toolkit.corpora._mixing import Mixing, MixtureWork, Place, Prepared, UtteranceWork
@@ -68,7 +68,7 @@ def fetch(
         UserError: a table cannot be had, or is not of the published form.
     """
     verify(corpus)
-    if _speech.is_mini(corpus, NAME) or _find_ready_made(corpus):
+    if _mini.is_mini(corpus, NAME) or _find_ready_made(corpus):
         logger.info("nothing to fetch: %s says itself what is mixed", corpus)
         return
     found = _librispeech.index(corpus)
@@ -104,7 +104,7 @@ def verify(corpus: Path) -> str:
     corpus = files.require_folder(corpus, "LibriSpeech", _librispeech.SEE)
     if ready_made := _find_ready_made(corpus):
         return _edition_of_mixtures(ready_made[0])
-    if _speech.is_mini(corpus, NAME):
+    if _mini.is_mini(corpus, NAME):
         return "mini"
     found = _find_utterances(corpus)
     if any(_librispeech.is_whole(name, found.get(name, {})) for name in ("train-clean-100", "train-clean-360")) and all(
@@ -171,7 +171,7 @@ def prepare(
     splits = _librispeech.plan(corpus, _find_utterances(corpus), train_subset)
     tables = _find_tables(corpus, data, metadata, splits, to_mix)
     counts = dict(zip((split.name for split in splits), (train_mixtures, dev_mixtures, test_mixtures), strict=True))
-    edition = "mini" if _speech.is_mini(corpus, NAME) else _edition(splits, tables, metadata, seed)
+    edition = "mini" if _mini.is_mini(corpus, NAME) else _edition(splits, tables, metadata, seed)
     with parallel.Workers(nj) as workers:
         mixing = Mixing(NAME, corpus, data, sample_rate, mode, edition, workers, strict)
         for split in splits:
@@ -198,9 +198,9 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other voices and other words.
     """
-    if not _speech.is_mini(corpus, NAME, seed):
+    if not _mini.is_mini(corpus, NAME, seed):
         _librimix_mini.write(corpus, seed)
-        _speech.mark_mini(corpus, NAME, seed)
+        _mini.mark_mini(corpus, NAME, seed)
 
 
 # Utterances and mixtures: what is done with one of them, in whatever process
@@ -246,7 +246,7 @@ def _find_tables(
 ) -> dict[tuple[int, str], Path]:
     """Tables of all splits, by number of speakers and split; empty where mixtures shall be drawn."""
     whole = all(_librispeech.is_whole(split.subset, split.utterances) for split in splits)
-    folder = metadata or (corpus / "metadata" if _speech.is_mini(corpus, NAME) else data / "metadata" if whole else None)
+    folder = metadata or (corpus / "metadata" if _mini.is_mini(corpus, NAME) else data / "metadata" if whole else None)
     if folder is None:
         return {}
     tables: dict[tuple[int, str], Path] = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from toolkit import audio, files, log
-from toolkit.corpora import _magnatagatune, _magnatagatune_archive, _magnatagatune_mini, _mixing, _speech
+from toolkit.corpora import _magnatagatune, _magnatagatune_archive, _magnatagatune_mini, _mini, _mixing
 from toolkit.corpora._magnatagatune import ADDRESS, ANNOTATIONS, FOLDERS, NAME, SEE, SPLITS, TAGS, Clip
 from toolkit.data import parallel
 from toolkit.data.manifest import Item
@@ -149,14 +149,14 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other music.
     """
-    if _speech.is_mini(corpus, NAME, seed):
+    if _mini.is_mini(corpus, NAME, seed):
         return
-    if _speech.is_mini(corpus, NAME):  # ours, of another seed
+    if _mini.is_mini(corpus, NAME):  # ours, of another seed
         for folder in "".join(FOLDERS.values()):
             shutil.rmtree(corpus / folder, ignore_errors=True)
-        (corpus / _speech.MINI).unlink()
+        (corpus / _mini.MARK).unlink()
     _magnatagatune_mini.write(corpus, seed)
-    _speech.mark_mini(corpus, NAME, seed)
+    _mini.mark_mini(corpus, NAME, seed)
 
 
 class _Measured(NamedTuple):
@@ -226,7 +226,7 @@ def _is_complete(corpus: Path, clips: Sequence[Clip]) -> bool:
 
 
 def _edition(corpus: Path, counts: Mapping[str, int]) -> str:
-    return "mini" if _speech.is_mini(corpus, NAME) else _magnatagatune.edition(counts)
+    return "mini" if _mini.is_mini(corpus, NAME) else _magnatagatune.edition(counts)
 
 
 def _name_missing(clips: Sequence[Clip], corpus: Path, strict: bool) -> None:

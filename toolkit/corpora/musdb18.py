@@ -17,7 +17,7 @@ import torch
 
 from toolkit import audio, files, log
 from toolkit.audio import ffmpeg
-from toolkit.corpora import _mixing, _musdb18, _musdb18_mini, _speech
+from toolkit.corpora import _mini, _mixing, _musdb18, _musdb18_mini
 from toolkit.corpora._musdb18 import RATE, ROLES, SEE, SPLITS
 from toolkit.data import parallel
 from toolkit.data.manifest import Item
@@ -88,7 +88,7 @@ def verify(corpus: Path) -> str:
                 counts[split] += 1
             except UserError as error:
                 logger.warning("not usable: %s: %s", name, error)
-    return "mini" if _speech.is_mini(corpus, NAME) else _musdb18.edition(counts)
+    return "mini" if _mini.is_mini(corpus, NAME) else _musdb18.edition(counts)
 
 
 def options_for(names: Sequence[str]) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def prepare(
         preparation = _Preparation(corpus, data, found, workers, strict)
         originals = {split: preparation.originals(split, tracks[split]) for split in splits}
         usable = _counts(tracks) | {split: len(done.jobs) for split, done in originals.items()}
-        edition = "mini" if _speech.is_mini(corpus, NAME) else _musdb18.edition(usable)
+        edition = "mini" if _mini.is_mini(corpus, NAME) else _musdb18.edition(usable)
         for split in splits:
             for rate in sorted(set(sample_rates)):
                 at_rate = originals[split] if rate == RATE else preparation.resampled(split, originals[split], rate)
@@ -168,14 +168,14 @@ def make_mini(corpus: Path, seed: int = 0, layout: Literal["wav", "stems"] = "wa
         layout: `wav` as MUSDB18-HQ, or `stems` as MUSDB18, which needs ffmpeg.
     """
     release = "musdb18-hq" if layout == "wav" else "musdb18"
-    if _speech.is_mini(corpus, NAME, seed) and any(_musdb18.index(corpus, release).values()):
+    if _mini.is_mini(corpus, NAME, seed) and any(_musdb18.index(corpus, release).values()):
         return
-    if _speech.is_mini(corpus, NAME):  # ours, of the other layout or another seed
+    if _mini.is_mini(corpus, NAME):  # ours, of the other layout or another seed
         for subset in _musdb18.SUBSETS:
             shutil.rmtree(corpus / subset, ignore_errors=True)
-        (corpus / _speech.MINI).unlink()
+        (corpus / _mini.MARK).unlink()
     _musdb18_mini.write(corpus, seed, layout)
-    _speech.mark_mini(corpus, NAME, seed)
+    _mini.mark_mini(corpus, NAME, seed)
 
 
 # A track: what is done with it, in whatever process

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import files, log
-from toolkit.corpora import _openmic2018, _openmic2018_checksums, _openmic2018_tables, _speech
+from toolkit.corpora import _mini, _openmic2018, _openmic2018_checksums, _openmic2018_tables
 from toolkit.corpora._openmic2018 import CHANNELS, FRAMES, NAME, RATE, SEE, SPLITS, TAGS
 from toolkit.corpora._openmic2018_rules import RULES, Rule, choose
 from toolkit.corpora._openmic2018_tables import Table
@@ -151,9 +151,9 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
     from toolkit.corpora import _openmic2018_mini  # needs torch, which takes longer to load than all the rest of this module
 
     folder = corpus / _openmic2018.FOLDER
-    if not _speech.is_mini(folder, NAME, seed):
+    if not _mini.is_mini(folder, NAME, seed):
         _openmic2018_mini.write(folder, seed)
-        _speech.mark_mini(folder, NAME, seed)
+        _mini.mark_mini(folder, NAME, seed)
 
 
 def _is_complete(corpus: Path) -> bool:
@@ -209,7 +209,7 @@ class _Clips:
         skipped = known.keys() & (lost | differing)
         rows = {key: row for key, row in known.items() if key not in skipped}
         counts = {split: sum(key in rows for key in keys) for split, keys in listed.items()}
-        edition = "mini" if _speech.is_mini(folder, NAME) else _openmic2018.edition(counts)
+        edition = "mini" if _mini.is_mini(folder, NAME) else _openmic2018.edition(counts)
         corrections = _correct(table, rows) if errata else {"applied": False}
         return cls(folder, listed, table, rows, frozenset(skipped), audio, corrections, edition)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from toolkit import audio, files, log
-from toolkit.corpora import _mixing, _ready_made, _speech, _wsj0, _wsj0_mini
+from toolkit.corpora import _mini, _mixing, _ready_made, _speech, _wsj0, _wsj0_mini
 from toolkit.corpora._mixing import Mixing, MixtureWork, Place, Prepared, UtteranceWork
 from toolkit.corpora._names import wanted_mixtures
 from toolkit.data import parallel
@@ -46,7 +46,7 @@ def fetch(corpus: Path, data: Path, *, url: str = LISTS_URL) -> None:
         UserError: a list cannot be had, or is not the published one.
     """
     verify(corpus)
-    if _speech.is_mini(corpus, NAME) or _find_ready_made(corpus):
+    if _mini.is_mini(corpus, NAME) or _find_ready_made(corpus):
         logger.info("nothing to fetch: %s says itself what is mixed", corpus)
         return
     if Path(url).is_dir():
@@ -147,9 +147,9 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other voices and other words.
     """
-    if not _speech.is_mini(corpus, NAME, seed):
+    if not _mini.is_mini(corpus, NAME, seed):
         _wsj0_mini.write(corpus, seed)
-        _speech.mark_mini(corpus, NAME, seed)
+        _mini.mark_mini(corpus, NAME, seed)
 
 
 # Utterances and mixtures: what is done with one of them, in whatever process
@@ -266,13 +266,13 @@ def _edition_of_mixtures(found: _ready_made.ReadyMade) -> str:
 
 
 def _edition(corpus: Path, utterances: dict[str, Path]) -> str:
-    return "mini" if _speech.is_mini(corpus, NAME) else _wsj0.edition(utterances)
+    return "mini" if _mini.is_mini(corpus, NAME) else _wsj0.edition(utterances)
 
 
 def _about_lists(corpus: Path, folder: Path, speakers: list[int]) -> str:
     """A word for the edition where the lists are not known to be the published ones."""
     names = [f"mix_{n}_spk_{split}.txt" for n in speakers for split in _wsj0.SPLITS]
-    if _speech.is_mini(corpus, NAME):
+    if _mini.is_mini(corpus, NAME):
         return ""
     own = [name for name in names if files.sha256(folder / name) != _wsj0.LISTS.get(name)]
     return f", unverified lists {', '.join(own)}" if own else ""
