@@ -48,8 +48,6 @@ def terminal(results: Results, run: Run, split: str) -> str:
         parts.append(f"{title}\n\n{other_table(results, members).text()}")
     for data, metric in results.paper.tables:
         parts.append(f"{display.label(metric)} on {data}\n\n{short_table(results, data, metric).text()}")
-        if (by_tag := tag_table(results, data, metric)) is not None:
-            parts.append(f"{display.label(metric)} by tag\n\n{by_tag.text()}")
     if others := unlisted(results):
         parts.append(f"{FURTHER}\n\n{other_table(results, others).text()}")
     return "\n".join(parts)

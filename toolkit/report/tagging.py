@@ -64,14 +64,13 @@ def _means(scored: Scored) -> Table:
         seeds = measured(scored.group, metric) if len(scored.group.runs) > 1 else NOTHING
         rows.append([display.label(metric), value, interval, seeds])
     over = f"Seeds {scored.group.seeds}"
-    return Table(["Metric", "Mean over the tags", INTERVAL, over], rows, ["Mean over the tags", INTERVAL, over]).without_empty(
-        [INTERVAL, over]
-    )
+    figures_of = ["Mean over the tags", INTERVAL, over]
+    return Table(["Metric", *figures_of], rows, figures_of).without_empty([INTERVAL, over])
 
 
 def _by_tag(scored: Scored) -> Table:
     """A line a tag, over the seeds if there are several; behind the figures how many clips are labelled, and have it."""
-    names = [display.metric(metric).of_a_tag or display.metric(metric).name for metric in _metrics(scored)]
+    names = [_name(metric) for metric in _metrics(scored)]
     counted = ["With the tag", "Labelled"]
     rows = []
     for place, tag in enumerate(scored.summary["tags"]):
@@ -94,13 +93,14 @@ def _pictures(scored: Scored, tags: list[str]) -> list[tuple[str, str]]:
     limits = (max(-0.02, math.floor(lowest * 10 - 0.2) / 10), 1.02)
     half = len(known) if len(known) <= ONE_PICTURE else math.ceil(len(known) / 2)
     shown = list(known)
-    name = display.metric(metric).of_a_tag or display.metric(metric).name
+    name = _name(metric)
     caption = f"{name} by tag. The upright mark is what the share of positives, given as probability to every clip, would get."
     if spreads:
         caption += f" The dot is the mean over the seeds {scored.group.seeds}, whiskers reach one standard deviation."
+    parts = [(caption, shown[:half]), (f"{name} by tag, continued.", shown[half:])]
     return [
-        (caption, figures.by_name({tag: known[tag] for tag in part}, marks, spreads, name, limits))
-        for part in (shown[:half], shown[half:])
+        (title, figures.by_name({tag: known[tag] for tag in part}, marks, spreads, name, limits))
+        for title, part in parts
         if part
     ]
 
@@ -119,3 +119,9 @@ def _priors(scored: Scored, metric: str, tags: list[str]) -> dict[str, float]:
 def _metrics(scored: Scored) -> list[str]:
     """Ids of the means over the tags."""
     return list(dict.fromkeys(base(one) for one in scored.summary["metrics"]))
+
+
+def _name(metric: str) -> str:
+    """What the figure of one tag is called."""
+    shown = display.metric(metric)
+    return shown.of_a_tag or shown.name
