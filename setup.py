@@ -40,6 +40,7 @@ setup(
             "openunmix",
             "demucs",
             "scikit-learn",
+            "librosa",
         ],
     },
     entry_points={"console_scripts": ["toolkit = toolkit.cli:main"]},

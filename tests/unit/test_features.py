@@ -97,7 +97,7 @@ def test_stored_waveforms_are_the_recordings_mono_at_the_rate_asked_for(tmp_path
 
 
 def test_recordings_of_equal_length_are_computed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH_SECONDS", 3.0)
+    monkeypatch.setitem(module.BATCH_SECONDS, "cpu", 3.0)
     clips, feature = corpus(tmp_path, [1.0, 0.4, 1.0, 1.0, 1.0], rate=8000), Loudness()
     compute(feature, clips, tmp_path / "store", CPU)
     assert feature.batches == [(3, 8000), (1, 3200), (1, 8000)]  # a shard of four, then the fifth

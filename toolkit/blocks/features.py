@@ -66,7 +66,7 @@ class Waveform(Feature):
 
     def compute(self, waveforms: Tensor) -> Tensor:
         """Rounded to 16 bits; what is louder than full scale is cut."""
-        return (waveforms * 32768).round().clamp(-32768, 32767).to(torch.int16)
+        return (waveforms * 32768).round_().clamp_(-32768, 32767).to(torch.int16)
 
 
 class StoredSpectrum(Feature):

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.tagging import Frontend
+from toolkit.dsp.stft import power
 
 FLOOR = 1e-5  # energy added under the logarithm
 
@@ -88,7 +89,7 @@ class KaldiMel(Frontend):
             emphasised = F.pad(emphasised, (0, missing))  # there must be something to mirror
         taper = self.taper.to(waveforms.dtype)
         spectra = torch.stft(emphasised, self.n_fft, self.hop_length, window=taper, return_complex=True)
-        return torch.view_as_real(spectra).square().sum(-1)
+        return power(spectra)
 
     def _banks(self, waveforms: Tensor) -> Tensor:
         """Triangles (F, n_fft / 2 + 1), or (B, F, n_fft / 2 + 1) where each example has its own."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.tagging import Frontend
-from toolkit.dsp.stft import STFT
+from toolkit.dsp.stft import STFT, power
 
 LEAST_POWER = 1e-10  # -100 dB: what silence counts as
 
@@ -41,8 +41,8 @@ class FilteredSpectrogram(Frontend):
         check_shape(waveform, "waveform", batch=None, samples=None)
         with full_precision(waveform):
             filters = self.filters()
-            power = self.stft(waveform.to(filters.dtype)).abs().square()
-            decibels = 10 * torch.log10((filters @ power).clamp(min=LEAST_POWER))
+            passed = filters @ power(self.stft(waveform.to(filters.dtype)))
+            decibels = 10 * torch.log10(passed.clamp(min=LEAST_POWER))
             return self.norm(decibels.unflatten(1, (self.groups, -1))).flatten(1, 2)[:, None]
 
 

@@ -66,6 +66,11 @@ class STFT(nn.Module):
         return waveform.unflatten(0, spectrum.shape[:-2])
 
 
+def power(spectrum: Tensor) -> Tensor:
+    """Squared magnitudes of a complex spectrum, in half the time that their root and its square take."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
 def bin_statistics(magnitudes: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and deviation (F) of each bin over the frames of all magnitudes (F, L), e.g. of the tracks of a training split.
 
