@@ -29,6 +29,8 @@ setup(
         "pesq": ["pesq"],
         "slurm": ["submitit"],
         "forest": ["scikit-learn"],
+        "teachers": ["hear21passt", "panns-inference"],
+        "openl3": ["openl3"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "imageio-ffmpeg"],
         "reference": [
             "asteroid",

@@ -11,6 +11,7 @@ from toolkit.models.random_forest import RandomForest
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
+from toolkit.models.teachers import OpenL3, PANNs, PaSST
 from toolkit.models.time_demucs import TimeDemucs
 from toolkit.models.vggish import PatchProjection, VGGish
 from toolkit.models.wave_u_net import WaveUNet
@@ -20,7 +21,10 @@ __all__ = [
     "HybridDemucs",
     "MaskedSeparator",
     "Model",
+    "OpenL3",
     "Oracle",
+    "PANNs",
+    "PaSST",
     "PatchProjection",
     "Quantized",
     "RandomForest",

@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 import toolkit.blocks
-import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
+import toolkit.models
+import toolkit.tasks.teacher  # noqa: F401  (importing them lets a config name their classes)
 from toolkit import files
 from toolkit.blocks.features import Feature, Waveform
 from toolkit.blocks.mixup import Mixup
