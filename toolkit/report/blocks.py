@@ -18,7 +18,7 @@ SLOTS = {
     "Bottleneck": "toolkit.blocks",
     "ResidualBranch": "toolkit.blocks",
     "Masker": "toolkit.blocks",
-    "Feature": "toolkit.blocks",
+    "Feature": "toolkit.tasks.tagging",  # imports every feature there is
     "Frontend": "toolkit.blocks",
     "Backbone": "toolkit.blocks",
     "Pooling": "toolkit.blocks",
