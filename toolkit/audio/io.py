@@ -87,7 +87,7 @@ def blocks(path: Path | str, frames: int) -> Iterator[Tensor]:
     with _File(path) as file:
         plain = file.layout() is not None
     try:
-        with soundfile.SoundFile(str(path)) as stream:
+        with _Straight(str(path)) as stream:
             for start in range(0, length, frames):
                 wanted = min(frames, length - start)
                 yield read(path, start, wanted) if plain else torch.from_numpy(_next_samples(stream, wanted, start))
@@ -178,6 +178,13 @@ def _next_samples(stream: soundfile.SoundFile, wanted: int, start: int) -> np.nd
         raise ValueError(f"truncated: expected {wanted} samples from {start}, found {len(samples)}")
     wav.require_finite(samples.T, start)
     return np.ascontiguousarray(samples.T)
+
+
+class _Straight(soundfile.SoundFile):
+    """A file that is read straight on: soundfile would seek to where it is after each piece, which takes decoders long."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 class _File:

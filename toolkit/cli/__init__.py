@@ -62,6 +62,9 @@ def main(argv: list[str] | None = None) -> None:
             raise
         print(f"toolkit {arguments.verb}: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever reads what is printed has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         print(f"toolkit {arguments.verb}: stopped. Next: run the same command again to go on", file=sys.stderr)
         sys.exit(130)
@@ -97,6 +100,7 @@ VERBS = {
     "report": Verb("7: the paper's table beside ours", options.report, verbs.report, books.report),
     "compare": Verb("several experiments in one table", options.compare, verbs.compare),
     "separate": Verb("recordings of yours through a trained model", options.separate, verbs.separate),
+    "tag": Verb("which tags recordings of yours have", options.tag, verbs.tag),
     "pack": Verb("a trained experiment as one folder to give away", options.pack, verbs.pack),
     "blocks": Verb("which blocks fit a slot", options.blocks, verbs.blocks),
     "summary": Verb("a config's model: tree, parameters, MACs", options.config, verbs.summary, free=True),

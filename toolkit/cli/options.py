@@ -99,6 +99,26 @@ def separate(parser: argparse.ArgumentParser) -> None:
     add("--force", action="store_true", help="separate although the files are there already")
 
 
+def tag(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("recordings", nargs="+", metavar="FILE", help="audio files, or quoted patterns: 'songs/*.mp3'")
+    add("--model", type=Path, required=True, help="a trained experiment's folder, or a pack")
+    add("--top", type=int, metavar="N", help="only the N likeliest tags (5 in a table, else all)")
+    add("--threshold", type=float, default=0.0, metavar="P", help="only tags of at least this probability")
+    add("--every", type=seconds, metavar="S", help="over time, from second to second: 1s, 0.5s")
+    add("--picture", type=Path, metavar="FOLDER", help="with --every: a PNG of the tags over time for each file")
+    form = parser.add_mutually_exclusive_group()
+    one_object, one_probability = "one object a line and file, not a table", "one probability a line, not a table"
+    form.add_argument("--json", dest="form", action="store_const", const="json", default="table", help=one_object)
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help=one_probability)
+    device(parser)
+
+
+def seconds(text: str) -> float:
+    """`1s` or `0.5`."""
+    return float(text.removesuffix("s"))
+
+
 def pack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("exp", type=Path, help="a trained experiment's folder")
     parser.add_argument("-o", "--out", type=Path, required=True, help="the folder to make")

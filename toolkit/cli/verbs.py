@@ -76,6 +76,14 @@ def separate(a: Arguments) -> None:
     separate(a.recordings, a.model, output, a.device, a.segment, a.overlap, a.shifts, a.jobs)
 
 
+def tag(a: Arguments) -> None:
+    from toolkit.infer.tag import Shown, tag
+
+    shown = Shown(a.form, a.top, a.threshold, a.every, a.picture)
+    for told in tag(a.recordings, a.model, shown, a.device):
+        print(told, end="", flush=True)
+
+
 def pack(a: Arguments) -> None:
     from toolkit.infer.pack import pack
 

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import files
+from toolkit.blocks.features import Feature, Published
+from toolkit.infer.opened import opened
+from toolkit.infer.tagger import TrainedTagger
 from toolkit.infer.trained import TrainedModel
 from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.runs import FULL, Run
 from toolkit.report.sources import metrics_table
 from toolkit.tasks.experiment import COMPRESSED
+from toolkit.tasks.tagging import TAGS
 
 KEPT = ("config.yaml", "run.json")
 
@@ -23,8 +27,8 @@ KEPT = ("config.yaml", "run.json")
 def pack(exp: Path, out: Path) -> Path:
     """Put weights, configuration, scores and a model card of an experiment into one folder.
 
-    `toolkit.load` and `toolkit separate` take the folder as they take the experiment. There is nothing in it that could be
-    executed: safetensors, YAML, JSON and Markdown.
+    `toolkit.load`, `toolkit separate` and `toolkit tag` take the folder as they take the experiment. There is nothing in it
+    that could be executed: safetensors, YAML, JSON and Markdown.
 
     Args:
         exp: a trained experiment.
@@ -39,13 +43,13 @@ def pack(exp: Path, out: Path) -> Path:
     if out.exists():
         raise UserError(f"{out} exists already. Next: give -o another name, or remove it")
     run = Run.read(exp)
-    trained = TrainedModel(exp)  # what cannot be opened here is not given away
+    trained = opened(exp)  # what cannot be opened here is not given away
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pack-") as temporary:
         made = Path(temporary) / "pack"
         (made / "scores").mkdir(parents=True)
         weights = COMPRESSED if (exp / COMPRESSED).is_file() else "model.safetensors"
-        for name in (*KEPT, weights):
+        for name in (*KEPT, weights, *([TAGS] if isinstance(trained, TrainedTagger) else [])):
             shutil.copyfile(exp / name, made / name)
         for split, summary in run.summaries.items():
             files.write_json(made / "scores" / f"{split}.summary.json", summary)
@@ -54,25 +58,17 @@ def pack(exp: Path, out: Path) -> Path:
     return out
 
 
-def card(run: Run, trained: TrainedModel, name: str) -> str:
+def card(run: Run, trained: TrainedModel | TrainedTagger, name: str) -> str:
     """What a stranger has to know of a model in a folder of that name, in Markdown."""
-    info, model, options = run.info, trained.task.model, trained.task.config
-    seen = f"{trained.options.chunk:g} s at once" + ("" if options.infer.chunk else " (what it was scored on, it saw whole)")
-    channels = model.audio_channels
+    info, task = run.info, trained.task.config.task
+    gives, hears, command, python = _tagger(trained) if isinstance(trained, TrainedTagger) else _separator(trained)
+    model = f"{type(trained.task.model).__name__}, {info['parameters']:,} parameters"
     parts = [
         f"# {info.get('recipe', run.tag)}, {run.tag}",
-        f"A model of the task `{options.task}`, trained by Reprise's recipe `{info.get('recipe')}` with `{run.description}`.",
-        _list(
-            {
-                "Gives": ", ".join(trained.sources),
-                "Hears": f"{channels} channel{'s' * (channels > 1)} at {trained.sample_rate} Hz, {seen}; recordings of "
-                "other rates and numbers of channels are converted there and back",
-                "Model": f"{type(model).__name__}, {info['parameters']:,} parameters",
-            }
-        ),
+        f"A model of the task `{task}`, trained by Reprise's recipe `{info.get('recipe')}` with `{run.description}`.",
+        _list({"Gives": gives, "Hears": hears, "Model": model}),
         "## Use",
-        f'```\ntoolkit separate song.mp3 --model {name} -o separated\n```\n\n```python\nmodel = toolkit.load("{name}")\n'
-        "stems = model.separate(wave, sample_rate)  # name to (channels, time)\n```",
+        f'```\ntoolkit {command.format(name)}\n```\n\n```python\nmodel = toolkit.load("{name}")\n{python}\n```',
         "Opening this folder executes nothing of it and unpickles nothing.",
         "## Data",
         _list(
@@ -96,6 +92,38 @@ def card(run: Run, trained: TrainedModel, name: str) -> str:
         "`config.yaml` is the whole configuration, `run.json` the record of the run.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _separator(trained: TrainedModel) -> tuple[str, str, str, str]:
+    """What it gives, what it hears, and how it is used: from the command line, from Python."""
+    channels = trained.task.model.audio_channels
+    whole = "" if trained.task.config.infer.chunk else " (what it was scored on, it saw whole)"
+    return (
+        ", ".join(trained.sources),
+        f"{channels} channel{'s' * (channels > 1)} at {trained.sample_rate} Hz, {trained.options.chunk:g} s at once{whole}; "
+        "recordings of other rates and numbers of channels are converted there and back",
+        "separate song.mp3 --model {} -o separated",
+        "stems = model.separate(wave, sample_rate)  # name to (channels, time)",
+    )
+
+
+def _tagger(trained: TrainedTagger) -> tuple[str, str, str, str]:
+    """The same of a tagger."""
+    return (
+        f"probabilities of {len(trained.tags)} tags: {', '.join(trained.tags)}",
+        f"recordings of any rate and length as one channel, the mean of theirs, {_read_as(trained.task.config.data.input)}; "
+        f"long ones in windows of {trained.window:g} s",
+        "tag song.mp3 --model {}",
+        "probabilities = model.tag(wave, sample_rate)  # name to probability\nvector = model.embed(wave, sample_rate)  # (C,)",
+    )
+
+
+def _read_as(feature: Feature) -> str:
+    if not isinstance(feature, Published):
+        return f"read as `{type(feature).__name__}`"
+    if feature.same_as is None:
+        return f"read as `{feature.name}`, which comes with the corpus: nothing computes it of other recordings"
+    return f"read as `{feature.name}`, computed by `{type(feature.same_as).__name__}`"
 
 
 def _scores(run: Run) -> list[str]:

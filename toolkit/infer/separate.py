@@ -120,7 +120,7 @@ def separate(
     Raises:
         UserError: there is no model, an option does not fit it, or (at the end) some recordings could not be separated.
     """
-    recordings = _expand(inputs)
+    recordings = expand(inputs)
     trained = TrainedModel(model).to(distributed.start(device))
     changes: dict[str, Any] = {"chunk": segment, "overlap": overlap, "shifts": shifts}
     try:
@@ -182,8 +182,12 @@ class _Samples:
         return taken
 
 
-def _expand(inputs: Sequence[str]) -> list[Path]:
-    """Every path once; a pattern stands for what it matches, in alphabetical order."""
+def expand(inputs: Sequence[str]) -> list[Path]:
+    """Every path once; a pattern stands for what it matches, in alphabetical order.
+
+    Raises:
+        UserError: a pattern matches nothing.
+    """
     found: list[Path] = []
     for one in inputs:
         matches = sorted(glob.glob(one, recursive=True)) if glob.has_magic(one) and not os.path.exists(one) else [one]

@@ -1,4 +1,4 @@
-"""A trained model as its user sees it: a waveform in, its sources out."""
+"""A trained model of separation as its user sees it: a waveform in, its sources out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_CHANNELS = 64  # a first dimension beyond this is taken for time
 
 
 class TrainedModel:
-    """What `toolkit.load` gives.
+    """What `toolkit.load` gives of a model that separates.
 
     Attributes:
         sources: names of what comes out, in the model's order.
@@ -65,7 +65,7 @@ class TrainedModel:
         Raises:
             ValueError: another shape, whole numbers, or no sample.
         """
-        blocks = list(self.stream(Recording.of_waveform(_waveform(wave), sample_rate)))
+        blocks = list(self.stream(Recording.of_waveform(checked(wave), sample_rate)))
         return {name: torch.cat([block[name] for block in blocks], dim=-1) for name in self.sources}
 
     def stream(self, recording: Recording, jobs: int = 1) -> Iterator[dict[str, Tensor]]:
@@ -82,7 +82,12 @@ class TrainedModel:
             yield dict(zip(self.sources, estimates, strict=True))
 
 
-def _waveform(wave: Tensor | np.ndarray) -> Tensor:
+def checked(wave: Tensor | np.ndarray) -> Tensor:
+    """A waveform (channels, time), float32, of one that may lack its channels.
+
+    Raises:
+        ValueError: another shape, whole numbers, or no sample.
+    """
     tensor = torch.as_tensor(wave)
     if not tensor.is_floating_point():
         raise ValueError(f"wave: expected floating point numbers in [-1, 1], found {tensor.dtype}")

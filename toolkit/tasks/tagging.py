@@ -295,6 +295,7 @@ def _chunks(inputs: Tensor, frames: int, count: int) -> Tensor:
     if missing > 0:
         inputs = torch.cat([inputs, inputs.new_zeros(len(inputs), missing, *inputs.shape[2:])], dim=1)
     hop = (inputs.shape[1] - frames) // count
+    count = count if hop else 1  # all of them would be the same
     return torch.stack([inputs[:, begin * hop : begin * hop + frames] for begin in range(count)], dim=1)
 
 
