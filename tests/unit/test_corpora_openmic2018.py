@@ -134,6 +134,12 @@ def test_the_folder_itself_or_the_one_it_was_unpacked_in(corpus: Path, tmp_path:
     assert len(ids(tmp_path / "data", "test")) == 8
 
 
+def test_the_published_split_as_it_is(corpus: Path, tmp_path: Path) -> None:
+    prepare(corpus, tmp_path / "data", rules=[], splits=["train", "test"], whole=True)
+    assert ids(tmp_path / "data", "train") == sorted(KEYS["train"])
+    assert ids(tmp_path / "data", "test") == sorted(KEYS["test"])
+
+
 def test_a_second_run_leaves_the_features_as_they_are(corpus: Path, tmp_path: Path) -> None:
     stored = tmp_path / "data/features/published/vggish/openmic2018/test/00000.npy"
     prepare(corpus, tmp_path / "data")
@@ -262,11 +268,12 @@ def test_the_draw_of_east(corpus: Path, tmp_path: Path) -> None:
 
 def test_names_of_manifests_say_what_to_prepare() -> None:
     names = ["openmic2018/east/train", "openmic2018/east/valid", "openmic2018/test", "magnatagatune/clean/train"]
-    assert openmic2018.options_for(names) == {"rules": ["east"], "splits": ["train", "valid", "test"]}
-    assert openmic2018.options_for(["openmic2018/test"]) == {"rules": [], "splits": ["test"]}
+    assert openmic2018.options_for(names) == {"rules": ["east"], "splits": ["train", "valid", "test"], "whole": False}
+    assert openmic2018.options_for(["openmic2018/test"]) == {"rules": [], "splits": ["test"], "whole": False}
+    assert openmic2018.options_for(["openmic2018/train"]) == {"rules": [], "splits": ["train"], "whole": True}
     assert openmic2018.options_for([]) == {}
-    for wrong in ("openmic2018/train", "openmic2018/east/test", "openmic2018/west/train"):
-        with pytest.raises(UserError, match=rf"expected a name such as openmic2018/test, .*found '{wrong}'"):
+    for wrong in ("openmic2018/valid", "openmic2018/east/test", "openmic2018/west/train"):
+        with pytest.raises(UserError, match=rf"expected a name such as openmic2018/train or openmic2018/test, .*found '{wrong}'"):
             openmic2018.options_for([wrong])
 
 

@@ -75,17 +75,21 @@ def options_for(names: Sequence[str]) -> dict[str, Any]:
         UserError: a name is not of that form.
     """
     ours = sorted(name for name in names if name.split("/")[0] == NAME)
-    pattern = rf"{NAME}/(?:({'|'.join(RULES)})/(train|valid)|(test))"
+    pattern = rf"{NAME}/(?:({'|'.join(RULES)})/(train|valid)|(train|test))"
     found = [re.fullmatch(pattern, name) for name in ours]
     for name, match in zip(ours, found, strict=True):
         if match is None:
-            expected = f"{NAME}/test, or {NAME}/RULE/train and {NAME}/RULE/valid with RULE {' or '.join(RULES)}"
+            expected = f"{NAME}/train or {NAME}/test, or {NAME}/RULE/train and {NAME}/RULE/valid with RULE {' or '.join(RULES)}"
             raise UserError(f"data: expected a name such as {expected}, found {name!r}")
     matches = [match for match in found if match]
     if not matches:
         return {}
     rules, splits = {match[1] for match in matches}, {match[2] or match[3] for match in matches}
-    return {"rules": [rule for rule in RULES if rule in rules], "splits": [split for split in PARTS if split in splits]}
+    return {
+        "rules": [rule for rule in RULES if rule in rules],
+        "splits": [split for split in PARTS if split in splits],
+        "whole": any(match[3] == "train" for match in matches),
+    }
 
 
 def prepare(
@@ -94,6 +98,7 @@ def prepare(
     *,
     rules: list[Rule] = list(RULES),  # noqa: B006  (a command-line default; never changed)
     splits: list[str] = list(PARTS),  # noqa: B006
+    whole: bool = False,
     split_file: Path | None = None,
     errata: bool = True,
     checksums: bool = False,
@@ -108,6 +113,7 @@ def prepare(
         data: folder of all that is prepared.
         rules: which clips are validated on: those of `attention_mil` or of `east`, or both.
         splits: `train`, `valid` and `test`, or some of them.
+        whole: also ``openmic2018/train``, all clips of the published split, for what validates on none.
         split_file: AttentionMIC's `train_val.split` (default: the corpus's own, else a seeded draw of as many).
         errata: correct the three labels that the makers' errata name.
         checksums: compare every file with the published MD5 lists first, and leave out clips that differ.
@@ -121,7 +127,7 @@ def prepare(
     folder = _openmic2018.find_folder(corpus)
     if not splits or not set(splits) <= set(PARTS):
         raise UserError(f"--splits: expected some of {', '.join(PARTS)}, found {splits}")
-    if not set(rules) <= set(RULES) or not (rules or splits == ["test"]):
+    if not set(rules) <= set(RULES) or not (rules or whole or splits == ["test"]):
         raise UserError(f"--rules: expected {' or '.join(RULES)}, or both, found {rules}")
     differing: frozenset[str] = frozenset()
     if checksums:
@@ -133,6 +139,8 @@ def prepare(
     clips = _Clips.read(folder, errata, strict, differing)
     if "test" in splits:
         clips.write(data, f"{NAME}/test", "test", clips.listed["test"], {})
+    if whole:
+        clips.write(data, f"{NAME}/train", "train", clips.listed["train"], {})
     for rule in rules:
         validation = choose(rule, clips.listed["train"], folder, split_file)
         for split in ("train", "valid"):
