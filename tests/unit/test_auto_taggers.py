@@ -1,164 +1,78 @@
 """The models of Won et al. 2020: sizes, lengths, and layers equal to a plain re-statement."""
 
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 from torch import nn
 
-from toolkit.blocks import (
-    CRNN,
-    FCN,
-    DenseHead,
-    HarmonicCNN,
-    HarmonicFilters,
-    LastFrame,
-    LinearHead,
-    MaxMeanPooling,
-    MaxPooling,
-    MeanPooling,
-    MelSpectrogram,
-    Musicnn,
-    RawWaveform,
-    SampleCNN,
-    SelfAttentionCNN,
-    ShortChunkCNN,
-)
+from toolkit.blocks import CRNN, FCN, DenseHead, HarmonicCNN, Musicnn, SampleCNN, SelfAttentionCNN, ShortChunkCNN
 from toolkit.blocks.auto_taggers.layers import ResidualBlock
 from toolkit.blocks.auto_taggers.self_attention_cnn import AttentionLayer
 from toolkit.models import Tagger
+from toolkit.tasks.experiment import Experiment
 
-MEL96, MEL128 = partial(MelSpectrogram, 16000, bins=96), partial(MelSpectrogram, 16000, bins=128)
-TANH = partial(DenseHead, norm=False, activation="tanh")
+CONF = Path(__file__).resolve().parents[2] / "egs" / "magnatagatune" / "auto_tagging" / "conf"
 
 
 class Published(NamedTuple):
-    """A model as it was published, and a narrow one of the same layers."""
+    """What is known of a model of the recipe."""
 
-    frontend: partial
-    backbone: partial
-    pooling: type
-    head: partial
+    parameters: int  # of the released code's layer lists, added up by hand
     samples: int  # of a training example
     frames: int  # that are left of it
-    parameters: int
     least: int  # samples
-    small: dict
 
 
 MODELS = {
-    "FCN": Published(
-        MEL96, partial(FCN), MeanPooling, partial(LinearHead, dropout=0.5), 464_000, 1, 447_732, 1279 * 256, {"width": 4}
-    ),
-    "CRNN": Published(
-        MEL96, partial(CRNN), LastFrame, partial(LinearHead, dropout=0.5), 464_000, 18, 394_100, 95 * 256, {"width": 4}
-    ),
-    "Musicnn": Published(
-        MEL96,
-        partial(Musicnn),
-        MaxMeanPooling,
-        partial(DenseHead, hidden=200),
-        48_000,
-        188,
-        784_300,  # musicnn-training says 787k of its model, which has one batch normalisation of 1506 features more
-        1,
-        {"timbre": 4, "rhythm": 3, "width": 4},
-    ),
-    "SampleCNN": Published(
-        partial(RawWaveform),
-        partial(SampleCNN),
-        MeanPooling,
-        partial(LinearHead, dropout=0.5),
-        59_049,
-        1,
-        1_869_874,
-        59_047,
-        {"width": 4},
-    ),
-    "SampleCNN, excitation": Published(
-        partial(RawWaveform),
-        partial(SampleCNN, excitation=True),
-        MeanPooling,
-        partial(DenseHead),
-        59_049,
-        1,
-        6_951_858,
-        59_047,
-        {"width": 4},
-    ),
-    "ShortChunkCNN": Published(
-        MEL128,
-        partial(ShortChunkCNN, residual=False),
-        MaxPooling,
-        partial(DenseHead),
-        59_049,
-        1,
-        3_687_348,
-        127 * 256,
-        {"width": 4},
-    ),
-    "ShortChunkCNN, residual": Published(
-        MEL128, partial(ShortChunkCNN), MaxPooling, partial(DenseHead), 59_049, 2, 12_104_244, 1, {"width": 4}
-    ),
-    "HarmonicCNN": Published(
-        partial(HarmonicFilters, 16000),
-        partial(HarmonicCNN),
-        MaxPooling,
-        partial(DenseHead),
-        80_000,
-        1,
-        3_631_551,
-        287 * 256,
-        {"width": 4},
-    ),
-    "SelfAttentionCNN": Published(
-        MEL128, partial(SelfAttentionCNN), LastFrame, TANH, 240_000, 119, 10_521_652, 1, {"width": 4, "heads": 2}
-    ),
+    "paper": Published(12_104_244, 59_049, 2, 1),
+    "short_chunk": Published(3_687_348, 59_049, 1, 127 * 256),
+    "harmonic": Published(3_631_551, 80_000, 1, 287 * 256),
+    "self_attention": Published(10_521_652, 240_000, 119, 1),
+    "sample_level": Published(1_869_874, 59_049, 1, 59_047),
+    "sample_level_se": Published(6_951_858, 59_049, 1, 59_047),
+    "musicnn": Published(784_300, 48_000, 188, 1),  # musicnn-training has 1506 features normalised once more: "787k"
+    "fcn": Published(447_732, 464_000, 1, 1279 * 256),
+    "crnn": Published(394_100, 464_000, 18, 95 * 256),
 }
-every_model = pytest.mark.parametrize("published", MODELS.values(), ids=MODELS)
 
 
-def small(published: Published, tags: int = 5) -> Tagger:
-    backbone = partial(published.backbone, **published.small)
-    return Tagger(published.frontend(), backbone, published.pooling, published.head, tags)
+def small(name: str) -> Tagger:
+    """The narrow model of the mini corpus."""
+    return Experiment.read(CONF / ("mini.yaml" if name == "paper" else f"mini_{name}.yaml")).build()[0].model
 
 
-@every_model
-def test_parameter_counts_and_frames(published):
-    """The counts are those of the released code's layer lists, added up by hand."""
-    with torch.device("meta"):
-        model = Tagger(published.frontend(), published.backbone, published.pooling, published.head, tags=50)
-        assert sum(p.numel() for p in model.parameters()) == published.parameters
-        assert model.features(torch.empty(2, published.samples)).shape == (2, model.backbone.channels, published.frames)
-        assert model(torch.empty(2, published.samples)).shape == (2, 50)
-        assert model.embed(torch.empty(2, published.samples)).shape == (2, model.pooling.channels_out)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_published_models(name):
+    task, built = Experiment.read(CONF / f"{name}.yaml").build("meta")
+    model, published = task.model, MODELS[name]
+    assert sum(p.numel() for p in model.parameters()) == published.parameters
+    assert built.data.frames(built.data.segment) == built.data.frames(built.infer.chunk) == published.samples
+    waveforms = torch.empty(2, published.samples, device="meta")
+    assert model.features(waveforms).shape == (2, model.backbone.channels, published.frames)
+    assert model(waveforms).shape == (2, 50)
+    assert model.embed(waveforms).shape == (2, model.pooling.channels_out)
 
 
-@every_model
-def test_everything_is_trained(published):
-    model = small(published)
-    odd = published.least + 1333 | 1
-    model(torch.randn(2, odd)).square().sum().backward()
+@pytest.mark.parametrize("name", MODELS)
+def test_small_models(name):
+    model = small(name)
+    waveforms = torch.randn(2, MODELS[name].least + 1332 | 1)
+    model(waveforms).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-
-
-@every_model
-def test_a_clip_alone_is_told_as_in_a_batch(published):
-    model = small(published).eval()
-    waveforms = torch.randn(2, published.least)
-    both = model(waveforms)
-    assert both.isfinite().all()
-    torch.testing.assert_close(model(waveforms[1:]), both[1:], atol=1e-4, rtol=1e-4)
+    model.eval()
+    torch.testing.assert_close(model(waveforms[1:]), model(waveforms)[1:], atol=1e-4, rtol=1e-4)  # a clip by itself
 
 
 @pytest.mark.parametrize("name", [name for name, published in MODELS.items() if published.least > 1])
 def test_too_short(name):
-    published = MODELS[name]
-    model = small(published).eval()
-    least = model.backbone.least_frames if hasattr(model.backbone, "least_frames") else published.least
-    with pytest.raises(ValueError, match=rf"picture: expected at least {least} frames, found {least - 1}"):
-        model(torch.randn(1, published.least - 1))
+    model, samples = small(name).eval(), MODELS[name].least
+    assert model(torch.randn(1, samples)).isfinite().all()
+    frames = samples if "sample" in name else 1 + samples // 256
+    with pytest.raises(ValueError, match=rf"picture: expected at least {frames} frames, found {frames - 1}"):
+        model(torch.randn(1, samples - 1))
 
 
 FRAMES = {
@@ -234,11 +148,33 @@ def test_attention_layer_is_that_of_a_transformer():
     torch.testing.assert_close(ours(frames), theirs(frames))
 
 
-def test_attention_knows_no_order():
+def test_the_frame_that_gathers_may_stand_first_or_last():
     backbone = SelfAttentionCNN(128, width=4, heads=2).eval()
-    frames = torch.randn(1, 6, 8)
-    torch.testing.assert_close(backbone.attention(frames.flip(1)), backbone.attention(frames).flip(1))
+    picture = torch.randn(1, 1, 128, 50)
+    frames = backbone.layers(picture).squeeze(2).mT
+    first = backbone.attention(torch.cat([backbone.token.view(1, 1, -1), frames], dim=1))[:, 0]
+    torch.testing.assert_close(backbone(picture)[..., -1], first)
     assert torch.equal(backbone.token, SelfAttentionCNN(128, width=4, heads=2).token)  # the same in every model
+
+
+def test_musicnn():
+    model = Musicnn(96, timbre=3, rhythm=2, width=4).double().eval()
+    picture = torch.randn(2, 1, 96, 30, dtype=torch.float64)
+    heard = []
+    for tall, rows in zip(model.timbre, (67, 38), strict=True):
+        conv, norm = tall.layers
+        assert conv.weight.shape == (3, 1, rows, 7)
+        heard.append(norm(conv(picture)).clamp(min=0).amax(2))
+    for long, frames in zip(model.rhythm, (129, 65, 33), strict=True):
+        conv, norm, _ = long
+        assert conv.weight.shape == (2, 1, frames)
+        heard.append(norm(conv(picture.mean(2))).clamp(min=0))
+    outputs, x = heard, torch.cat(heard, dim=1)
+    for number, (conv, norm, _) in enumerate(model.layers):
+        y = norm(conv(x)).clamp(min=0)
+        x = y if number == 0 else y + x
+        outputs.append(x)
+    torch.testing.assert_close(model(picture), torch.cat(outputs, dim=1))
 
 
 def test_dense_head():

@@ -22,7 +22,7 @@ class HarmonicFilters(FilteredSpectrogram):
         sample_rate: Hz.
         n_fft: samples of a frame.
         hop_length: samples between frames.
-        harmonics: of each note; the highest note is the one whose last harmonic comes nearest to half the sample rate.
+        harmonics: of each note; the notes end below the one whose last harmonic comes nearest to half the sample rate.
         per_semitone: notes in a semitone.
 
     Attributes:

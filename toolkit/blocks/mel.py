@@ -49,7 +49,7 @@ class FilteredSpectrogram(Frontend):
 class MelSpectrogram(FilteredSpectrogram):
     """Mel spectrogram in decibels, batch-normalised as one picture, with torchaudio's filters (HTK scale, all of height 1).
 
-    With the defaults some of the lowest filters fall between two bins and are empty, as they are in Won et al. 2020.
+    With the defaults, at 16 kHz, the lowest filter falls between two bins and is empty, as it is in Won et al. 2020.
 
     Args:
         sample_rate: Hz.
