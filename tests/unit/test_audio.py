@@ -45,6 +45,16 @@ def test_a_piece_equals_the_same_piece_of_the_whole(tmp_path: Path, name: str) -
     assert audio.read(path, 5000, 500).shape == (2, 0)
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.ogg", "a.flac"])
+def test_block_by_block_it_is_what_it_is_at_once(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (40000, 1))
+    soundfile.write(tmp_path / name, noise, 16000)
+    blocks = list(audio.blocks(tmp_path / name, 9000))
+    assert {block.shape[1] for block in blocks[:-1]} == {9000}
+    torch.testing.assert_close(torch.cat(blocks, dim=1), audio.read(tmp_path / name), atol=1e-6, rtol=0)
+    assert not capfd.readouterr().err  # decoders complain where they are made to seek
+
+
 @pytest.mark.parametrize(("subtype", "bits"), [("PCM_16", 16), ("PCM_24", 24)])
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_a_copy_is_exact(tmp_path: Path, subtype: str, bits: int, suffix: str) -> None:

@@ -16,7 +16,7 @@ from toolkit.blocks.features import Feature, StoredSpectrum, Waveform
 from toolkit.blocks.tagging import Frontend
 from toolkit.data import manifest
 from toolkit.data.manifest import Item, Manifest
-from toolkit.data.store import Store, folder_of
+from toolkit.data.store import Store, folder_of, write
 from toolkit.dsp.resample import resample
 from toolkit.features import compute as module
 from toolkit.features.compute import compute
@@ -218,3 +218,35 @@ def test_a_model_on_waveforms_needs_manifests_of_its_rate(tmp_path: Path, caplog
     assert "no features are stored" in caplog.text
     with pytest.raises(UserError, match=r"expected 8000 Hz as data\.sample_rate says, found 11025 Hz"):
         features(tmp_path, tmp_path / "config.yaml", ["--data.sample_rate", "8000"], "cpu")
+
+
+def test_the_stage_stores_what_the_task_reads_of_each_manifest(tmp_path: Path) -> None:
+    corpus(tmp_path, [0.3, 0.2])
+    config = tmp_path / "config.yaml"
+    frontend = {"class_path": "MelSpectrogram", "init_args": {"sample_rate": 8000, "n_fft": 256, "hop_length": 80, "bins": 8}}
+    spectrum = {"frontend": frontend, "sample_rate": 8000, "frame_rate": 100}
+    tree: dict[str, Any] = {
+        "task": "tagging",
+        "data": {
+            **dict.fromkeys(("train", "valid", "test"), "corpus/train"),
+            "input": {"class_path": "StoredSpectrum", "init_args": spectrum},
+            "teacher": {"class_path": "Waveform", "init_args": {"sample_rate": 4000}},
+            "batch_size": 1,
+        },
+        "model": {"class_path": "RandomForest", "init_args": {"tags": 1, "trees": 1, "depth": 1}},
+        "loss": "BinaryCrossEntropy",
+        "optimizer": "Adam",
+    }
+    config.write_text(json.dumps(tree))
+    made = features(tmp_path, config, [], "cpu")
+    assert [path.parent.relative_to(tmp_path / "features").parts[0] for path in made] == ["spectrum", "waveform"]
+    store = Store(made[0].parent)
+    assert (store.shape, store.dtype, store.frames("c00")) == ((8,), np.float16, 31)
+    assert Store(made[1].parent).frames("c01") == 800
+
+    tree["data"]["input"] = {"class_path": "Published", "init_args": {"name": "vggish", "frame_rate": 1.04}}
+    config.write_text(json.dumps(tree))
+    with pytest.raises(UserError, match=r"features that come with the corpus, found none\. Next: run the stage `prepare`"):
+        features(tmp_path, config, [], "cpu")
+    write(folder_of(tmp_path, "published/vggish", "corpus/train"), {}, [("c00", np.zeros((1, 128), np.uint8))])
+    assert [path.parent.parent.parent.name for path in features(tmp_path, config, [], "cpu")] == ["4000"]
