@@ -6,7 +6,6 @@ The packages are optional; each is imported, and its weights are fetched by it, 
 from __future__ import annotations
 
 import contextlib
-import pickle
 import sys
 from abc import abstractmethod
 from importlib import import_module
@@ -66,7 +65,7 @@ class PackagedFeature(Feature):
             raise UserError(
                 f"{type(self).__name__} needs the package {self.distribution} ({error}). Next: pip install {self.distribution}"
             ) from error
-        except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        except Exception as error:  # of whatever kind the package raises
             reason = f"{type(error).__name__} {' '.join(str(error).split())}".strip()
             raise UserError(
                 f"{self.distribution}: its weights cannot be had ({reason}). Next: let it fetch them where there is a network, "
