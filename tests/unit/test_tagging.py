@@ -147,6 +147,16 @@ def test_probabilities_are_the_mean_over_chunks(data: Path) -> None:
     torch.testing.assert_close(chunked.probabilities(chunked.model, inputs[None]), sum(halves) / 2)
 
 
+def test_the_validation_loss_of_chunks_is_that_of_each(data: Path) -> None:
+    chunked, whole = task(infer={"chunk": 2.0, "chunks": 2}), task()
+    chunked.model.load_state_dict(whole.model.state_dict())
+    batch = whole.validation(data).source.batch(0, range(4))
+    halves = [whole.validate(whole.model, batch._replace(inputs=batch.inputs[:, begin : begin + 4])) for begin in (0, 3)]
+    found = chunked.validate(chunked.model, batch)
+    for name in ("loss", "probabilities"):
+        torch.testing.assert_close(found[name], sum(half[name] for half in halves) / 2)
+
+
 def test_mistakes_are_told(data: Path) -> None:
     with pytest.raises(UserError, match="expected the 3 tags of sounds/train, found 4"):
         task(model={"tags": 4}).training(data)

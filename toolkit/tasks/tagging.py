@@ -188,14 +188,19 @@ class Tagging(Task):
     def validate(self, model: nn.Module, batch: ClipBatch) -> dict[str, Tensor]:
         """Loss with its parts, and the probabilities with their labels.
 
-        Where clips are heard in chunks, the loss is the cross-entropy of the mean probabilities.
+        Where clips are heard in chunks, the loss is the cross-entropy of each chunk with its clip's labels.
         """
         if self.config.infer.chunk is None:
             loss, logits = self._loss(model, batch)
             probabilities, parts = logits.sigmoid(), self.config.loss.parts
         else:
-            probabilities, parts = self.probabilities(model, batch.inputs), {}
-            loss = BinaryCrossEntropy()(torch.logit(probabilities, eps=1e-7), self._labelled(batch, {}))
+            logits, parts = self._chunk_logits(model, batch.inputs), {}
+            probabilities = logits.sigmoid().mean(1)
+            chunks = logits.shape[1]
+            each = batch._replace(
+                labels=batch.labels.repeat_interleave(chunks, 0), mask=batch.mask.repeat_interleave(chunks, 0)
+            )
+            loss = BinaryCrossEntropy()(logits.flatten(0, 1), self._labelled(each, {}))
         values = {name: value.expand(len(batch.ids)) for name, value in {"loss": loss, **parts}.items()}
         return {**values, "probabilities": probabilities.float(), "labels": batch.labels, "mask": batch.mask}
 
@@ -220,11 +225,9 @@ class Tagging(Task):
 
     def probabilities(self, model: nn.Module, inputs: Tensor) -> Tensor:
         """Probabilities (B, K) of stored features (B, T) or (B, L, D), scaled; the mean over chunks if there are any."""
-        options = self.config.infer
-        if options.chunk is None:
+        if self.config.infer.chunk is None:
             return model(inputs).sigmoid()
-        pieces = _chunks(inputs, self.config.data.frames(options.chunk), options.chunks)
-        return model(pieces.flatten(0, 1)).sigmoid().unflatten(0, (len(inputs), -1)).mean(1)
+        return self._chunk_logits(model, inputs).sigmoid().mean(1)
 
     def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
         """All of it stands in the item's line."""
@@ -283,6 +286,13 @@ class Tagging(Task):
         with tap(self.model, self.config.loss.taps) as activations:
             logits = model(batch.inputs)
         return self.config.loss(logits, self._labelled(batch, activations)), logits
+
+    def _chunk_logits(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        """Logits (B, chunks, K)."""
+        options = self.config.infer
+        assert options.chunk is not None
+        pieces = _chunks(inputs, self.config.data.frames(options.chunk), options.chunks)
+        return model(pieces.flatten(0, 1)).unflatten(0, (len(inputs), -1))
 
     @staticmethod
     def _labelled(batch: ClipBatch, activations: dict[str, Tensor]) -> Labelled:
