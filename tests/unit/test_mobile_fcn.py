@@ -34,8 +34,12 @@ def test_everything_is_trained():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in backbone.parameters())
 
 
-def test_what_does_not_fit():
+def test_a_short_picture_is_repeated():
+    backbone, picture = MobileFCN(32, base=4).eval(), torch.randn(2, 1, 32, 40)
+    twice_and_more = torch.cat([picture, picture, picture], dim=3)[..., :96]
+    torch.testing.assert_close(backbone(picture), backbone(twice_and_more))
+
+
+def test_too_few_rows():
     with pytest.raises(ValueError, match="bins: expected a picture of at least 32 rows, found 31"):
         MobileFCN(31)
-    with pytest.raises(ValueError, match="picture: expected at least 96 frames, found 95"):
-        MobileFCN(32, base=4)(torch.randn(1, 1, 32, 95))

@@ -44,14 +44,10 @@ class MobileFCN(Backbone):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Map (B, 1, F, L) to (B, C, L // 96).
-
-        Raises:
-            ValueError: there are less than 96 frames.
-        """
+        """Map (B, 1, F, L) to (B, C, L // 96); what is shorter than 96 frames is repeated up to there."""
         check_shape(picture, "picture", batch=None, one=1, bins=self.bins, frames=None)
         if picture.shape[3] < FRAMES:
-            raise ValueError(f"picture: expected at least {FRAMES} frames, found {picture.shape[3]}")
+            picture = picture.repeat(1, 1, 1, -(-FRAMES // picture.shape[3]))[..., :FRAMES]
         x = picture.to(memory_format=torch.channels_last)  # a third faster
         for stage in self.stages:
             x = stage(x)
