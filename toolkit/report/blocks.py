@@ -59,6 +59,8 @@ def _first_line(cls: type) -> str:
 def _options(cls: type) -> str:
     shown = []
     for parameter in inspect.signature(cls).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):  # of a module without options
+            continue
         if parameter.default is parameter.empty:
             shown.append(parameter.name)
         else:
