@@ -166,7 +166,27 @@ def test_mistakes_are_told(data: Path) -> None:
         task(score={"metrics": ["average_precisoin"]})
     with pytest.raises(UserError, match=r"infer\.chunks: expected 1"):
         task(infer={"chunks": 4})
+    teacher = {"class_path": "Published", "init_args": {"name": "teacher", "frame_rate": 1.0}}
+    with pytest.raises(UserError, match=r"data\.segment: expected null where there is a data\.teacher"):
+        task(data={"segment": 2.0, "teacher": teacher})
+    loss = {"class_path": "Distillation", "init_args": {"weight": 0.5, "stages": ["backbone.rgu"]}}
+    with pytest.raises(UserError, match=r"data\.teacher: expected whose embeddings Distillation shall read"):
+        task(loss=loss)
+    with pytest.raises(UserError, match=r"no module 'backbone\.rgu'; it has backbone\.gru"):
+        Experiment(config(loss=loss, data={"teacher": teacher})).build("meta")[0].check()
     Experiment(config()).build("meta")[0].check()
+
+
+def test_another_teacher_is_another_training(tmp_path: Path) -> None:
+    teacher = {"class_path": "Published", "init_args": {"name": "teacher", "frame_rate": 1.0}}
+    options = {"weight": 0.5, "knowledge": 1.0, "teacher": str(tmp_path)}
+    taught = task(loss={"class_path": "Distillation", "init_args": options}, data={"teacher": teacher})
+    keys = [taught.made_with()]
+    for content in ("weights", "others"):
+        (tmp_path / "model.safetensors").write_text(content)
+        keys.append(taught.made_with())
+    assert len(set(map(tuple, keys))) == 3
+    assert task().made_with() == ["published/rows"]
 
 
 def test_ratings_to_decisions() -> None:

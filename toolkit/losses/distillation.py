@@ -57,6 +57,7 @@ class Distillation(TaggingLoss):
         self.features = features or DistanceCorrelation()
         self.labels = BinaryCrossEntropy()
         self.teacher = teacher if knowledge > 0 else None
+        self.weights = () if self.teacher is None else (Path(self.teacher) / "model.safetensors",)
         self.taps = {stage: stage for stage in stages} if knowledge < 1 else {}
         self._taught: tuple[nn.Module, ...] = ()  # in a tuple, so that it is neither trained nor saved with the student
 

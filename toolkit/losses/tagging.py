@@ -33,11 +33,13 @@ class TaggingLoss(nn.Module, ABC):
         taps: the activations it reads: a name of its own for each module, named as in `model.named_modules()`.
         parts: what the last batch's loss was put together from, by name; empty if there is but one.
         needs_teacher: whether it reads a teacher's embeddings.
+        weights: files of another experiment that it reads.
     """
 
     taps: dict[str, str]
     parts: dict[str, Tensor]
     needs_teacher: bool = False
+    weights: tuple[Path, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,6 +50,10 @@ class Task(ABC):
         """What is computed of each recording once and stored, in the stage `features`."""
         return []
 
+    def made_with(self) -> list[str]:
+        """What else than the configuration training depends on, as hashes or names: another experiment's weights, say."""
+        return []
+
     def prepare_training(self, data: Path) -> None:  # noqa: B027
         """Called once before the first step, for what is set from the training data below the folder `data`."""
 

@@ -63,7 +63,9 @@ class TaggingData:
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.input.frame_rate is None:
-            raise ValueError(f"data.segment: the feature {self.input.name} has one vector a clip, nothing can be cut out of it")
+            raise ValueError("data.segment: expected null, as the feature data.input has one vector a clip")
+        if self.segment is not None and self.teacher is not None:
+            raise ValueError("data.segment: expected null where there is a data.teacher, whose embeddings are of whole clips")
 
     def frames(self, seconds: float) -> int:
         """Frames of the input in so many seconds."""
@@ -139,12 +141,19 @@ class Tagging(Task):
         self.tags: list[str] = []  # known from the manifest of the training clips
         self._stores: dict[str, store.Store] = {}
         metrics.check_names(config.score.metrics)
+        if config.loss.needs_teacher and config.data.teacher is None:
+            raise UserError(f"data.teacher: expected whose embeddings {type(config.loss).__name__} shall read, found null")
         if config.data.mixup and not isinstance(self.model, Tagger):
-            raise ValueError(f"data.mixup: expected a Tagger, whose pictures can be mixed, found {type(self.model).__name__}")
+            raise UserError(f"data.mixup: expected a Tagger, whose pictures can be mixed, found {type(self.model).__name__}")
 
     def features(self) -> list[Feature]:
         """The input and the teacher's embeddings."""
         return [feature for feature in (self.config.data.input, self.config.data.teacher) if feature is not None]
+
+    def made_with(self) -> list[str]:
+        """The features by name, which tells what they were computed with, and the weights of the loss's teacher."""
+        names = [feature.name for feature in self.features()]
+        return [*names, *(files.sha256(path) for path in self.config.loss.weights if path.is_file())]
 
     def training(self, data: Path) -> Examples:
         """Clips, or a piece from any place of each."""
@@ -267,7 +276,8 @@ class Tagging(Task):
         inputs, _ = self.probe()
         inputs = inputs.expand(2, *inputs.shape[1:])
         try:
-            logits = self.model(inputs)
+            with tap(self.model, self.config.loss.taps):
+                logits = self.model(inputs)
         except (RuntimeError, ValueError) as error:
             raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
         if logits.shape != (2, self.model.tags):

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from toolkit import files, log
+from toolkit.config import fingerprint
 from toolkit.data.manifest import Manifest
 from toolkit.models.quantized import Quantized
 from toolkit.tasks.experiment import COMPRESSED, Experiment, load
@@ -44,7 +45,8 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
         experiment.resolved.save(exp / "config.yaml")
         logger.info("%s: %s parameters, on %s", exp, f"{parameters:,}", describe(place))
     if parameters:
-        trainer = Trainer(task, built, data, exp, place, experiment.training_key)
+        key = fingerprint([experiment.training_key, *made_with]) if (made_with := task.made_with()) else experiment.training_key
+        trainer = Trainer(task, built, data, exp, place, key)
         if trainer.step == 0 and built.train.init is None:
             task.prepare_training(data)
         task.start_training(place)
