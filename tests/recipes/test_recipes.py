@@ -15,10 +15,12 @@ from safetensors.torch import load_file
 
 import toolkit
 from toolkit import files
+from toolkit.config import read
 from toolkit.features.run import features
 from toolkit.infer.pack import pack
 from toolkit.infer.run import infer
 from toolkit.metrics import tagging
+from toolkit.prepare.run import prepare
 from toolkit.train.run import train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,7 +147,10 @@ def test_every_system_of_the_table_is_trained_on_the_mini_corpus(recipe: Recipe,
     configs += [path for path in sorted(Path("conf").glob("mini_*.yaml")) if path not in configs]
     for config in configs:
         exp = Path("exp") / config.stem
+        names = read(config)["data"]
         with FileLock(f"{recipe.data}.lock"):
+            wanted = [names[split] for split in ("train", "valid", "test")]
+            prepare(recipe.name.parent.name, "mini", recipe.data, nj=1, strict=False, wanted=wanted, options=[])
             features(recipe.data, config, [], "cpu")
         train(config, recipe.data, exp, "cpu", ["--train.epochs", "1", "--data.workers", "0"])
         infer(exp, recipe.data, "valid", "cpu")
