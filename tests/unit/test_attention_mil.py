@@ -126,9 +126,9 @@ def test_backbones_in_their_slot(backbone, pooling, frames):
 def test_stacked_frames_are_read_as_one():
     model = FrameMLP(2, hidden=(6,), norm=None, activation="linear", residual=False, stack=3).eval()
     torch.nn.init.eye_(model.layers[0].weight[..., 0])
-    picture = torch.arange(14.0).view(1, 1, 2, 7)  # frame l is (l, 7 + l); the seventh is left
-    torch.testing.assert_close(model(picture)[0].T, torch.tensor([[0.0, 7, 1, 8, 2, 9], [3, 10, 4, 11, 5, 12]]))
-    torch.testing.assert_close(model(picture[..., :1])[0].T, torch.tensor([[0.0, 7, 0, 0, 0, 0]]))
+    spectrogram = torch.arange(14.0).view(1, 1, 2, 7)  # frame l is (l, 7 + l); the seventh is left
+    torch.testing.assert_close(model(spectrogram)[0].T, torch.tensor([[0.0, 7, 1, 8, 2, 9], [3, 10, 4, 11, 5, 12]]))
+    torch.testing.assert_close(model(spectrogram[..., :1])[0].T, torch.tensor([[0.0, 7, 0, 0, 0, 0]]))
 
 
 def test_stored_features_are_brought_to_scale():

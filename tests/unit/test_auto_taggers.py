@@ -71,7 +71,7 @@ def test_too_short(name):
     model, samples = small(name).eval(), MODELS[name].least
     assert model(torch.randn(1, samples)).isfinite().all()
     frames = samples if "sample" in name else 1 + samples // 256
-    with pytest.raises(ValueError, match=rf"picture: expected at least {frames} frames, found {frames - 1}"):
+    with pytest.raises(ValueError, match=rf"spectrogram: expected at least {frames} frames, found {frames - 1}"):
         model(torch.randn(1, samples - 1))
 
 
@@ -102,7 +102,7 @@ def test_frames_that_are_left(name):
         (lambda: FCN(64), "bins: expected 96 to 191 rows, of which FCN leaves one, found 64"),
         (lambda: ShortChunkCNN(192), "bins: expected 1 to 128 rows"),
         (lambda: ShortChunkCNN(96, residual=False), "bins: expected 128 to 255 rows"),
-        (lambda: HarmonicCNN(769), "harmonics: expected a divisor of the picture's 769 rows, found 6"),
+        (lambda: HarmonicCNN(769), "harmonics: expected a divisor of the spectrogram's 769 rows, found 6"),
         (lambda: HarmonicCNN(128), "harmonics: expected a divisor"),
         (lambda: HarmonicCNN(96), "bins: expected 768 to 1530 rows"),
         (lambda: SampleCNN(96), r"bins: expected the waveform as one row \(front end RawWaveform\), found 96 rows"),
@@ -114,8 +114,8 @@ def test_options_that_do_not_fit(build, message):
         build()
 
 
-def test_a_picture_that_does_not_fit():
-    with pytest.raises(ValueError, match=r"picture: expected shape \(batch, one=1, bins=96, frames\), found \(1, 1, 64, 100\)"):
+def test_a_spectrogram_that_does_not_fit():
+    with pytest.raises(ValueError, match=r"spectrogram: expected shape \(batch, one=1, bins=96, frames\), found \(1, 1, 64"):
         CRNN(96, width=2)(torch.zeros(1, 1, 64, 100))
 
 
@@ -150,31 +150,31 @@ def test_attention_layer_is_that_of_a_transformer():
 
 def test_the_frame_that_gathers_may_stand_first_or_last():
     backbone = SelfAttentionCNN(128, width=4, heads=2).eval()
-    picture = torch.randn(1, 1, 128, 50)
-    frames = backbone.layers(picture).squeeze(2).mT
+    spectrogram = torch.randn(1, 1, 128, 50)
+    frames = backbone.layers(spectrogram).squeeze(2).mT
     first = backbone.attention(torch.cat([backbone.token.view(1, 1, -1), frames], dim=1))[:, 0]
-    torch.testing.assert_close(backbone(picture)[..., -1], first)
+    torch.testing.assert_close(backbone(spectrogram)[..., -1], first)
     assert torch.equal(backbone.token, SelfAttentionCNN(128, width=4, heads=2).token)  # the same in every model
 
 
 def test_musicnn():
     model = Musicnn(96, timbre=3, rhythm=2, width=4).double().eval()
-    picture = torch.randn(2, 1, 96, 30, dtype=torch.float64)
+    spectrogram = torch.randn(2, 1, 96, 30, dtype=torch.float64)
     heard = []
     for tall, rows in zip(model.timbre, (67, 38), strict=True):
         conv, norm = tall.layers
         assert conv.weight.shape == (3, 1, rows, 7)
-        heard.append(norm(conv(picture)).clamp(min=0).amax(2))
+        heard.append(norm(conv(spectrogram)).clamp(min=0).amax(2))
     for long, frames in zip(model.rhythm, (129, 65, 33), strict=True):
         conv, norm, _ = long
         assert conv.weight.shape == (2, 1, frames)
-        heard.append(norm(conv(picture.mean(2))).clamp(min=0))
+        heard.append(norm(conv(spectrogram.mean(2))).clamp(min=0))
     outputs, x = heard, torch.cat(heard, dim=1)
     for number, (conv, norm, _) in enumerate(model.layers):
         y = norm(conv(x)).clamp(min=0)
         x = y if number == 0 else y + x
         outputs.append(x)
-    torch.testing.assert_close(model(picture), torch.cat(outputs, dim=1))
+    torch.testing.assert_close(model(spectrogram), torch.cat(outputs, dim=1))
 
 
 def test_dense_head():

@@ -64,9 +64,9 @@ def test_three_taps_and_any_length():
         assert features.shape[:2] == (1, 16)
         assert [taps[name].shape[:3] for name in names] == [(1, 4, 2, *()), (1, 8, 2, *()), (1, 16, 2, *())]
         torch.testing.assert_close(taps["2"].mean(2), features)
-    with pytest.raises(ValueError, match="picture: expected at least 15 rows and frames, found 33 and 14"):
+    with pytest.raises(ValueError, match="spectrogram: expected at least 15 rows and frames, found 33 and 14"):
         backbone(torch.randn(1, 1, 33, 14))
-    with pytest.raises(ValueError, match=r"picture: expected shape .*bins=33.*found \(1, 1, 32, 50\)"):
+    with pytest.raises(ValueError, match=r"spectrogram: expected shape .*bins=33.*found \(1, 1, 32, 50\)"):
         backbone(torch.randn(1, 1, 32, 50))
 
 

@@ -1,4 +1,4 @@
-"""Kaldi's log-mel pictures against torchaudio and a plain re-statement; what is hidden and mixed in them while training."""
+"""Kaldi's log-mel spectrograms against torchaudio and a plain re-statement; what is hidden and mixed in them while training."""
 
 import math
 
@@ -24,7 +24,7 @@ def test_triangles_are_torchaudios(sample_rate, bands, low, high):
 
 
 def plain(waveform: torch.Tensor, banks: torch.Tensor) -> torch.Tensor:
-    """One waveform's picture, frame by frame."""
+    """One waveform's spectrogram, frame by frame."""
     emphasised = [float(waveform[t] - 0.97 * waveform[t - 1]) for t in range(1, len(waveform))]
     mirrored = emphasised[512:0:-1] + emphasised + emphasised[-2:-514:-1]
     window = [0.5 - 0.5 * math.cos(2 * math.pi * n / 799) for n in range(800)]
@@ -41,11 +41,11 @@ def plain(waveform: torch.Tensor, banks: torch.Tensor) -> torch.Tensor:
 def test_pictures_are_the_plain_ones():
     frontend = KaldiMel(16000, 96).eval()
     waveforms = 0.1 * torch.randn(2, 3001, dtype=torch.float64)
-    pictures = frontend(waveforms)
-    assert pictures.shape == (2, 1, 96, 1 + 3000 // 320)
-    for picture, waveform in zip(pictures[:, 0], waveforms, strict=True):
-        torch.testing.assert_close(picture, plain(waveform, frontend.banks))
-    torch.testing.assert_close(frontend(waveforms.float()), pictures.float(), atol=1e-3, rtol=0)
+    spectrograms = frontend(waveforms)
+    assert spectrograms.shape == (2, 1, 96, 1 + 3000 // 320)
+    for spectrogram, waveform in zip(spectrograms[:, 0], waveforms, strict=True):
+        torch.testing.assert_close(spectrogram, plain(waveform, frontend.banks))
+    torch.testing.assert_close(frontend(waveforms.float()), spectrograms.float(), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 100, 513, 514])
@@ -54,14 +54,14 @@ def test_short_waveforms(samples):
 
 
 def test_bands_move_while_training_only():
-    frontend = KaldiMel(32000, 32, low_jitter=20, high_jitter=2000)
+    frontend = KaldiMel(32000, 32, f_min_jitter=20, f_max_jitter=2000)
     waveforms = torch.randn(1, 4000).expand(8, -1)
-    assert len({float(picture.sum()) for picture in frontend(waveforms)}) > 1
+    assert len({float(spectrogram.sum()) for spectrogram in frontend(waveforms)}) > 1
     torch.manual_seed(7)
     moved = frontend(waveforms[:1])
     torch.manual_seed(7)
     low, high = torch.randint(20, (1,)), torch.randint(2000, (1,))
-    fixed = KaldiMel(32000, 32, low=float(low), high=16000 - float(high))
+    fixed = KaldiMel(32000, 32, f_min=float(low), f_max=16000 - float(high))
     torch.testing.assert_close(moved, fixed(waveforms[:1]))
     assert torch.equal(frontend.eval()(waveforms), KaldiMel(32000, 32)(waveforms))
 
@@ -75,9 +75,9 @@ def test_autocast_does_not_coarsen_pictures():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 1025}, "window: expected 1 to n_fft = 1024 samples, found 1025"),
-        ({"sample_rate": 16000, "high": 9000.0}, r"expected bands within 0 to 8000 Hz, found 0 \(\+0\) to 9000 \(-0\) Hz"),
-        ({"low": 200.0, "high": 210.0, "low_jitter": 20}, r"found 200 \(\+20\) to 210"),
+        ({"win_length": 1025}, "win_length: expected 1 to n_fft = 1024 samples, found 1025"),
+        ({"sample_rate": 16000, "f_max": 9000.0}, r"expected bands within 0 to 8000 Hz, found 0 \(\+0\) to 9000 \(-0\) Hz"),
+        ({"f_min": 200.0, "f_max": 210.0, "f_min_jitter": 20}, r"found 200 \(\+20\) to 210"),
     ],
 )
 def test_options_that_do_not_fit(options, message):
@@ -86,9 +86,9 @@ def test_options_that_do_not_fit(options, message):
 
 
 def test_one_band_and_one_stretch_are_hidden():
-    frontend = SpecAugment(KaldiMel(16000, 40), rows=20, frames=10, value=9.0)
+    frontend = SpecAugment(KaldiMel(16000, 40), freq_mask=20, time_mask=10, value=9.0)
     waveforms = torch.randn(16, 8000)
-    picture, hidden = frontend.frontend(waveforms)[:, 0], frontend(waveforms)[:, 0] == 9.0
+    spectrogram, hidden = frontend.frontend(waveforms)[:, 0], frontend(waveforms)[:, 0] == 9.0
     rows, frames = hidden.all(2), hidden.all(1)
     assert torch.equal(hidden, rows[:, :, None] | frames[:, None, :])
     assert rows.any()
@@ -97,7 +97,7 @@ def test_one_band_and_one_stretch_are_hidden():
     assert frames.sum(1).max() < 10
     for axis in (rows, frames):  # no second one
         assert (axis.int().diff(dim=1).abs().sum(1) <= 2).all()
-    torch.testing.assert_close(frontend.eval()(waveforms)[:, 0], picture)
+    torch.testing.assert_close(frontend.eval()(waveforms)[:, 0], spectrogram)
 
 
 def test_stretches_are_drawn_evenly_and_by_the_seed():
@@ -108,7 +108,7 @@ def test_stretches_are_drawn_evenly_and_by_the_seed():
     assert lengths.double().mean() == pytest.approx(5.5, abs=0.1)
     torch.manual_seed(0)
     assert torch.equal(stretch(20_000, 30, 12), places)
-    assert stretch(100, 5, 192).shape == (100, 5)  # longer than the picture
+    assert stretch(100, 5, 192).shape == (100, 5)  # longer than the spectrogram
 
 
 def test_pictures_are_mixed_after_the_frontend():

@@ -43,9 +43,9 @@ def test_options_are_torchaudios(options):
 @pytest.mark.parametrize("samples", [1, 2, 255, 256, 257, 1999])
 def test_any_length(name, samples):
     frontend = FRONTENDS[name]().eval()
-    picture = frontend(torch.zeros(2, samples))
-    assert picture.shape == (2, 1, frontend.bins, samples if name == "raw" else 1 + samples // 256)
-    assert picture.isfinite().all()
+    spectrogram = frontend(torch.zeros(2, samples))
+    assert spectrogram.shape == (2, 1, frontend.bins, samples if name == "raw" else 1 + samples // 256)
+    assert spectrogram.isfinite().all()
 
 
 def test_silence_is_minus_100_db_before_normalisation():
@@ -56,16 +56,16 @@ def test_silence_is_minus_100_db_before_normalisation():
 
 def test_each_group_of_filters_is_normalised_over_the_batch():
     waveform = torch.randn(4, 8000) * torch.tensor([1.0, 0.1, 3.0, 0.5])[:, None]
-    picture = HarmonicFilters(16000)(waveform).unflatten(2, (6, 128))
-    torch.testing.assert_close(picture.mean((0, 1, 3, 4)), torch.zeros(6), atol=1e-3, rtol=0)
-    torch.testing.assert_close(picture.std((0, 1, 3, 4)), torch.ones(6), atol=1e-3, rtol=0)
+    spectrogram = HarmonicFilters(16000)(waveform).unflatten(2, (6, 128))
+    torch.testing.assert_close(spectrogram.mean((0, 1, 3, 4)), torch.zeros(6), atol=1e-3, rtol=0)
+    torch.testing.assert_close(spectrogram.std((0, 1, 3, 4)), torch.ones(6), atol=1e-3, rtol=0)
 
 
 def test_float32_also_under_autocast():
     frontend, waveform = MelSpectrogram(16000).eval(), torch.randn(1, 2000)
     with torch.autocast("cpu", torch.bfloat16):
-        picture = frontend(waveform)
-    assert torch.equal(picture, frontend(waveform))
+        spectrogram = frontend(waveform)
+    assert torch.equal(spectrogram, frontend(waveform))
 
 
 @pytest.mark.parametrize("name", FRONTENDS)
@@ -93,8 +93,8 @@ def test_the_harmonics_of_a_note_stand_at_the_same_row_of_each_group():
     fundamental = frontend.frequencies[note].item()
     assert fundamental == pytest.approx(587.33, abs=0.01)
     for harmonic in range(6):
-        picture = frontend(sine(fundamental * (harmonic + 1)))[0, 0].unflatten(0, (6, 128))
-        assert abs(picture[harmonic].mean(-1).argmax().item() - note) <= 1
+        spectrogram = frontend(sine(fundamental * (harmonic + 1)))[0, 0].unflatten(0, (6, 128))
+        assert abs(spectrogram[harmonic].mean(-1).argmax().item() - note) <= 1
 
 
 def test_the_bandwidth_is_learned():

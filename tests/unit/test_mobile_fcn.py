@@ -35,11 +35,11 @@ def test_everything_is_trained():
 
 
 def test_a_short_picture_is_repeated():
-    backbone, picture = MobileFCN(32, base=4).eval(), torch.randn(2, 1, 32, 40)
-    twice_and_more = torch.cat([picture, picture, picture], dim=3)[..., :96]
-    torch.testing.assert_close(backbone(picture), backbone(twice_and_more))
+    backbone, spectrogram = MobileFCN(32, base=4).eval(), torch.randn(2, 1, 32, 40)
+    twice_and_more = torch.cat([spectrogram, spectrogram, spectrogram], dim=3)[..., :96]
+    torch.testing.assert_close(backbone(spectrogram), backbone(twice_and_more))
 
 
 def test_too_few_rows():
-    with pytest.raises(ValueError, match="bins: expected a picture of at least 32 rows, found 31"):
+    with pytest.raises(ValueError, match="bins: expected a spectrogram of at least 32 rows, found 31"):
         MobileFCN(31)

@@ -126,9 +126,9 @@ def test_mixed_clips_share_their_labels(data: Path) -> None:
     mixing.model.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     mixing.loss(mixing.model, batch)
     mixing.validate(mixing.model, batch)
-    picture = batch.inputs.mT[:, None] / 255
-    assert not torch.allclose(seen[0], picture)
-    assert torch.equal(seen[1], picture)  # validation hears clips as they are
+    spectrogram = batch.inputs.mT[:, None] / 255
+    assert not torch.allclose(seen[0], spectrogram)
+    assert torch.equal(seen[1], spectrogram)  # validation hears clips as they are
 
 
 def test_chunks_are_spread_over_the_clip_and_short_ones_filled_up() -> None:

@@ -115,20 +115,20 @@ def test_the_network_is_that_of_the_release() -> None:
     network.load_state_dict({name: odd_weights(*value.shape) for name, value in network.state_dict().items()}, assign=True)
     patches = torch.randn(2, 96, 64)
     state = network.state_dict()
-    pictures = patches[..., None]  # (N, frames, bands, channels)
+    spectrograms = patches[..., None]  # (N, frames, bands, channels)
     for number, pooled in ((0, True), (3, True), (6, False), (8, True), (11, False), (13, True)):
         kernel, bias = state[f"features.{number}.weight"].permute(2, 3, 1, 0), state[f"features.{number}.bias"]
-        padded = torch.nn.functional.pad(pictures, (0, 0, 1, 1, 1, 1))
-        frames, bands = pictures.shape[1:3]
-        pictures = sum(  # type: ignore[assignment]
+        padded = torch.nn.functional.pad(spectrograms, (0, 0, 1, 1, 1, 1))
+        frames, bands = spectrograms.shape[1:3]
+        spectrograms = sum(  # type: ignore[assignment]
             padded[:, row : row + frames, column : column + bands] @ kernel[row, column]
             for row in range(3)
             for column in range(3)
         )
-        pictures = (pictures + bias).relu()
+        spectrograms = (spectrograms + bias).relu()
         if pooled:
-            pictures = pictures.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).amax((2, 4))
-    rows = pictures.flatten(1)
+            spectrograms = spectrograms.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).amax((2, 4))
+    rows = spectrograms.flatten(1)
     for number in (0, 2, 4):
         rows = (rows @ state[f"embeddings.{number}.weight"].T + state[f"embeddings.{number}.bias"]).relu()
     torch.testing.assert_close(network(patches), rows, rtol=1e-3, atol=1e-4)

@@ -16,13 +16,13 @@ class CPResNet(Backbone):
     """Residual network of three stages (Koutini et al. 2019, "The receptive field as a regularizer"; Ding & Lerch 2023).
 
     A convolution of stride 2, then three stages of four blocks with `base`, 2 · `base` and 4 · `base` channels; the first stage
-    halves the picture three times.  Most layers' kernels are of one point or of 3 by 3 points as `rho` says.  As in EAsT's
+    halves the spectrogram three times.  Most layers' kernels are of one point or of 3 by 3 points as `rho` says.  As in EAsT's
     released code three blocks of the second stage have 3 by 3 second layers at rho 7, where Koutini et al. have points.
 
     Taps: ``stages.0``, ``stages.1``, ``stages.2``, each (B, C, F', L').
 
     Args:
-        bins: F, rows of the picture.
+        bins: F, rows of the spectrogram.
         rho: the larger, the more layers look at their neighbours.
         base: channels of the first stage.
     """
@@ -43,16 +43,17 @@ class CPResNet(Backbone):
             self.stages.append(stage)
         self._initialise()
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, L'), the mean over the rows; L' is about L / 16.
 
         Raises:
-            ValueError: the picture has too few rows or frames for three times pooling.
+            ValueError: the spectrogram has too few rows or frames for three times pooling.
         """
-        check_shape(picture, "picture", batch=None, one=1, bins=self.bins, frames=None)
-        if min(picture.shape[2:]) < 15:
-            raise ValueError(f"picture: expected at least 15 rows and frames, found {picture.shape[2]} and {picture.shape[3]}")
-        x = self.entrance(picture.to(memory_format=torch.channels_last))  # a third faster
+        check_shape(spectrogram, "spectrogram", batch=None, one=1, bins=self.bins, frames=None)
+        if min(spectrogram.shape[2:]) < 15:
+            rows, frames = spectrogram.shape[2:]
+            raise ValueError(f"spectrogram: expected at least 15 rows and frames, found {rows} and {frames}")
+        x = self.entrance(spectrogram.to(memory_format=torch.channels_last))  # a third faster
         for stage in self.stages:
             x = stage(x)
         return x.mean(2)
@@ -100,7 +101,7 @@ class ResidualBlock(nn.Module):
 
 
 def kernel_sizes(rho: int) -> list[list[tuple[int, int]]]:
-    """Kernel sizes of both convolutions of each block of each stage; padded so that the picture keeps its size."""
+    """Kernel sizes of both convolutions of each block of each stage; padded so that the spectrogram keeps its size."""
 
     def until(step: int) -> int:
         return 1 if 7 - rho > step else 3

@@ -75,7 +75,7 @@ class StoredSpectrum(Feature):
     A front end that learns, or is random while training, is taken as it was made.
 
     Args:
-        frontend: waveforms (B, T) to pictures (B, 1, F, L).
+        frontend: waveforms (B, T) to spectrograms (B, 1, F, L).
         sample_rate: Hz of the waveforms.
         frame_rate: frames a second.
     """
@@ -94,9 +94,9 @@ class StoredSpectrum(Feature):
         return self._name
 
     def compute(self, waveforms: Tensor) -> Tensor:
-        """The picture's columns, (B, L, F)."""
-        picture = self.frontend.to(waveforms.device)(waveforms)
-        return picture.squeeze(1).mT.to(torch.float16)
+        """The spectrogram's columns, (B, L, F)."""
+        spectrogram = self.frontend.to(waveforms.device)(waveforms)
+        return spectrogram.squeeze(1).mT.to(torch.float16)
 
 
 class Published(Feature):

@@ -20,18 +20,18 @@ class FrameMLP(Backbone):
     recognition"); without normalisation, leaky and with dropout 0.5 that of their FC_T, and, all frames stacked, of their FC.
 
     Args:
-        bins: F, rows of the picture.
+        bins: F, rows of the spectrogram.
         hidden: units of each layer.
-        norm: of the picture and within each layer, in the place of its bias; null for none.
+        norm: of the spectrogram and within each layer, in the place of its bias; null for none.
         activation: after each layer.
         dropout: share of each layer's output left out while training.
-        residual: whether the picture, as it came in, is added to what comes out of the last layer.
+        residual: whether the spectrogram, as it came in, is added to what comes out of the last layer.
         init: first weights.
         stack: frames that are put on top of each other and go through the layers as one.  What is left at the end is cut; a
-            picture of fewer is filled up with zeros.
+            spectrogram of fewer is filled up with zeros.
 
     Raises:
-        ValueError: a picture is to be added to something of another size, or there is no frame to stack.
+        ValueError: a spectrogram is to be added to something of another size, or there is no frame to stack.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class FrameMLP(Backbone):
             layers += [activations.build(activation), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, L // stack)."""
-        check_shape(picture, "picture", batch=None, one=1, bins=self.bins, frames=None)
-        x = _stacked(picture[:, 0], self.stack)
+        check_shape(spectrogram, "spectrogram", batch=None, one=1, bins=self.bins, frames=None)
+        x = _stacked(spectrogram[:, 0], self.stack)
         out = self.layers(self.norm(x))
         return out + x if self.residual else out
 
@@ -79,7 +79,7 @@ class FrameGRU(Backbone):
     """Gated recurrent units over the frames (Cho et al. 2014).
 
     Args:
-        bins: F, rows of the picture.
+        bins: F, rows of the spectrogram.
         hidden: units of each layer and direction.
         layers: how many.
         bidirectional: whether each layer has two directions.
@@ -92,7 +92,7 @@ class FrameGRU(Backbone):
         between = dropout if layers > 1 else 0.0
         self.gru = nn.GRU(bins, hidden, layers, dropout=between, bidirectional=bidirectional, batch_first=True)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, L)."""
-        check_shape(picture, "picture", batch=None, one=1, bins=self.bins, frames=None)
-        return self.gru(picture[:, 0].mT)[0].mT
+        check_shape(spectrogram, "spectrogram", batch=None, one=1, bins=self.bins, frames=None)
+        return self.gru(spectrogram[:, 0].mT)[0].mT

@@ -15,7 +15,7 @@ class HarmonicFilters(FilteredSpectrogram):
     """Band-pass filters at the harmonics of notes, of a learned bandwidth (Won, Chun, Nieto & Serra 2020, "Data-driven harmonic
     filters for audio representation learning").
 
-    Triangles whose width is that of the ear's filters divided by a learned Q.  The rows of the picture are the notes'
+    Triangles whose width is that of the ear's filters divided by a learned Q.  The rows of the spectrogram are the notes'
     fundamentals, from C1 upwards, then their second harmonics, and so on; `HarmonicCNN` takes the harmonics as channels.
 
     Args:

@@ -1,4 +1,4 @@
-"""Log-mel pictures as Kaldi makes them: pre-emphasis, power spectra, triangles on the mel scale."""
+"""Log-mel spectrograms as Kaldi makes them: pre-emphasis, power spectra, triangles on the mel scale."""
 
 import torch
 from torch import Tensor
@@ -20,14 +20,14 @@ class KaldiMel(Frontend):
 
     Args:
         sample_rate: Hz.
-        bands: F, triangles between the lowest and the highest frequency.
+        bins: F, triangles between the lowest and the highest frequency.
         n_fft: samples of a frame.
         hop_length: samples between frames.
-        window: samples under the Hann window, in the middle of the frame.
-        low: Hz where the first triangle begins.
-        high: Hz where the last one ends; null for half the sample rate.
-        low_jitter: while training, `low` is raised by less than this many Hz.
-        high_jitter: while training, `high` is lowered by less than this many Hz.
+        win_length: samples under the Hann window, in the middle of the frame.
+        f_min: Hz where the first triangle begins.
+        f_max: Hz where the last one ends; null for half the sample rate.
+        f_min_jitter: while training, `f_min` is raised by less than this many Hz.
+        f_max_jitter: while training, `f_max` is lowered by less than this many Hz.
         emphasis: share of the sample before that is taken off each sample.
         mean: taken off the logarithms.
         deviation: that they are divided by then.
@@ -42,39 +42,39 @@ class KaldiMel(Frontend):
     def __init__(
         self,
         sample_rate: int = 32000,
-        bands: int = 128,
+        bins: int = 128,
         n_fft: int = 1024,
         hop_length: int = 320,
-        window: int = 800,
-        low: float = 0.0,
-        high: float | None = None,
-        low_jitter: int = 0,
-        high_jitter: int = 0,
+        win_length: int = 800,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        f_min_jitter: int = 0,
+        f_max_jitter: int = 0,
         emphasis: float = 0.97,
         mean: float = -3.7,
         deviation: float = 3.1,
     ) -> None:
         super().__init__()
-        self.bins, self.sample_rate, self.n_fft, self.hop_length = bands, sample_rate, n_fft, hop_length
-        self.low, self.high = low, sample_rate / 2 if high is None else high
-        self.low_jitter, self.high_jitter = low_jitter, high_jitter
+        self.bins, self.sample_rate, self.n_fft, self.hop_length = bins, sample_rate, n_fft, hop_length
+        self.f_min, self.f_max = f_min, sample_rate / 2 if f_max is None else f_max
+        self.f_min_jitter, self.f_max_jitter = f_min_jitter, f_max_jitter
         self.emphasis, self.mean, self.deviation = emphasis, mean, deviation
-        if not 0 < window <= n_fft:
-            raise ValueError(f"window: expected 1 to n_fft = {n_fft} samples, found {window}")
-        if not 0 <= low < low + low_jitter + 1 <= self.high - high_jitter <= sample_rate / 2:
+        if not 0 < win_length <= n_fft:
+            raise ValueError(f"win_length: expected 1 to n_fft = {n_fft} samples, found {win_length}")
+        if not 0 <= f_min < f_min + f_min_jitter + 1 <= self.f_max - f_max_jitter <= sample_rate / 2:
             raise ValueError(
-                f"low, high: expected bands within 0 to {sample_rate / 2:g} Hz, found {low:g} (+{low_jitter}) to "
-                f"{self.high:g} (-{high_jitter}) Hz"
+                f"f_min, f_max: expected bands within 0 to {sample_rate / 2:g} Hz, found {f_min:g} (+{f_min_jitter}) to "
+                f"{self.f_max:g} (-{f_max_jitter}) Hz"
             )
-        taper = torch.hann_window(window, periodic=False, dtype=torch.float64)
-        before = (n_fft - window) // 2
-        self.register_buffer("taper", F.pad(taper, (before, n_fft - window - before)), persistent=False)
-        edges = torch.tensor([[self.low], [self.high]], dtype=torch.float64)
-        self.register_buffer("banks", mel_banks(bands, n_fft, sample_rate, *edges)[0], persistent=False)
+        taper = torch.hann_window(win_length, periodic=False, dtype=torch.float64)
+        before = (n_fft - win_length) // 2
+        self.register_buffer("taper", F.pad(taper, (before, n_fft - win_length - before)), persistent=False)
+        edges = torch.tensor([[self.f_min], [self.f_max]], dtype=torch.float64)
+        self.register_buffer("banks", mel_banks(bins, n_fft, sample_rate, *edges)[0], persistent=False)
 
     @torch.no_grad()
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map waveforms (B, T) to pictures (B, 1, F, L), in single precision at least."""
+        """Map waveforms (B, T) to spectrograms (B, 1, F, L), in single precision at least."""
         check_shape(inputs, "waveforms", batch=None, samples=None)
         with full_precision(inputs):
             waveforms = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
@@ -93,13 +93,13 @@ class KaldiMel(Frontend):
 
     def _banks(self, waveforms: Tensor) -> Tensor:
         """Triangles (F, n_fft / 2 + 1), or (B, F, n_fft / 2 + 1) where each example has its own."""
-        if not self.training or not (self.low_jitter or self.high_jitter):
+        if not self.training or not (self.f_min_jitter or self.f_max_jitter):
             return self.banks.to(waveforms.dtype)
         lows, highs = (
             torch.randint(limit, (len(waveforms),), device="cpu") if limit else torch.zeros(len(waveforms), device="cpu")
-            for limit in (self.low_jitter, self.high_jitter)
+            for limit in (self.f_min_jitter, self.f_max_jitter)
         )
-        banks = mel_banks(self.bins, self.n_fft, self.sample_rate, self.low + lows.double(), self.high - highs.double())
+        banks = mel_banks(self.bins, self.n_fft, self.sample_rate, self.f_min + lows.double(), self.f_max - highs.double())
         return banks.to(waveforms)
 
 

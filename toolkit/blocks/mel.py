@@ -47,7 +47,7 @@ class FilteredSpectrogram(Frontend):
 
 
 class MelSpectrogram(FilteredSpectrogram):
-    """Mel spectrogram in decibels, batch-normalised as one picture, with torchaudio's filters (HTK scale, all of height 1).
+    """Mel spectrogram in decibels, batch-normalised as a whole, with torchaudio's filters (HTK scale, all of height 1).
 
     With the defaults, at 16 kHz, the lowest filter falls between two bins and is empty, as it is in Won et al. 2020.
 
@@ -89,7 +89,7 @@ class MelSpectrogram(FilteredSpectrogram):
 
 
 class RawWaveform(Frontend):
-    """The waveform itself, as a picture of one row, for networks that begin with its samples."""
+    """The waveform itself, in the shape of a spectrogram of one row, for networks that begin with its samples."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ class Mixup(NamedTuple):
             return cls(torch.randperm(batch), torch.maximum(shares, 1 - shares))
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Mix pictures, labels or embeddings (B, …)."""
+        """Mix spectrograms, labels or embeddings (B, …)."""
         shares = self.shares.to(values).view(-1, *[1] * (values.ndim - 1))
         return shares * values + (1 - shares) * values[self.partners.to(values.device)]
 
@@ -39,7 +39,7 @@ class Mixup(NamedTuple):
 
     @contextmanager
     def after(self, module: nn.Module) -> Iterator[None]:
-        """Mix what a module gives while the context is open, so that pictures are mixed and not the waveforms they show."""
+        """Mix what a module gives while the context is open, so that spectrograms are mixed and not the waveforms they show."""
 
         def mix(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
             return self(output)

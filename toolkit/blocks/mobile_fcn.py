@@ -12,11 +12,11 @@ FRAMES = 96  # that all pooling makes one of
 class MobileFCN(Backbone):
     """Eight convolutions, six of them depthwise separable, as in MobileNet (Ding & Lerch 2023; after Choi et al. 2016).
 
-    Pooling leaves one row of the picture and one of 96 frames.  Taps: ``stages.0`` (B, C, 4, L / 48), ``stages.1`` and
+    Pooling leaves one row of the spectrogram and one of 96 frames.  Taps: ``stages.0`` (B, C, 4, L / 48), ``stages.1`` and
     ``stages.2`` (B, C, 1, L / 96).
 
     Args:
-        bins: F, rows of the picture; a multiple of 32 leaves no row out.
+        bins: F, rows of the spectrogram; a multiple of 32 leaves no row out.
         base: channels of the first layer; the others have twice or four times as many.
         dropout: share of values left out between the stages while training.
 
@@ -27,7 +27,7 @@ class MobileFCN(Backbone):
     def __init__(self, bins: int, base: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
         if bins < 32:
-            raise ValueError(f"bins: expected a picture of at least 32 rows, found {bins}")
+            raise ValueError(f"bins: expected a spectrogram of at least 32 rows, found {bins}")
         self.bins, self.channels = bins, 4 * base
         self.stages = nn.ModuleList(
             [
@@ -43,12 +43,12 @@ class MobileFCN(Backbone):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, L // 96); what is shorter than 96 frames is repeated up to there."""
-        check_shape(picture, "picture", batch=None, one=1, bins=self.bins, frames=None)
-        if picture.shape[3] < FRAMES:
-            picture = picture.repeat(1, 1, 1, -(-FRAMES // picture.shape[3]))[..., :FRAMES]
-        x = picture.to(memory_format=torch.channels_last)  # a third faster
+        check_shape(spectrogram, "spectrogram", batch=None, one=1, bins=self.bins, frames=None)
+        if spectrogram.shape[3] < FRAMES:
+            spectrogram = spectrogram.repeat(1, 1, 1, -(-FRAMES // spectrogram.shape[3]))[..., :FRAMES]
+        x = spectrogram.to(memory_format=torch.channels_last)  # a third faster
         for stage in self.stages:
             x = stage(x)
         return self.dropout(x).mean(2)

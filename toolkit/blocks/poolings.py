@@ -94,16 +94,9 @@ class LastFrame(Pooling):
 
 
 class StatisticsPooling(Pooling):
-    """The mean and, below it, the deviation (Snyder et al. 2018, "X-vectors").
+    """The mean and, below it, the deviation (Snyder et al. 2018, "X-vectors")."""
 
-    Args:
-        channels: of the features, which are not looked at.
-        values: what is pooled of each frame; twice as many come out.
-    """
-
-    def __init__(self, channels: int, values: int) -> None:
-        super().__init__(channels, values)
-        self.channels_out = 2 * values
+    statistics = 2
 
     def forward(self, values: Tensor, features: Tensor) -> Tensor:
         """Means and deviations (B, 2 · values)."""
@@ -112,16 +105,9 @@ class StatisticsPooling(Pooling):
 
 
 class MaxMeanPooling(Pooling):
-    """The largest value and, below it, the mean (Pons et al. 2018, "End-to-end learning for music audio tagging at scale").
+    """The largest value and, below it, the mean (Pons et al. 2018, "End-to-end learning for music audio tagging at scale")."""
 
-    Args:
-        channels: of the features, which are not looked at.
-        values: what is pooled of each frame; twice as many come out.
-    """
-
-    def __init__(self, channels: int, values: int) -> None:
-        super().__init__(channels, values)
-        self.channels_out = 2 * values
+    statistics = 2
 
     def forward(self, values: Tensor, features: Tensor) -> Tensor:
         """Maxima and means (B, 2 · values)."""

@@ -1,4 +1,4 @@
-"""Stored features as a picture."""
+"""Stored features in the shape of a spectrogram."""
 
 from torch import Tensor
 

@@ -6,15 +6,16 @@ L frames, K tags.
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 
 class Frontend(nn.Module, ABC):
-    """What is read of a recording to a picture of it.
+    """What is read of a recording to a spectrogram of it, or to embeddings in the shape of one.
 
     Attributes:
-        bins: F, rows of the picture.
+        bins: F, rows of the spectrogram.
     """
 
     bins: int
@@ -25,7 +26,7 @@ class Frontend(nn.Module, ABC):
 
 
 class Backbone(nn.Module, ABC):
-    """A picture to channels over time; built as ``Block(bins, **options)``.
+    """A spectrogram to channels over time; built as ``Block(bins, **options)``.
 
     Attributes:
         channels: C, what comes out for each frame.
@@ -34,7 +35,7 @@ class Backbone(nn.Module, ABC):
     channels: int
 
     @abstractmethod
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, L'); L' may be shorter than L."""
 
 
@@ -48,12 +49,15 @@ class Pooling(nn.Module, ABC):
         values: what is pooled of each frame.
 
     Attributes:
-        channels_out: what comes out: `values`, if not said otherwise.
+        statistics: how many numbers come out for each value.
+        channels_out: what comes out in all: `statistics` times `values`.
     """
+
+    statistics: ClassVar[int] = 1
 
     def __init__(self, channels: int, values: int) -> None:
         super().__init__()
-        self.channels_out = values
+        self.channels_out = self.statistics * values
 
     @abstractmethod
     def forward(self, values: Tensor, features: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class Verb:
     Attributes:
         help: one line.
         options: adds its options to a parser.
-        run: does the work.
+        run: does the work; of a stage it may return files that it made besides those of its books.
         stage: what it reads and writes, if its work is kept; None for a verb that only shows something.
         free: whether words that are not its own are passed on (overrides, a corpus module's options).
     """
@@ -81,11 +81,7 @@ def _run_stage(verb: Verb, stage: Stage, arguments: Arguments) -> None:
         logger.info("%s: done before, nothing has changed", arguments.verb)
     else:
         with stage.record(), log.to_file(stage.folder / "logs" / f"{stage.name}.log"):
-            made = verb.run(arguments)
-            if arguments.verb == "features":
-                stage.outputs += made
-            if arguments.verb == "prepare":
-                stage.outputs += books.manifests_in(arguments.data)
+            stage.outputs += verb.run(arguments) or []
     if arguments.verb == "report":
         print((arguments.exp / "report" / "table.txt").read_text(encoding="utf-8"), end="")
 

@@ -19,10 +19,11 @@ def fetch(a: Arguments) -> None:
     fetch(a.name, a.corpus, a.data, a.rest)
 
 
-def prepare(a: Arguments) -> None:
+def prepare(a: Arguments) -> list[Path]:
     from toolkit.prepare.run import prepare
 
     prepare(a.name, a.corpus, a.data, a.nj, a.strict, books.wanted(a), a.rest)
+    return books.manifests_in(a.data)
 
 
 def features(a: Arguments) -> list[Path]:

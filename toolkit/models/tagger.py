@@ -17,8 +17,8 @@ class Tagger(TaggingModel):
     """Frontend → Backbone → Pooling → Head; or every frame is tagged, and the probabilities are pooled (instances of a bag).
 
     Args:
-        frontend: waveforms (B, T) or stored features (B, L, D) to a picture (B, 1, F, L).
-        backbone: picture to features (B, C, L), built as ``backbone(bins)``.
+        frontend: waveforms (B, T) or stored features (B, L, D) to a spectrogram (B, 1, F, L).
+        backbone: spectrogram to features (B, C, L), built as ``backbone(bins)``.
         pooling: over the frames, built as ``pooling(channels, values)``.
         head: features to logits, built as ``head(channels, tags)``.
         tags: K, how many tags.
@@ -52,9 +52,9 @@ class Tagger(TaggingModel):
 
     def features(self, inputs: Tensor) -> Tensor:
         """What is pooled: (B, C, L)."""
-        picture = self.frontend(inputs)
-        check_shape(picture, "picture", batch=None, one=1, bins=self.frontend.bins, frames=None)
-        return self.backbone(picture)
+        spectrogram = self.frontend(inputs)
+        check_shape(spectrogram, "spectrogram", batch=None, one=1, bins=self.frontend.bins, frames=None)
+        return self.backbone(spectrogram)
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Pooled features (B, C); their mean where probabilities are pooled."""

@@ -123,8 +123,8 @@ class VGGishNetwork(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Map patches (N, 96, 64) to embeddings (N, 128)."""
-        pictures = self.features(patches[:, None])
-        return self.embeddings(pictures.permute(0, 2, 3, 1).flatten(1))  # TensorFlow's order: channels last
+        spectrograms = self.features(patches[:, None])
+        return self.embeddings(spectrograms.permute(0, 2, 3, 1).flatten(1))  # TensorFlow's order: channels last
 
 
 def whiten(embeddings: Tensor, eigen_vectors: Tensor, means: Tensor) -> Tensor:

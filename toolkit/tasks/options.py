@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 
 @dataclass
@@ -67,6 +68,23 @@ class Phase:
 
     epoch: int
     optimizer: Callable[[Iterable], Optimizer]
+
+
+@dataclass(kw_only=True)
+class Training:
+    """What the configuration of every task that trains has.
+
+    Args:
+        optimizer: class and options, built over the model's parameters.
+        schedule: of the learning rate, stepped at each epoch's end.
+        phases: later optimizers.
+        train: how the model is trained.
+    """
+
+    optimizer: Callable[[Iterable], Optimizer]
+    schedule: Callable[[Optimizer], LRScheduler] | None = None
+    phases: list[Phase] = field(default_factory=list)
+    train: TrainOptions = field(default_factory=TrainOptions)
 
 
 @dataclass

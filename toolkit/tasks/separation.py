@@ -1,14 +1,12 @@
 """Separation: a mixture in, its sources out, trained and scored against the references the mixture was made of."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 import toolkit.blocks
 import toolkit.data.mixing
@@ -28,7 +26,7 @@ from toolkit.metrics.summary import summarise
 from toolkit.models.base import SeparationModel
 from toolkit.tasks import streaming
 from toolkit.tasks.base import Examples, Task
-from toolkit.tasks.options import InferOptions, Phase, ScoreOptions, TrainOptions
+from toolkit.tasks.options import InferOptions, ScoreOptions, Training
 
 PROBE = 4.0  # seconds that a summary is made of where the configuration takes whole recordings
 CHECK_SAMPLES = 4001  # an odd length, long enough for any window
@@ -80,8 +78,8 @@ class SeparationData:
         return self.sources if isinstance(self.sources, dict) else {name: [name] for name in self.sources or []}
 
 
-@dataclass
-class SeparationConfig:
+@dataclass(kw_only=True)
+class SeparationConfig(Training):
     """Everything an experiment of this task is made of.
 
     Args:
@@ -89,10 +87,6 @@ class SeparationConfig:
         model: mixture (B, C, T) to estimate (B, S, C, T).
         loss: estimate and reference to loss per example.
         penalties: on the model's weights, added to the loss.
-        optimizer: class and options, built over the model's parameters.
-        schedule: of the learning rate, stepped at each epoch's end.
-        phases: later optimizers.
-        train: how the model is trained.
         infer: how predictions are made.
         score: what is measured.
         task: this task's name.
@@ -101,11 +95,7 @@ class SeparationConfig:
     data: SeparationData
     model: SeparationModel
     loss: SeparationLoss
-    optimizer: Callable[[Iterable], Optimizer]
     penalties: list[Penalty] = field(default_factory=list)
-    schedule: Callable[[Optimizer], LRScheduler] | None = None
-    phases: list[Phase] = field(default_factory=list)
-    train: TrainOptions = field(default_factory=TrainOptions)
     infer: InferOptions = field(default_factory=InferOptions)
     score: ScoreOptions = field(default_factory=ScoreOptions)
     task: Literal["separation"] = "separation"

@@ -1,14 +1,11 @@
 """Tagging: a recording in, a probability for each tag out; trained on labels of which many may be missing."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 import toolkit.blocks
 import toolkit.models
@@ -26,7 +23,7 @@ from toolkit.models.base import TaggingModel
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
 from toolkit.tasks.base import Examples, Task
-from toolkit.tasks.options import Phase, TrainOptions
+from toolkit.tasks.options import Training
 
 PROBE = 10.0  # seconds of audio that the model is checked with where the configuration takes whole clips
 DECIMALS = 6  # of stored probabilities
@@ -100,18 +97,14 @@ class TaggingScore:
     metrics: list[str] = field(default_factory=lambda: ["average_precision", "roc_auc"])
 
 
-@dataclass
-class TaggingConfig:
+@dataclass(kw_only=True)
+class TaggingConfig(Training):
     """Everything an experiment of this task is made of.
 
     Args:
         data: clips and batches.
         model: what is read of a clip to logits (B, K).
         loss: logits against labels.
-        optimizer: class and options, built over the model's parameters.
-        schedule: of the learning rate, stepped at each epoch's end.
-        phases: later optimizers.
-        train: how the model is trained.
         infer: how predictions are made.
         score: what is measured.
         task: this task's name.
@@ -120,10 +113,6 @@ class TaggingConfig:
     data: TaggingData
     model: TaggingModel
     loss: TaggingLoss
-    optimizer: Callable[[Iterable], Optimizer]
-    schedule: Callable[[Optimizer], LRScheduler] | None = None
-    phases: list[Phase] = field(default_factory=list)
-    train: TrainOptions = field(default_factory=TrainOptions)
     infer: TaggingInfer = field(default_factory=TaggingInfer)
     score: TaggingScore = field(default_factory=TaggingScore)
     task: Literal["tagging"] = "tagging"
@@ -144,7 +133,7 @@ class Tagging(Task):
         if config.loss.needs_teacher and config.data.teacher is None:
             raise UserError(f"data.teacher: expected whose embeddings {type(config.loss).__name__} shall read, found null")
         if config.data.mixup and not isinstance(self.model, Tagger):
-            raise UserError(f"data.mixup: expected a Tagger, whose pictures can be mixed, found {type(self.model).__name__}")
+            raise UserError(f"data.mixup: expected a Tagger, whose spectrograms are mixed, found {type(self.model).__name__}")
 
     def features(self) -> list[Feature]:
         """The input and the teacher's embeddings."""

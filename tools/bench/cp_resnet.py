@@ -2,9 +2,9 @@
 
     python tools/bench/cp_resnet.py [--clips 2] [--device cuda] [--threads 2]
 
-The plain step makes each clip's picture by itself with torchaudio's filters, and runs a network written down layer by layer, as
-the released code does; both have the same weights and must give the same logits.  Times are medians of the processor's time,
-since others may share the machine, on a GPU of the clock.
+The plain step makes each clip's spectrogram by itself with torchaudio's filters, and runs a network written down layer by
+layer, as the released code does; both have the same weights and must give the same logits.  Times are medians of the
+processor's time, since others may share the machine, on a GPU of the clock.
 """
 
 import argparse
@@ -72,8 +72,8 @@ class PlainNetwork(nn.Module):
             setattr(self, f"stage{number}", nn.ModuleList(blocks))
         self.linear = nn.Linear(512, TAGS)
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.entrance(pictures)
+    def forward(self, spectrograms: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.entrance(spectrograms)
         for number in range(3):
             for index, block in enumerate(getattr(self, f"stage{number}")):
                 x = block(x)
@@ -83,7 +83,7 @@ class PlainNetwork(nn.Module):
 
 
 def plain_picture(waveform: Tensor) -> Tensor:
-    """One clip's picture (128, L)."""
+    """One clip's spectrogram (128, L)."""
     kernel = torch.tensor([[[-0.97, 1.0]]])
     emphasised = F.conv1d(waveform[None, None], kernel)[0]
     window = torch.hann_window(800, periodic=False)

@@ -95,7 +95,7 @@ def compare(clips: Manifest, folder: Path, device: torch.device, rounds: int) ->
     difference = np.abs(
         Store(folder / "ours-log-mel-0").read(clips[0].id) - np.load(folder / "librosa-log-mel-0" / f"{paths[0].stem}.npy")
     )
-    print(f"  the pictures of the first clip differ by {difference.mean():.3f} dB in the mean")
+    print(f"  the spectrograms of the first clip differ by {difference.mean():.3f} dB in the mean")
 
 
 def measure(run: Callable[[Path], object], target: Path) -> Taken:

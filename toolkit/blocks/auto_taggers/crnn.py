@@ -17,7 +17,7 @@ class CRNN(ConvolutionalBackbone):
     The published model is pooled by `LastFrame`.
 
     Args:
-        bins: F, rows of the picture, 96 to 191.
+        bins: F, rows of the spectrogram, 96 to 191.
         width: channels of the first layer; the others have twice as many.
         hidden: units of each recurrent layer.
     """
@@ -28,6 +28,6 @@ class CRNN(ConvolutionalBackbone):
         super().__init__(bins, layers.pooled_blocks(channels, POOLS), hidden, layers.pool_rows(size), size)
         self.gru = nn.GRU(channels[-1], hidden, 2, batch_first=True)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, L // 96)."""
-        return self.gru(super().forward(picture).mT)[0].mT
+        return self.gru(super().forward(spectrogram).mT)[0].mT

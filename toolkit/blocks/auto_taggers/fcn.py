@@ -15,7 +15,7 @@ class FCN(ConvolutionalBackbone):
     29 s at 16 kHz leave one frame.
 
     Args:
-        bins: F, rows of the picture, 96 to 191.
+        bins: F, rows of the spectrogram, 96 to 191.
         width: channels of the first and the last layer; the others have twice as many.
     """
 

@@ -18,7 +18,7 @@ class HarmonicCNN(ConvolutionalBackbone):
     The published model is pooled by `MaxPooling`.
 
     Args:
-        bins: F, rows of the picture: notes, their second harmonics, and so on, 128 to 255 of each.
+        bins: F, rows of the spectrogram: notes, their second harmonics, and so on, 128 to 255 of each.
         harmonics: of each note, as many as the front end has.
         width: channels of the first four layers; the others have twice as many.
 
@@ -28,7 +28,7 @@ class HarmonicCNN(ConvolutionalBackbone):
 
     def __init__(self, bins: int, harmonics: int = 6, width: int = 128) -> None:
         if bins % harmonics:
-            raise ValueError(f"harmonics: expected a divisor of the picture's {bins} rows, found {harmonics}")
+            raise ValueError(f"harmonics: expected a divisor of the spectrogram's {bins} rows, found {harmonics}")
         channels = [harmonics, *(factor * width for factor in (1, 1, 1, 1, 2, 2, 2))]
         stack: list[nn.Module] = [HarmonicsAsChannels(harmonics)]
         for number, pool in enumerate(POOLS):
@@ -46,6 +46,6 @@ class HarmonicsAsChannels(nn.Module):
         super().__init__()
         self.harmonics = harmonics
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Take apart what the front end stacked."""
-        return picture[:, 0].unflatten(1, (self.harmonics, -1))
+        return spectrogram[:, 0].unflatten(1, (self.harmonics, -1))

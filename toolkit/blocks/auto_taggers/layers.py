@@ -88,17 +88,17 @@ class ResidualBlock(nn.Module):
 
 
 class ConvolutionalBackbone(Backbone):
-    """Layers over a picture that leave one row of it.
+    """Layers over a spectrogram that leave one row of it.
 
     Args:
-        bins: F, rows of the picture.
+        bins: F, rows of the spectrogram.
         layers: map (B, 1, F, L) to (B, C, 1, L').
         channels: C.
         rows: the fewest and the most rows of which one is left.
         least_frames: of which at least one is left.
 
     Attributes:
-        least_frames: the shortest picture that it takes.
+        least_frames: the shortest spectrogram that it takes.
 
     Raises:
         ValueError: another number of rows would be left.
@@ -113,25 +113,25 @@ class ConvolutionalBackbone(Backbone):
         self.bins, self.channels, self.least_frames = bins, channels, least_frames
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, L').
 
         Raises:
-            ValueError: the picture is not of that shape, or has fewer than `least_frames` frames.
+            ValueError: the spectrogram is not of that shape, or has fewer than `least_frames` frames.
         """
-        check_picture(picture, self.bins, self.least_frames)
-        return self.layers(picture).squeeze(2)
+        check_spectrogram(spectrogram, self.bins, self.least_frames)
+        return self.layers(spectrogram).squeeze(2)
 
 
-def check_picture(picture: Tensor, bins: int, least_frames: int) -> None:
-    """Hold a picture (B, 1, F, L) against the rows and the fewest frames that a backbone takes.
+def check_spectrogram(spectrogram: Tensor, bins: int, least_frames: int) -> None:
+    """Hold a spectrogram (B, 1, F, L) against the rows and the fewest frames that a backbone takes.
 
     Raises:
         ValueError: naming what was expected and found.
     """
-    check_shape(picture, "picture", batch=None, one=1, bins=bins, frames=None)
-    if picture.shape[-1] < least_frames:
-        raise ValueError(f"picture: expected at least {least_frames} frames, found {picture.shape[-1]}")
+    check_shape(spectrogram, "spectrogram", batch=None, one=1, bins=bins, frames=None)
+    if spectrogram.shape[-1] < least_frames:
+        raise ValueError(f"spectrogram: expected at least {least_frames} frames, found {spectrogram.shape[-1]}")
 
 
 def pool_rows(pool: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ class Musicnn(Backbone):
     All that the layers give comes out side by side; the published model is pooled by `MaxMeanPooling`.
 
     Args:
-        bins: F, rows of the picture.
+        bins: F, rows of the spectrogram.
         timbre: channels of each of the two tall filters.
         rhythm: channels of each of the three long filters.
         width: channels of each of the three convolutions over time; 512 for the Million Song Dataset.
@@ -34,11 +34,11 @@ class Musicnn(Backbone):
         self.layers = nn.ModuleList(layers.block(1, before, width, 7) for before in (heard, width, width))
         self.channels = heard + 3 * width
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, L)."""
-        check_shape(picture, "picture", batch=None, one=1, bins=self.bins, frames=None)
-        energy = picture.mean(2)
-        heard = torch.cat([*(tall(picture) for tall in self.timbre), *(long(energy) for long in self.rhythm)], dim=1)
+        check_shape(spectrogram, "spectrogram", batch=None, one=1, bins=self.bins, frames=None)
+        energy = spectrogram.mean(2)
+        heard = torch.cat([*(tall(spectrogram) for tall in self.timbre), *(long(energy) for long in self.rhythm)], dim=1)
         first = self.layers[0](heard)
         second = self.layers[1](first) + first
         third = self.layers[2](second) + second
@@ -54,5 +54,5 @@ class _Tall(nn.Module):
             nn.Conv2d(1, channels, (rows, TIMBRE_FRAMES), padding=(0, TIMBRE_FRAMES // 2)), nn.BatchNorm2d(channels)
         )
 
-    def forward(self, picture: Tensor) -> Tensor:
-        return self.layers(picture).amax(2).relu()
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        return self.layers(spectrogram).amax(2).relu()

@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from toolkit.blocks.auto_taggers import layers
-from toolkit.blocks.auto_taggers.layers import ResidualBlock, check_picture
+from toolkit.blocks.auto_taggers.layers import ResidualBlock, check_spectrogram
 from toolkit.blocks.tagging import Backbone
 
 STEP, DEPTH = 3, 9  # after a first layer of stride 3, nine layers of which maxima of 3 are taken
@@ -20,12 +20,12 @@ class SampleCNN(Backbone):
     3^10 = 59,049 samples leave one frame.
 
     Args:
-        bins: F, rows of the picture: one, the waveform.
+        bins: F, rows of the spectrogram: one, the waveform.
         width: channels of the first three layers; seven have twice as many, the last two have four times as many.
         excitation: two convolutions a layer, beside a shortcut, with squeeze and excitation.
 
     Raises:
-        ValueError: the picture has more than one row.
+        ValueError: the spectrogram has more than one row.
     """
 
     def __init__(self, bins: int, width: int = 128, excitation: bool = False) -> None:
@@ -41,7 +41,7 @@ class SampleCNN(Backbone):
             layer(1, self.channels, self.channels, kernel_size=1),
         )
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, 1, T), T at least 59,047 samples, to (B, C, L')."""
-        check_picture(picture, 1, LEAST_SAMPLES)
-        return self.layers(picture[:, 0])
+        check_spectrogram(spectrogram, 1, LEAST_SAMPLES)
+        return self.layers(spectrogram[:, 0])

@@ -19,7 +19,7 @@ class SelfAttentionCNN(ConvolutionalBackbone):
     published model is pooled by `LastFrame`.  (There it stands first, which is the same: the attention knows no positions.)
 
     Args:
-        bins: F, rows of the picture, at most 128.
+        bins: F, rows of the spectrogram, at most 128.
         width: channels of the first two layers; the others have twice as many.
         depth: layers of attention.
         heads: of each of them.
@@ -50,9 +50,9 @@ class SelfAttentionCNN(ConvolutionalBackbone):
         drawn = np.random.RandomState(0).random_sample(self.channels)  # as in the authors' code, whose weights lack it
         self.register_buffer("token", torch.tensor(drawn, dtype=torch.float32))
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, ⌈L / 8⌉ + 1)."""
-        frames = super().forward(picture).mT
+        frames = super().forward(spectrogram).mT
         token = self.token.to(frames.dtype).expand(len(frames), 1, -1)
         return self.attention(torch.cat([frames, token], dim=1)).mT
 

@@ -12,7 +12,7 @@ class ShortChunkCNN(ConvolutionalBackbone):
     The published models are pooled by `MaxPooling`.
 
     Args:
-        bins: F, rows of the picture: at most 128 with shortcuts, 128 to 255 without.
+        bins: F, rows of the spectrogram: at most 128 with shortcuts, 128 to 255 without.
         width: channels of the first two layers; four have twice as many, the last one has four times as many.
         residual: whether a layer is two convolutions, the first of stride 2, beside a shortcut, or one with maxima of 2x2.
     """
