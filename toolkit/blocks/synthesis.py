@@ -62,7 +62,8 @@ class Synthesizer(nn.Module, ABC):
 
     def forward(self, parameters: Tensor, f0: Tensor) -> Tensor:
         """Render parameters (B, L, P), any real numbers, at f0 (B, L) in Hz, as (B, L · hop_length)."""
-        frames = f0.shape[-1]
+        self.check(parameters, f0)
+        frames = f0.shape[1]
         if self.latency:  # the last frame lasts until what is late has come
             parameters, f0 = torch.cat([parameters, parameters[:, -1:]], 1), torch.cat([f0, f0[:, -1:]], 1)
         audio, _ = self.step(parameters, f0)
