@@ -32,11 +32,8 @@ def normalised_stft(waveform: Tensor, taper: Tensor, hop_length: int, framing: F
     n_fft, length = len(taper), waveform.shape[-1]
     flat = waveform.reshape(-1, length)
     centred = framing == "centred"
-    if centred:
-        missing = n_fft // 2 + 1 - length  # there must be something to mirror
-    else:
-        missing = n_fft + hop_length * (-(-length // hop_length) - 1) - length
-    flat = F.pad(flat, (0, max(missing, 0)))
+    least = n_fft // 2 + 1 if centred else n_fft + hop_length * (-(-length // hop_length) - 1)  # something to mirror, or frame
+    flat = F.pad(flat, (0, max(least - length, 0)))
     taper = taper.to(flat)
     spectrum = torch.stft(flat, n_fft, hop_length, window=taper, center=centred, normalized=True, return_complex=True)
     if centred:

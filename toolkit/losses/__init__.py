@@ -3,27 +3,43 @@
 from toolkit.losses.activity import SeparationAndActivity
 from toolkit.losses.base import PairwiseLoss, SeparationLoss, WeightedPairs
 from toolkit.losses.distillation import Distillation
+from toolkit.losses.equivariance import (
+    ClassEquivariance,
+    CrossEntropy,
+    EquivarianceLoss,
+    GradientNormWeights,
+    ShiftedCrossEntropy,
+    TransportEquivariance,
+)
 from toolkit.losses.feature_losses import CosineDistanceDifference, DistanceCorrelation, FeatureLoss
 from toolkit.losses.fixed_order import FixedOrder
 from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoice, RelaxedMultipleChoice
+from toolkit.losses.optimal_transport import SpectralTransport
 from toolkit.losses.pairwise import MeanAbsoluteError, MeanSquaredError, NegativeSDSDR, NegativeSISDR, NegativeSNR
 from toolkit.losses.penalties import Penalty, SVDPenalty
 from toolkit.losses.permutation import PermutationInvariant
+from toolkit.losses.spectral import MultiScaleSpectral
+from toolkit.losses.synthesis import SynthesisLoss, WeightedSum
 from toolkit.losses.tagging import BinaryCrossEntropy, TaggingLoss
 from toolkit.losses.temperature import ExponentialTemperature, LinearTemperature, TemperatureSchedule
 
 __all__ = [
     "AnnealedMultipleChoice",
     "BinaryCrossEntropy",
+    "ClassEquivariance",
     "CosineDistanceDifference",
+    "CrossEntropy",
     "DistanceCorrelation",
     "Distillation",
+    "EquivarianceLoss",
     "ExponentialTemperature",
     "FeatureLoss",
     "FixedOrder",
+    "GradientNormWeights",
     "LinearTemperature",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "MultiScaleSpectral",
     "MultipleChoice",
     "NegativeSDSDR",
     "NegativeSISDR",
@@ -35,7 +51,12 @@ __all__ = [
     "SVDPenalty",
     "SeparationAndActivity",
     "SeparationLoss",
+    "ShiftedCrossEntropy",
+    "SpectralTransport",
+    "SynthesisLoss",
     "TaggingLoss",
     "TemperatureSchedule",
+    "TransportEquivariance",
     "WeightedPairs",
+    "WeightedSum",
 ]

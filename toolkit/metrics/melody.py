@@ -10,8 +10,8 @@
     voicing_false_alarm   unvoiced frames that are estimated as voiced
 
 The names are those under which results are stored.  Where there is nothing to divide by, voicing_recall is 1, the others 0.
-Frequencies are in Hz, times in seconds.  A reference of 0 Hz is unvoiced; so is an estimate of 0 Hz, or of a negative frequency,
-whose amount says the pitch in case there is one.
+Frequencies are in Hz, times in seconds.  A reference of 0 Hz is unvoiced; so is an estimate of 0 Hz, or of a negative
+frequency, whose amount says the pitch in case there is one.
 """
 
 from __future__ import annotations
