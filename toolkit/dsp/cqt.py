@@ -15,7 +15,7 @@ HANN_BANDWIDTH = 1.50018310546875  # in bins, as librosa rounds it where it asks
 REACH = 37  # samples that the half-band filter looks to either side; odd, as only its odd taps are not zero
 KAISER_BETA = 11.2  # 110 dB of attenuation
 PASSBAND = 0.8  # of half the halved rate: what the filter leaves as it is; what it lets through above 1.2 folds elsewhere
-MARGIN = 3  # bandwidths beside a bin's frequency that shall lie in the passband: its main lobe has two
+MARGIN = 16  # bandwidths beside a bin that shall lie in it: what a window hears farther off is more than 90 dB down
 MAX_PHASES = 64  # kernels of a bin, one for each place between two samples where a frame's centre may fall
 BLOCK = 64  # samples that one product of matrices halves the rate to
 
@@ -23,8 +23,8 @@ BLOCK = 64  # samples that one product of matrices halves the rate to
 class CQT(nn.Module):
     """Frames centred on every hop under Hann windows as long as each bin's bandwidth asks for, scaled as librosa scales them.
 
-    Bin k at f_min · 2^(k / bins_per_octave) Hz is Σ x[n] w[n - centre] exp(-2πi f (n - centre) / sample_rate) √N / Σ w, w being N
-    samples long; the waveform is silent before and after (librosa's ``scale=True, norm=1, pad_mode="constant"``).
+    Bin k at f = f_min · 2^(k / bins_per_octave) Hz is Σ x[n] w[n - centre] exp(-2πi f (n - centre) / sample_rate) √N / Σ w, the
+    window w being N samples long; the waveform is silent before and after (librosa's ``scale=True, pad_mode="constant"``).
 
     The rate is halved by a half-band filter as often as a bin's own band allows, and what is left is one product of matrices a
     rate.  The windows are functions of time, sampled wherever a frame's centre falls between the samples of a halved rate:
@@ -38,9 +38,9 @@ class CQT(nn.Module):
         bins: F.
         bins_per_octave: bins of an octave.
         gamma: Hz that each bin's bandwidth is wider than with constant Q; 0 for constant Q.
-        kernels: whose lengths of windows, which differ by about a hundredth: `librosa` (α = (2^(2/b) - 1) / (2^(2/b) + 1), whole
-            samples at the rate that librosa takes for the octave), or `nnaudio` (α = 2^(1/b) - 1, whole samples at the
-            waveform's rate), with which PESTO was published.
+        kernels: whose lengths of windows, which differ by about a hundredth.  The bandwidth is the share of the frequency that
+            is (r² - 1) / (r² + 1) for `librosa`, r - 1 for `nnaudio`, r = 2^(1 / bins_per_octave); windows are whole samples
+            at the rate that librosa takes for the octave, or at the waveform's.  PESTO was published with `nnaudio`.
 
     Attributes:
         frequencies: Hz of each bin.
@@ -65,7 +65,9 @@ class CQT(nn.Module):
     ) -> None:
         super().__init__()
         if min(sample_rate, hop_length, f_min, bins, bins_per_octave) <= 0 or gamma < 0:
-            raise ValueError("sample_rate, hop_length, f_min, bins, bins_per_octave: expected to be positive, gamma not negative")
+            raise ValueError(
+                "sample_rate, hop_length, f_min, bins, bins_per_octave: expected to be positive, gamma not negative"
+            )
         if kernels not in ("librosa", "nnaudio"):
             raise ValueError(f"kernels: expected librosa or nnaudio, found {kernels!r}")
         self.sample_rate, self.hop_length, self.bins = sample_rate, hop_length, bins
@@ -73,10 +75,7 @@ class CQT(nn.Module):
         ratio = 2 ** (1 / bins_per_octave)
         alpha = (ratio**2 - 1) / (ratio**2 + 1) if kernels == "librosa" else ratio - 1
         self.lengths = [sample_rate / (alpha * frequency + gamma) for frequency in self.frequencies]
-        if kernels == "librosa":
-            windows = self._librosa_windows(alpha, gamma, bins_per_octave)
-        else:
-            windows = self._nnaudio_windows()
+        windows = self._librosa_windows(alpha, gamma, bins_per_octave) if kernels == "librosa" else self._nnaudio_windows()
         depths = [self._depth(frequency, length) for frequency, length in zip(self.frequencies, self.lengths, strict=True)]
         self.levels = nn.ModuleList()
         for depth in range(max(depths) + 1):
@@ -263,7 +262,7 @@ class _Level(nn.Module):
         return max(0, ((end - self.after) * self.factor - 1) // self.hop_length + 1)
 
     def forward(self, signal: Tensor, frame: int, count: int) -> Tensor:
-        """Map what begins with the first sample of a frame, (B, samples), to (B, count, bins, 2): that frame and the next ones."""
+        """Map what begins with the first sample of a frame, (B, samples), to that frame and the next ones, (B, count, bins, 2)."""
         kernels = self.kernels.to(signal.dtype)
         width, cycle = kernels.shape[1], self.hop_length * self.phases // self.factor
         begin = self.first(frame)
