@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from toolkit.blocks.synthesis import State, Synthesizer
-from toolkit.dsp.control_rate import accumulate_phase, audible, upsample
+from toolkit.dsp.control_rate import accumulate_phase, audible, silent_start, upsample
 from toolkit.dsp.fm import PATCHES, Patch, modulate
 
 
@@ -72,7 +72,7 @@ class FMSynthesizer(Synthesizer):
         start = controls.new_zeros(len(f0), len(self.ratios), dtype=torch.float64) if state is None else state["phases"]
         samples = upsample(controls, self.hop_length, controls[:, 0] if state is None else state["controls"])
         if state is None:  # nothing moves before the middle of the first frame
-            samples = torch.cat([torch.zeros_like(samples[..., : self.latency]), samples[..., self.latency :]], -1)
+            samples = silent_start(samples, self.latency)
         phases, end = accumulate_phase(samples[:, -1], self.ratios, self.sample_rate, start)
         each = phases.unbind(1)
         audio = modulate([each[which] for which in self.which], samples[:, :-1].unbind(1), self.patch) / self.max_level

@@ -46,7 +46,7 @@ class Synthesizer(nn.Module, ABC):
     Args:
         sample_rate: Hz.
         hop_length: samples of a frame.
-        latency: samples that `step` is late where controls are interpolated between the middles of frames; less than a frame.
+        latency: samples that `step` is late, because a control or a filter looks ahead.
 
     Attributes:
         parameters_in: P, values that are wanted for each frame.
@@ -64,17 +64,17 @@ class Synthesizer(nn.Module, ABC):
         """Render parameters (B, L, P), any real numbers, at f0 (B, L) in Hz, as (B, L · hop_length)."""
         self.check(parameters, f0)
         frames = f0.shape[1]
-        if self.latency:  # the last frame lasts until what is late has come
-            parameters, f0 = torch.cat([parameters, parameters[:, -1:]], 1), torch.cat([f0, f0[:, -1:]], 1)
-        audio, _ = self.step(parameters, f0)
+        more = -(-self.latency // self.hop_length)  # the last frame lasts until what is late has come
+        lasting = parameters[:, -1:].expand(-1, more, -1), f0[:, -1:].expand(-1, more)
+        audio, _ = self.step(torch.cat([parameters, lasting[0]], 1), torch.cat([f0, lasting[1]], 1))
         return audio[:, self.latency : self.latency + frames * self.hop_length]
 
     @abstractmethod
     def step(self, parameters: Tensor, f0: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Render the next frames (B, L, P) and (B, L) as (B, L · hop_length); the state is None at the start.
 
-        All blocks in a row are `latency` samples of silence and then what `forward` gives; repeating the last frame once brings
-        the rest.
+        The first `latency` samples of all blocks in a row are to be dropped; then comes what `forward` gives.  Repeating the
+        last frame brings the rest.
         """
 
     def check(self, parameters: Tensor, f0: Tensor) -> None:

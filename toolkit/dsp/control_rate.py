@@ -9,12 +9,30 @@ from torch import Tensor
 Curve = Literal["linear", "hann", "hold"]
 
 
-def upsample(frames: Tensor, hop_length: int, previous: Tensor, curve: Curve = "linear") -> Tensor:
-    """Lead every control from its value in the frame before to its value in this one.
+def transition(hop_length: int, curve: Curve, like: Tensor) -> Tensor:
+    """The way (hop_length) from the frame before, 0, to this one, 1.
 
-    ``linear`` is `torch.nn.functional.interpolate` with its default corners, ``hold`` its nearest neighbour and ``hann`` two
-    halves of overlapping Hann windows (DDSP's way with amplitudes), each ⌊hop_length / 2⌋ samples later, so that no frame is
-    needed that has not come yet.
+    ``linear`` is that of `torch.nn.functional.interpolate` with its default corners, ``hold`` that of its nearest neighbour and
+    ``hann`` that of overlapping Hann windows (DDSP's way with amplitudes), each ⌊hop_length / 2⌋ samples later, so that no
+    frame is needed that has not come yet.
+
+    Raises:
+        ValueError: an unknown curve.
+    """
+    late = hop_length // 2
+    position = torch.arange(hop_length, dtype=like.dtype, device=like.device)
+    if curve == "hold":
+        return (position >= late).to(like.dtype)
+    way = (position + 0.5 + hop_length / 2 - late) / hop_length
+    if curve == "linear":
+        return way
+    if curve == "hann":
+        return 0.5 - 0.5 * (math.pi * way).cos()
+    raise ValueError(f"curve: expected linear, hann or hold, found {curve!r}")
+
+
+def upsample(frames: Tensor, hop_length: int, previous: Tensor, curve: Curve = "linear") -> Tensor:
+    """Lead every control from its value in the frame before to its value in this one, see `transition`.
 
     Args:
         frames: (B, L, P).
@@ -29,16 +47,18 @@ def upsample(frames: Tensor, hop_length: int, previous: Tensor, curve: Curve = "
         ValueError: an unknown curve.
     """
     steps = torch.cat([previous[:, None], frames], 1).transpose(1, 2)
-    late = hop_length // 2
-    position = torch.arange(hop_length, dtype=frames.dtype, device=frames.device)
-    way = (position + 0.5 + hop_length / 2 - late) / hop_length
-    if curve == "hann":
-        way = 0.5 - 0.5 * (math.pi * way).cos()
-    elif curve == "hold":
-        way = (position >= late).to(frames.dtype)
-    elif curve != "linear":
-        raise ValueError(f"curve: expected linear, hann or hold, found {curve!r}")
-    return torch.lerp(steps[..., :-1, None], steps[..., 1:, None], way).flatten(2)
+    return torch.lerp(steps[..., :-1, None], steps[..., 1:, None], transition(hop_length, curve, frames)).flatten(2)
+
+
+def silent_start(samples: Tensor, count: int) -> Tensor:
+    """Zeros in place of the first `count` of (…, T): before them nothing has moved yet."""
+    return torch.cat([torch.zeros_like(samples[..., :count]), samples[..., count:]], -1)
+
+
+def delay(signal: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
+    """What was held back (B, D) and then the signal (B, T), cut into the first T samples and the D held back next."""
+    both = torch.cat([held, signal], -1)
+    return both[:, : signal.shape[-1]], both[:, signal.shape[-1] :]
 
 
 def accumulate_phase(f0: Tensor, ratios: Tensor, sample_rate: int, start: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,8 @@
 """Frequency modulation as the Yamaha DX7 does it: operators, each a sine whose phase others may move.
 
-J. Chowning, "The synthesis of complex audio spectra by means of frequency modulation", JAES 21(7), 1973.  The patches are
-those of Caspe, McPherson & Sandler, "DDX7: Differentiable FM synthesis of musical instrument sounds", ISMIR 2022 (released code, in which
-no operator feeds back into itself).
+J. Chowning, "The synthesis of complex audio spectra by means of frequency modulation", JAES 21(7), 1973.  The patches are those
+of Caspe, McPherson & Sandler, "DDX7: Differentiable FM synthesis of musical instrument sounds", ISMIR 2022 (released code, in
+which no operator feeds back into itself).
 """
 
 import math
