@@ -1,7 +1,7 @@
 """Blocks of one instrument, cut out of its stems as DDX7 prepares them (F. Caspe, A. McPherson, M. Sandler, ISMIR 2022).
 
-A stem at 16 kHz is brought to a peak of 1, split where it is silent, cut into blocks of at most 4 s; blocks of more than 3 s whose
-pitch is sure enough are kept and filled up with zeros (github.com/fcaspe/ddx7, dataset/create_data.py).
+A stem at 16 kHz is brought to a peak of 1, split where it is silent, and cut into blocks of at most 4 s; those of more than 3 s
+whose pitch is sure enough are kept and filled up with zeros (github.com/fcaspe/ddx7, dataset/create_data.py).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def cut(stretches: Iterable[tuple[int, int]], longest: int = LONGEST, shortest: 
 
 
 def fill(samples: np.ndarray, whole: bool = False) -> np.ndarray:
-    """Samples (time,) with zeros behind them: 4 s long, or `whole` recordings to the next multiple of 4 s above their length."""
+    """Samples (time,) with zeros behind them: 4 s, or for `whole` recordings the next multiple of 4 s above their length."""
     frames = (len(samples) // LONGEST + 1) * LONGEST if whole else LONGEST
     return np.pad(samples, (0, frames - len(samples)))
 

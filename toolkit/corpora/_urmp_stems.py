@@ -1,0 +1,144 @@
+"""URMP's stems at any rate, with their annotations: the corpus's own files, or WAV files below the folder of all data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from toolkit import audio, log
+from toolkit.corpora import _mixing, _urmp
+from toolkit.corpora._urmp import NAME, RATE, Stem
+from toolkit.data import parallel
+from toolkit.data.manifest import Item
+from toolkit.dsp.resample import resample
+from toolkit.log import UserError
+
+logger = log.get(__name__)
+
+
+class Resampling(NamedTuple):
+    """A file as it is and as it shall be, perhaps the same."""
+
+    source: Path
+    target: Path
+    sample_rate: int
+
+
+class Done(NamedTuple):
+    """Stems at one rate: folder that their files are below, jobs of the usable ones, what came of all, and of the mixtures."""
+
+    root: Path
+    jobs: dict[str, parallel.Job]
+    outcome: parallel.Outcome
+    mixtures: dict[str, parallel.Job]
+    lengths: dict[str, int]
+
+
+def at_rate(work: Resampling) -> dict[str, int]:
+    """Write a file at another rate, its channels averaged, or look whether it may be used as it is: `frames`.
+
+    Raises:
+        UserError: it cannot be read, is empty, or is to be used as it is and is not mono at that rate.
+    """
+    info = audio.info(work.source)
+    if not info.frames:
+        raise UserError(f"expected some samples, found none: {work.source}")
+    if work.source == work.target:
+        if (info.channels, info.sample_rate) != (1, work.sample_rate):
+            found = f"{info.channels} channels at {info.sample_rate} Hz"
+            raise UserError(f"expected 1 channel at {work.sample_rate} Hz, found {found}: {work.source}")
+        return {"frames": info.frames}
+    samples = audio.read(work.source).mean(0, keepdim=True).numpy()
+    samples = resample(samples, info.sample_rate, work.sample_rate)
+    audio.write(work.target, torch.from_numpy(samples), work.sample_rate, "FLOAT")  # PCM might clip
+    return {"frames": samples.shape[1]}
+
+
+def _stem(work: tuple[Stem, Resampling]) -> dict[str, Any]:
+    stem, resampling = work
+    return {"labels": _urmp.labels(stem), **at_rate(resampling)}
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """One preparation of the corpus.
+
+    Attributes:
+        root: folder of its pieces.
+        data: folder of all that is prepared.
+        workers: processes.
+        strict: an unusable file is an error.
+        edition: what part of the corpus this is, for the manifests.
+    """
+
+    root: Path
+    data: Path
+    workers: parallel.Workers
+    strict: bool
+    edition: str
+
+    def stems(self, stems: Sequence[Stem], rate: int) -> Done:
+        """The stems, and the mixtures of their pieces, at a rate."""
+        mixtures = {stem.folder: stem.mixture for stem in stems if stem.mixture.is_file()}
+        mixture_jobs = {folder: self._job(path, rate) for folder, path in mixtures.items()}
+        mixed = self.run(at_rate, list(mixture_jobs.values()), f"{NAME} mixtures at {rate} Hz", self._folder(rate) / "mixtures")
+        jobs = {stem.id: self._stem_job(stem, rate) for stem in stems}
+        outcome = self.run(_stem, list(jobs.values()), f"{NAME} stems at {rate} Hz", self._folder(rate) / "stems")
+        lengths = {folder: mixed.results[job.id]["frames"] for folder, job in mixture_jobs.items() if job.id in mixed.results}
+        root = self.root if rate == RATE else self.data
+        return Done(root, {key: job for key, job in jobs.items() if key in outcome.results}, outcome, mixture_jobs, lengths)
+
+    def list_stems(self, done: Done, stems: Sequence[Stem], split: str, rate: int) -> None:
+        """Write the manifest of a split; a mixture that is not as long as a stem is no role of it."""
+
+        def item(stem: Stem) -> Item:
+            result = done.outcome.results[stem.id]
+            roles = {"recording": self.target(stem.audio, rate).relative_to(done.root).as_posix()}
+            if done.lengths.get(stem.folder) == result["frames"]:
+                roles["mixture"] = self.target(stem.mixture, rate).relative_to(done.root).as_posix()
+            return Item(stem.id, split, rate, result["frames"], 1, roles, result["labels"])
+
+        usable = [stem for stem in stems if stem.id in done.jobs]
+        items = [item(stem) for stem in usable]
+        if alone := [one.id for one in items if "mixture" not in one.audio]:
+            logger.warning("%s %s: without a mixture of the same length: %s", NAME, split, log.listing(alone))
+        jobs = [done.jobs[stem.id] for stem in usable]
+        results = {job.id: done.outcome.results[job.id] for job in jobs}
+        wanted = {stem.id for stem in stems}
+        skipped = [one for one in done.outcome.skipped if one.id in wanted]
+        outcome = parallel.Outcome(results, skipped, min(done.outcome.reused, len(results)))
+        head = {"corpus": NAME, "edition": self.edition, "split": split}
+        path = self._folder(rate) / f"{split}.jsonl"
+        mixed = [done.mixtures[folder] for folder in sorted({stem.folder for stem in usable}) if folder in done.lengths]
+        _mixing.write_manifest(path, self.data, done.root, head, [*jobs, *mixed], outcome, items)
+
+    def target(self, source: Path, rate: int) -> Path:
+        """Where a file of the corpus lies at a rate."""
+        return source if rate == RATE else self._folder(rate) / "audio" / source.parent.name / source.name
+
+    def run(self, work: Any, jobs: Sequence[parallel.Job], what: str, beside: Path) -> parallel.Outcome:
+        """`parallel.run` with a journal that is named after `beside`."""
+        journal = _mixing.journal(beside)
+        return parallel.run(work, jobs, what, workers=self.workers, journal=journal, strict=self.strict)
+
+    def _stem_job(self, stem: Stem, rate: int) -> parallel.Job:
+        there = filter(os.path.exists, (stem.audio, stem.f0, stem.notes))
+        signature = parallel.files_signature(there, self.root, rate, stem.instrument)
+        resampling, outputs = self._resampling(stem.audio, rate)
+        return parallel.Job(stem.id, (stem, resampling), signature, outputs)
+
+    def _job(self, source: Path, rate: int) -> parallel.Job:
+        resampling, outputs = self._resampling(source, rate)
+        return parallel.Job(source.stem, resampling, parallel.files_signature([source], self.root, rate), outputs)
+
+    def _resampling(self, source: Path, rate: int) -> tuple[Resampling, tuple[Path, ...]]:
+        work = Resampling(source, self.target(source, rate), rate)
+        return work, () if work.target == source else (work.target,)
+
+    def _folder(self, rate: int) -> Path:
+        return self.data / NAME / str(rate)
