@@ -11,7 +11,7 @@ from toolkit.dsp.fm import PATCHES, Patch, modulate
 
 
 class FMSynthesizer(Synthesizer):
-    """Up to six sine operators that modulate each other's phase (Caspe et al. 2022, "DDX7", section 3).
+    """Up to six sine operators that modulate each other's phase (Caspe et al. 2022, "DDX7").
 
     The parameters are one output level an operator, max_level · sigmoid(parameter); levels and pitch are interpolated between
     the middles of frames, and the sum of the carriers is divided by max_level.
