@@ -9,6 +9,7 @@ from toolkit.blocks.auto_taggers.sample_cnn import SampleCNN
 from toolkit.blocks.auto_taggers.self_attention_cnn import SelfAttentionCNN
 from toolkit.blocks.auto_taggers.short_chunk_cnn import ShortChunkCNN
 from toolkit.blocks.blstm import BLSTM
+from toolkit.blocks.controllers import CausalTCN, RecurrentDecoder
 from toolkit.blocks.cp_resnet import CPResNet
 from toolkit.blocks.dconv import DConv, NoBranch, ResidualBranch
 from toolkit.blocks.dense_head import DenseHead
@@ -16,10 +17,13 @@ from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
 from toolkit.blocks.features import Feature, Published, StoredSpectrum, Waveform
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
+from toolkit.blocks.fm_synthesizer import FMSynthesizer
 from toolkit.blocks.frame_backbones import FrameGRU, FrameMLP
 from toolkit.blocks.harmonic_filters import HarmonicFilters
+from toolkit.blocks.harmonic_noise import HarmonicNoise, SourceFilter
 from toolkit.blocks.heads import LinearHead
 from toolkit.blocks.kaldi_mel import KaldiMel
+from toolkit.blocks.karplus_strong import KarplusStrong
 from toolkit.blocks.magnitude import MagnitudeMasks
 from toolkit.blocks.mel import MelSpectrogram, RawWaveform
 from toolkit.blocks.mmdense import MMDense, MultiScale
@@ -35,6 +39,7 @@ from toolkit.blocks.poolings import (
     SoftmaxPooling,
     StatisticsPooling,
 )
+from toolkit.blocks.reverbs import ImpulseReverb, NoiseReverb
 from toolkit.blocks.schedules import DelayedPlateau
 from toolkit.blocks.scorers import MeanPooledScorer
 from toolkit.blocks.sepformer import SepFormer
@@ -42,6 +47,7 @@ from toolkit.blocks.slots import Decoder, Encoder, Masker, Scorer, Separator
 from toolkit.blocks.spec_augment import SpecAugment
 from toolkit.blocks.stored import StoredFeatures
 from toolkit.blocks.sudo_rm_rf import SuDoRMRF
+from toolkit.blocks.synthesis import Controller, Effect, Synthesizer
 from toolkit.blocks.tagging import Backbone, Frontend, Head, Pooling, WeightedPooling
 from toolkit.blocks.tcn import TCN
 from toolkit.blocks.unet import (
@@ -67,23 +73,30 @@ __all__ = [
     "Backbone",
     "Bottleneck",
     "CPResNet",
+    "CausalTCN",
+    "Controller",
     "DConv",
     "DPTNet",
     "Decoder",
     "DecoderLayer",
     "DelayedPlateau",
     "DenseHead",
+    "Effect",
     "Encoder",
     "EncoderLayer",
+    "FMSynthesizer",
     "Feature",
     "FrameGRU",
     "FrameMLP",
     "Frontend",
     "HarmonicCNN",
     "HarmonicFilters",
+    "HarmonicNoise",
     "Head",
     "IdentityBottleneck",
+    "ImpulseReverb",
     "KaldiMel",
+    "KarplusStrong",
     "LastFrame",
     "LearnedDecoder",
     "LearnedFilterbank",
@@ -100,11 +113,13 @@ __all__ = [
     "MultiScale",
     "Musicnn",
     "NoBranch",
+    "NoiseReverb",
     "OpenUnmix",
     "Pooling",
     "Published",
     "RawWaveform",
     "RecurrentBottleneck",
+    "RecurrentDecoder",
     "ResidualBranch",
     "STFTDecoder",
     "STFTFilterbank",
@@ -115,6 +130,7 @@ __all__ = [
     "Separator",
     "ShortChunkCNN",
     "SoftmaxPooling",
+    "SourceFilter",
     "SpecAugment",
     "StatisticsPooling",
     "StoredFeatures",
@@ -122,6 +138,7 @@ __all__ = [
     "StridedDecoderLayer",
     "StridedEncoderLayer",
     "SuDoRMRF",
+    "Synthesizer",
     "TransformerBottleneck",
     "Waveform",
     "WeightedPooling",
