@@ -20,7 +20,7 @@ PIECES = {"01_Jupiter_vn_vc": 1.0, "03_Dance_fl_cl": 1.0, "15_Surprise_tpt_tpt_t
 
 
 def write_piece(corpus: Path, folder: str, seconds: float) -> None:
-    """Tones of 300 Hz times the part's number, annotated; as in the corpus, one part of piece 15 has another instrument's name."""
+    """Tones of 300 Hz times the part's number, annotated; one part of piece 15 has another instrument's name."""
     name = "_".join(folder.split("_")[:2])
     time = torch.arange(round(seconds * RATE)) / RATE
     parts = []
@@ -159,6 +159,9 @@ def test_the_piece_that_is_held_out(corpus: Path) -> None:
     assert _urmp_ddx7.held_out([one._replace(folder=folder) for folder in folders]) == "24_Pirates_vn"
     assert _urmp_ddx7.held_out([one._replace(folder=folder) for folder in folders[2:]]) is None
     assert _urmp_ddx7.held_out([one]) is None
+    violins = [one._replace(folder=piece) for piece in _urmp.PIECES if "vn" in _urmp.codes(piece)]
+    flutes = [one._replace(folder=piece) for piece in _urmp.PIECES if "fl" in _urmp.codes(piece)]
+    assert [_urmp_ddx7.held_out(stems) for stems in (violins, flutes)] == ["44_K515_vn_vn_va_va_vc", "37_Rondeau_fl_vn_va_cl"]
 
 
 # Preparing
