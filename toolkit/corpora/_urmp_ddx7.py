@@ -110,7 +110,7 @@ def prepare(preparation: Preparation, stems: Sequence[Stem], instrument: str, ch
 
 
 def held_out(stems: Sequence[Stem]) -> str | None:
-    """The piece that is kept for resynthesis: the last whose title no other of the stems has, since arrangements share recordings.
+    """The piece that is kept for resynthesis: the last with a title of its own, since arrangements share recordings.
 
     Returns:
         Its folder; None where all stems are of one title.
