@@ -11,6 +11,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.synthesis import Controller, State
 
+FEW = 32  # frames
+
 
 class CausalTCN(Controller):
     """Dilated convolutions that only look back (Caspe et al. 2022, "DDX7", released code).
@@ -85,9 +87,9 @@ class _ConvPair(nn.Module):
     def forward(self, x: Tensor, past: tuple[Tensor | None, Tensor | None]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Map (B, channels, L) and the frames before, None for silence, to (B, out, L) and the frames to carry on."""
         seen = self._with_past(x, past[0])
-        hidden = self.dropout(self.first(seen).relu())
+        hidden = self.dropout(_convolve(self.first, seen).relu())
         seen_hidden = self._with_past(hidden, past[1])
-        out = self.second(seen_hidden)
+        out = _convolve(self.second, seen_hidden)
         if not self.last:
             out = self.dropout(out.relu())
         if self.residual is not None:
@@ -96,6 +98,17 @@ class _ConvPair(nn.Module):
 
     def _with_past(self, x: Tensor, past: Tensor | None) -> Tensor:
         return F.pad(x, (self.reach, 0)) if past is None else torch.cat([past, x], -1)
+
+
+def _convolve(layer: nn.Conv1d, x: Tensor) -> Tensor:
+    """The layer; of a few frames by one matrix product, a quarter of the time that a dilated convolution takes to begin."""
+    taps, dilation = layer.kernel_size[0], layer.dilation[0]
+    frames = x.shape[-1] - (taps - 1) * dilation
+    if frames > FEW or layer.bias is None:
+        return layer(x)
+    seen = torch.cat([x[..., tap * dilation :][..., :frames] for tap in range(taps)], 1)
+    matrix = layer.weight.transpose(1, 2).flatten(1)
+    return torch.baddbmm(layer.bias[:, None], matrix.expand(len(x), -1, -1), seen)
 
 
 class RecurrentDecoder(Controller):
