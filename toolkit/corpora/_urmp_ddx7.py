@@ -96,7 +96,7 @@ def prepare(preparation: Preparation, stems: Sequence[Stem], instrument: str, ch
             f"with a confidence of {least:g}. Next: more of the corpus, or a smaller --least-confidence"
         )
     told = {"from": choice.confidence, "least": least, "meaning": MEANINGS.get(choice.confidence, choice.confidence)}
-    head = {"corpus": NAME, "edition": preparation.edition, "instrument": instrument, "confidence": told}
+    head: dict[str, Any] = {"corpus": NAME, "edition": preparation.edition, "instrument": instrument, "confidence": told}
     head |= {"split_seed": _urmp_blocks.SEED, "train_share": choice.train_share}
     head["stems_skipped"] = len(own) - len(usable)
     for name, places in split.items():
