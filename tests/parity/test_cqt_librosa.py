@@ -3,6 +3,9 @@
 librosa drops the smallest of its kernels' frequencies, up to a hundredth of each kernel (``sparsity=0.01``), which alone is a
 difference of 6e-3; it is asked for whole kernels here.  It cuts what its resampler rings beyond the first and the last sample,
 which is to be seen where a recording begins or ends amid sound: there the outermost frames are left out.
+It leaves out what its kernels answer to negative frequencies, and takes few samples of them: under windows of less than five
+periods, the lowest bins of a variable-Q transform, it is up to 2e-2 off the plain sum, to which tests/unit/test_cqt.py holds ours.
+What that makes of the whole is bounded here.
 """
 
 from pathlib import Path
@@ -23,21 +26,26 @@ SETTINGS = {
 }
 
 
-def both(waveform: np.ndarray, sample_rate: int, options: dict) -> tuple[torch.Tensor, torch.Tensor]:
+def compare(waveform: np.ndarray, sample_rate: int, options: dict, skipped: int = 0) -> None:
     transform = CQT(sample_rate, **options)
     keywords = {key: options[key] for key in ("hop_length", "bins_per_octave", "gamma")}
-    theirs = librosa.vqt(
-        waveform, sr=sample_rate, fmin=transform.frequencies[0], n_bins=options["bins"], sparsity=0, **keywords
+    theirs = torch.from_numpy(
+        librosa.vqt(waveform, sr=sample_rate, fmin=transform.frequencies[0], n_bins=options["bins"], sparsity=0, **keywords)
     )
-    return transform(torch.from_numpy(waveform)[None])[0], torch.from_numpy(theirs)
+    ours = transform(torch.from_numpy(waveform)[None])[0]
+    assert ours.shape == theirs.shape
+    periods = torch.tensor(transform.frequencies) * torch.tensor(transform.lengths) / sample_rate
+    assert (periods >= 5).sum() >= options["bins"] // 2
+    difference, theirs = ((values[:, skipped:-skipped] if skipped else values) for values in (ours - theirs, theirs))
+    assert difference[periods >= 5].abs().max() <= 1e-3 * theirs.abs().max()
+    assert difference[periods >= 5].norm() <= 1e-3 * theirs[periods >= 5].norm()
+    assert difference[periods < 5].norm() <= 5e-3 * theirs.norm()
 
 
 @pytest.mark.parametrize("options", SETTINGS.values(), ids=SETTINGS)
 def test_noise(options):
     waveform = np.random.default_rng(0).standard_normal(16000).astype(np.float32) * np.hanning(16000).astype(np.float32)
-    ours, theirs = both(waveform, 16000, options)
-    assert ours.shape == theirs.shape
-    assert (ours - theirs).norm() < 1e-3 * theirs.norm()
+    compare(waveform, 16000, options)
 
 
 def test_constant_q_is_cqt():
@@ -53,8 +61,4 @@ def test_constant_q_is_cqt():
 def test_real_recordings(shared_data: Path, name, options):
     (path,) = (shared_data / "recordings").glob(f"{name}*.ogg")
     waveform, sample_rate = soundfile.read(path, frames=3 * 44100, dtype="float32", always_2d=True)
-    ours, theirs = both(waveform.mean(1), sample_rate, options)
-    skipped = sample_rate // 2 // options["hop_length"]
-    ours, theirs = ours[:, skipped:-skipped], theirs[:, skipped:-skipped]
-    assert (ours - theirs).norm() < 1e-3 * theirs.norm()
-    assert (ours - theirs).abs().max() < 1e-3 * theirs.abs().max()
+    compare(waveform.mean(1), sample_rate, options, skipped=sample_rate // 2 // options["hop_length"])

@@ -12,7 +12,7 @@ from toolkit.dsp.cqt import CQT
 SETTINGS = {
     "constant Q": {"hop_length": 128, "f_min": 55.0, "bins": 48},
     "variable Q": {"hop_length": 100, "f_min": 40.0, "bins": 150, "bins_per_octave": 36, "gamma": 15.0},
-    "a hop that is odd": {"hop_length": 81, "f_min": 60.0, "bins": 40},
+    "a hop that is odd": {"hop_length": 81, "f_min": 60.0, "bins": 40, "gamma": 30.0},
     "nnAudio's windows": {
         "hop_length": 80,
         "f_min": 60.0,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Convention = Literal["librosa", "nnaudio"]
+Convention = Literal["librosa", "nnaudio"]  # whose windows
 
 HANN_BANDWIDTH = 1.50018310546875  # in bins, as librosa rounds it where it asks whether the highest bin fits
 REACH = 37  # samples that the half-band filter looks to either side; odd, as only its odd taps are not zero
@@ -30,6 +30,9 @@ class CQT(nn.Module):
     rate.  The windows are functions of time, sampled wherever a frame's centre falls between the samples of a halved rate:
     hops need not be divisible by two.  A waveform of T samples has L = 1 + ⌊T / hop_length⌋ frames.  Brown 1991; Schörkhuber &
     Klapuri 2010; Schörkhuber et al. 2014 (variable Q).
+
+    librosa leaves out what its windows answer to negative frequencies: with five periods under a window and more that is less
+    than a thousandth, with two, as in the lowest octave of a variable-Q transform, a hundredth.
 
     Args:
         sample_rate: Hz.
@@ -262,7 +265,7 @@ class _Level(nn.Module):
         return max(0, ((end - self.after) * self.factor - 1) // self.hop_length + 1)
 
     def forward(self, signal: Tensor, frame: int, count: int) -> Tensor:
-        """Map what begins with the first sample of a frame, (B, samples), to that frame and the next ones, (B, count, bins, 2)."""
+        """Map what begins with a frame's first sample, (B, samples), to this frame and the next ones, (B, count, bins, 2)."""
         kernels = self.kernels.to(signal.dtype)
         width, cycle = kernels.shape[1], self.hop_length * self.phases // self.factor
         begin = self.first(frame)
