@@ -87,6 +87,22 @@ def test_frames_there_are(framing, frames):
     assert spectrum.shape == (2, 3, 97, frames)
 
 
+@pytest.mark.parametrize(("size", "hop", "length"), [(64, 16, 333), (64, 16, 64), (64, 20, 333), (32, 32, 100), (16, 20, 100)])
+def test_spectra_and_gradients_are_pytorchs(size, hop, length):
+    x, taper = noise(2, length).requires_grad_(), periodic_window("hann", size)
+    theirs = torch.stft(x, size, hop, window=taper, normalized=True, return_complex=True)
+    ours = normalised_stft(x, taper, hop, "centred")
+    torch.testing.assert_close(ours, theirs)
+    onward = torch.nn.functional.pad(x, (0, size + hop))
+    ahead = torch.stft(onward, size, hop, window=taper, center=False, normalized=True, return_complex=True)
+    ahead = ahead[..., : -(-length // hop)]
+    torch.testing.assert_close(normalised_stft(x, taper, hop, "onward"), ahead)
+    for one, other in ((ours, theirs), (normalised_stft(x, taper, hop, "onward"), ahead)):
+        weight = torch.randn_like(one)
+        gradients = [torch.autograd.grad((z * weight).real.sum(), x)[0] for z in (one, other)]
+        torch.testing.assert_close(*gradients)
+
+
 def test_losses_may_be_added():
     x, y = noise(1, 500), noise(1, 500, seed=1)
     one, other = MultiScaleSpectral((64,)), MultiScaleSpectral((128,))

@@ -48,7 +48,8 @@ def transport(
     at = positions.to(a).expand_as(a)
     to = at if second_positions is None else second_positions.to(b).expand_as(b)
     below = torch.searchsorted(b, a.detach())  # steps of b that end before one of a does
-    upto = torch.searchsorted(a, b.detach(), right=True)  # steps of a that end before one of b does, or with it
+    upto = torch.zeros_like(F.pad(below, (0, 1))).scatter_add(-1, below, torch.ones_like(below)).cumsum(-1)[..., :-1]
+    # steps of a that end before one of b does, or with it: those that have no more of b below them
     lengths_a = a - torch.maximum(_before(a), F.pad(b, (1, 0)).gather(-1, below))
     lengths_b = b - torch.maximum(_before(b), F.pad(a, (1, 0)).gather(-1, upto))
     cost_a = (at - to.gather(-1, below.clamp(max=last))).abs() ** order
