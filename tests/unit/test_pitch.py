@@ -15,6 +15,7 @@ from toolkit.blocks.pitch import (
     ToeplitzLinear,
     VoicedHead,
     crop,
+    load_pesto,
     local_average,
     semitones_to_hertz,
     shifted_crops,
@@ -45,6 +46,42 @@ def test_toeplitz_layer_is_a_padded_convolution():
     layer, features = ToeplitzLinear(12, 7), torch.randn(3, 12)
     expected = F.conv1d(features[:, None], layer.weight, padding=6)[:, 0]
     torch.testing.assert_close(layer(features), expected)
+
+
+def plain(weights: dict[str, torch.Tensor], spectra: torch.Tensor) -> torch.Tensor:
+    """Probabilities of the released network, under its names of weights."""
+    hidden = F.layer_norm(spectra[:, None], (1, spectra.shape[-1]), weights["layernorm.weight"], weights["layernorm.bias"])
+    hidden = F.leaky_relu(F.conv1d(hidden, weights["conv1.0.weight"], weights["conv1.0.bias"], padding=19), 0.3)
+    for number in range(2):
+        name = f"prefilt_layers.{number}.0"
+        layer = F.conv1d(hidden, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=19)
+        hidden = F.leaky_relu(layer, 0.3) + hidden
+    for number in (0, 3, 6, 9):
+        name = f"conv_layers.{number}"
+        hidden = F.leaky_relu(F.conv1d(hidden, weights[f"{name}.weight"], weights[f"{name}.bias"]), 0.3)
+    return F.conv1d(hidden.flatten(1)[:, None], weights["fc.weight"], padding=383)[:, 0].softmax(-1)
+
+
+def test_released_weights_give_what_the_released_network_gives():
+    wide = [("conv1.0", 40, 1, 39), ("prefilt_layers.0.0", 40, 40, 39), ("prefilt_layers.1.0", 40, 40, 39)]
+    narrow = [
+        ("conv_layers.0", 30, 40, 1),
+        ("conv_layers.3", 30, 30, 1),
+        ("conv_layers.6", 10, 30, 1),
+        ("conv_layers.9", 3, 10, 1),
+    ]
+    weights = {"layernorm.weight": torch.randn(1, 219), "layernorm.bias": torch.randn(1, 219)}
+    weights["fc.weight"] = torch.randn(1, 1, 1040) / 20
+    for name, after, before, size in wide + narrow:
+        weights[f"{name}.weight"] = torch.randn(after, before, size) / math.sqrt(before * size)
+        weights[f"{name}.bias"] = torch.randn(after)
+    encoder, spectra = PESTOEncoder(**VERSION_2).eval(), 20 * torch.randn(2, 219)
+    load_pesto(
+        {f"encoder.{name}": weight for name, weight in weights.items()} | {"confidence.linear.bias": torch.ones(1)}, encoder
+    )
+    torch.testing.assert_close(encoder.probabilities(spectra), plain(weights, spectra), rtol=1e-4, atol=1e-6)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        load_pesto(weights, PESTOEncoder(prefilters=3, kernel_size=39))
 
 
 @settings(max_examples=20)

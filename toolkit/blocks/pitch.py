@@ -7,7 +7,7 @@ L frames.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -117,6 +117,27 @@ class PESTOEncoder(PitchEncoder):
             hidden = hidden + prefilter(hidden)
         logits: Tensor = self.toeplitz(self.narrow(hidden).flatten(1))
         return logits
+
+
+def load_pesto(released: Mapping[str, Tensor], encoder: PESTOEncoder) -> None:
+    """Put weights of the released code (SonyCSLParis/pesto, pesto-full) into an encoder of the same size.
+
+    Args:
+        released: the encoder's state, its names with or without a leading `encoder.`; what belongs to other parts is passed over.
+        encoder: where they go.
+
+    Raises:
+        RuntimeError: names or shapes do not fit.
+    """
+    places = {"layernorm.": "norm.", "conv1.0.": "prefilters.0.0.", "fc.": "toeplitz."}
+    places |= {f"prefilt_layers.{number}.0.": f"prefilters.{number + 1}.0." for number in range(len(encoder.prefilters) - 1)}
+    places |= {f"conv_layers.{3 * number}.": f"narrow.{number}.0." for number in range(len(encoder.narrow))}
+    state = {}
+    for name, weight in released.items():
+        layer, _, kind = name.removeprefix("encoder.").rpartition(".")
+        if place := places.get(f"{layer}."):
+            state[place + kind] = weight
+    encoder.load_state_dict(state)
 
 
 def _layer(before: int, after: int, kernel_size: int, slope: float, dropout: float) -> nn.Sequential:
