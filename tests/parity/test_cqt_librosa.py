@@ -4,8 +4,8 @@ librosa drops the smallest of its kernels' frequencies, up to a hundredth of eac
 difference of 6e-3; it is asked for whole kernels here.  It cuts what its resampler rings beyond the first and the last sample,
 which is to be seen where a recording begins or ends amid sound: there the outermost frames are left out.
 It leaves out what its kernels answer to negative frequencies, and takes few samples of them: under windows of less than five
-periods, the lowest bins of a variable-Q transform, it is up to 2e-2 off the plain sum (which ours is held to in tests/unit), and
-what that makes of the whole is bounded here.
+periods, the lowest bins of a variable-Q transform, it is up to 2e-2 off the plain sum (tests/unit holds ours to that), and what
+that makes of the whole is bounded here.
 """
 
 from pathlib import Path

@@ -29,6 +29,7 @@ from toolkit.blocks.mel import MelSpectrogram, RawWaveform
 from toolkit.blocks.mmdense import MMDense, MultiScale
 from toolkit.blocks.mobile_fcn import MobileFCN
 from toolkit.blocks.open_unmix import OpenUnmix, load_openunmix
+from toolkit.blocks.pitch import LogCQT, PESTOEncoder, PitchEncoder, VoicedHead
 from toolkit.blocks.poolings import (
     AttentionPooling,
     AutoPooling,
@@ -101,6 +102,7 @@ __all__ = [
     "LearnedDecoder",
     "LearnedFilterbank",
     "LinearHead",
+    "LogCQT",
     "MMDense",
     "MagnitudeMasks",
     "Masker",
@@ -115,6 +117,8 @@ __all__ = [
     "NoBranch",
     "NoiseReverb",
     "OpenUnmix",
+    "PESTOEncoder",
+    "PitchEncoder",
     "Pooling",
     "Published",
     "RawWaveform",
@@ -140,6 +144,7 @@ __all__ = [
     "SuDoRMRF",
     "Synthesizer",
     "TransformerBottleneck",
+    "VoicedHead",
     "Waveform",
     "WeightedPooling",
     "load_openunmix",

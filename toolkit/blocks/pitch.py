@@ -123,7 +123,7 @@ def load_pesto(released: Mapping[str, Tensor], encoder: PESTOEncoder) -> None:
     """Put weights of the released code (SonyCSLParis/pesto, pesto-full) into an encoder of the same size.
 
     Args:
-        released: the encoder's state, its names with or without a leading `encoder.`; what belongs to other parts is passed over.
+        released: the encoder's state, names with or without a leading `encoder.`; what belongs to other parts is passed over.
         encoder: where they go.
 
     Raises:
