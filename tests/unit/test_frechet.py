@@ -72,7 +72,7 @@ def test_it_is_symmetric_and_does_not_change_when_both_are_turned_or_moved(count
 def test_embeddings_may_come_in_batches_of_any_size():
     x, y = embeddings(50, 8, 1) + 1e4, embeddings(40, 8, 2)  # far off, where sums of squares would lose digits
     found = gaussian([x[:1], x[1:1], x[1:30], x[30:]])
-    assert found.count == 50
+    assert found.samples == 50
     np.testing.assert_allclose(found.covariance, np.cov(x.numpy(), rowvar=False), rtol=1e-9)
     assert distance(found, gaussian(y.split(7))) == pytest.approx(plainly(x, y), rel=1e-9)
 

@@ -19,12 +19,12 @@ class Gaussian(NamedTuple):
     """What is kept of a set of embeddings.
 
     Attributes:
-        count: N, how many there are.
+        samples: N, how many there are.
         mean: (D).
         covariance: (D, D), with N - 1 in the denominator.
     """
 
-    count: int
+    samples: int
     mean: Tensor
     covariance: Tensor
 
