@@ -87,6 +87,20 @@ def test_blocks_of_any_size_give_the_frames_of_the_whole(options, sizes, batch):
     torch.testing.assert_close(in_blocks(transform, waveforms, sizes), whole, rtol=0, atol=1e-12)
 
 
+def test_without_halving_the_latency_is_half_a_window():
+    options = SETTINGS["variable Q"]
+    halving, direct = CQT(8000, **options), CQT(8000, **options, halvings=0)
+    assert (
+        direct.latency <= max(direct.lengths) / 2 + 4 < halving.latency
+    )  # windows are rounded at librosa's rate of the octave
+    waveforms = noise(2, 2000)
+    whole = halving(waveforms)
+    assert (direct(waveforms) - whole).norm() < 5e-4 * whole.norm()
+    torch.testing.assert_close(in_blocks(direct, waveforms, [900, 1, 1099]), direct(waveforms))
+    with pytest.raises(ValueError, match="halvings"):
+        CQT(8000, **options, halvings=-1)
+
+
 def test_precision_batch_and_gradients():
     transform = CQT(8000, **SETTINGS["variable Q"])
     waveforms = noise(2, 1000)

@@ -181,6 +181,7 @@ class LogCQT(Frontend):
         bins_per_semitone: bins of a semitone.
         gamma: Hz added to each bandwidth.
         kernels: whose lengths of windows, see `CQT`.
+        halvings: how often the rate may be halved, see `CQT`.
     """
 
     def __init__(
@@ -192,11 +193,12 @@ class LogCQT(Frontend):
         bins_per_semitone: int = 3,
         gamma: float = 0.0,
         kernels: Convention = "nnaudio",
+        halvings: int | None = None,
     ) -> None:
         super().__init__()
         self.bins = bins
         lowest = f_min / 2 ** ((bins_per_semitone - 1) / (24 * bins_per_semitone))
-        self.transform = CQT(sample_rate, hop_length, lowest, bins, 12 * bins_per_semitone, gamma, kernels)
+        self.transform = CQT(sample_rate, hop_length, lowest, bins, 12 * bins_per_semitone, gamma, kernels, halvings)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map waveforms (B, T) to (B, 1, F, L), L = 1 + ⌊T / hop_length⌋, in single precision at least."""

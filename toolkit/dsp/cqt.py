@@ -44,6 +44,8 @@ class CQT(nn.Module):
         kernels: whose lengths of windows, which differ by about a hundredth.  The bandwidth is the share of the frequency that
             is (r² - 1) / (r² + 1) for `librosa`, r - 1 for `nnaudio`, r = 2^(1 / bins_per_octave); windows are whole samples
             at the rate that librosa takes for the octave, or at the waveform's.  PESTO was published with `nnaudio`.
+        halvings: how often the rate may be halved; none is more work and less latency, half the longest window; null for as
+            often as is exact.
 
     Attributes:
         frequencies: Hz of each bin.
@@ -65,6 +67,7 @@ class CQT(nn.Module):
         bins_per_octave: int = 12,
         gamma: float = 0.0,
         kernels: Convention = "librosa",
+        halvings: int | None = None,
     ) -> None:
         super().__init__()
         if min(sample_rate, hop_length, f_min, bins, bins_per_octave) <= 0 or gamma < 0:
@@ -73,7 +76,9 @@ class CQT(nn.Module):
             )
         if kernels not in ("librosa", "nnaudio"):
             raise ValueError(f"kernels: expected librosa or nnaudio, found {kernels!r}")
-        self.sample_rate, self.hop_length, self.bins = sample_rate, hop_length, bins
+        if halvings is not None and halvings < 0:
+            raise ValueError(f"halvings: expected 0 or more, found {halvings}")
+        self.sample_rate, self.hop_length, self.bins, self.halvings = sample_rate, hop_length, bins, halvings
         self.frequencies = [f_min * 2 ** (number / bins_per_octave) for number in range(bins)]
         ratio = 2 ** (1 / bins_per_octave)
         alpha = (ratio**2 - 1) / (ratio**2 + 1) if kernels == "librosa" else ratio - 1
@@ -147,6 +152,8 @@ class CQT(nn.Module):
         """How often the rate may be halved for a bin."""
         edge = frequency + MARGIN * self.sample_rate / length
         depth = max(0, math.floor(math.log2(PASSBAND * self.sample_rate / 2 / edge)))
+        if self.halvings is not None:
+            depth = min(depth, self.halvings)
         while 2**depth // math.gcd(2**depth, self.hop_length) > MAX_PHASES:
             depth -= 1
         return depth
