@@ -15,7 +15,7 @@ from toolkit.blocks.dconv import DConv, NoBranch, ResidualBranch
 from toolkit.blocks.dense_head import DenseHead
 from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
-from toolkit.blocks.features import Feature, Published, StoredSpectrum, Waveform
+from toolkit.blocks.features import ExactWaveform, Feature, Published, StoredSpectrum, Waveform
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
 from toolkit.blocks.fm_synthesizer import FMSynthesizer
 from toolkit.blocks.frame_backbones import FrameGRU, FrameMLP
@@ -85,6 +85,7 @@ __all__ = [
     "Effect",
     "Encoder",
     "EncoderLayer",
+    "ExactWaveform",
     "FMSynthesizer",
     "Feature",
     "FrameGRU",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from toolkit import config
 from toolkit.blocks.tagging import Frontend
+from toolkit.data.manifest import Item
 from toolkit.log import UserError
 
 
@@ -45,6 +46,26 @@ class Feature(ABC):
         """
 
 
+class LabelFeature(Feature):
+    """A feature that is made from the labels of an item of a manifest, without its sound: an annotated pitch curve, say."""
+
+    @abstractmethod
+    def of_labels(self, item: Item) -> Tensor:
+        """(L,) or (L, D) of `dtype`.
+
+        Raises:
+            UserError: the item has no such label.
+        """
+
+    def compute(self, waveforms: Tensor) -> Tensor:
+        """Nothing: there are no labels.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"the feature {self.name!r} is made from the annotations of a corpus; a recording alone has none")
+
+
 class Waveform(Feature):
     """The recording itself, mono, 16-bit.
 
@@ -67,6 +88,27 @@ class Waveform(Feature):
     def compute(self, waveforms: Tensor) -> Tensor:
         """Rounded to 16 bits; what is louder than full scale is cut."""
         return (waveforms * 32768).round_().clamp_(-32768, 32767).to(torch.int16)
+
+
+class ExactWaveform(Feature):
+    """The recording itself, mono, as 32-bit floating point numbers: where what is 90 dB below full scale matters.
+
+    Args:
+        sample_rate: Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.frame_rate = float(sample_rate)
+
+    @property
+    def name(self) -> str:
+        """``exact_waveform/16000``."""
+        return f"exact_waveform/{self.sample_rate}"
+
+    def compute(self, waveforms: Tensor) -> Tensor:
+        """As it is."""
+        return waveforms.to(torch.float32)
 
 
 class StoredSpectrum(Feature):

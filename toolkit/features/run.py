@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import log
-from toolkit.blocks.features import Feature, Published
+from toolkit.blocks.features import Feature, LabelFeature, Published
 from toolkit.data.manifest import Manifest
 from toolkit.data.store import Store, folder_of
 from toolkit.features.compute import compute
+from toolkit.features.label import label
 from toolkit.log import UserError
 from toolkit.tasks.experiment import Experiment
 from toolkit.train import distributed
@@ -53,6 +54,8 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
             folder = folder_of(data, feature.name, name)
             if isinstance(feature, Published):
                 _require_published(folder)
+            elif isinstance(feature, LabelFeature):
+                made.append(label(feature, manifest, folder))
             else:
                 made.append(compute(feature, manifest, folder, place))
     return made

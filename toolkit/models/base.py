@@ -2,9 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+
+from toolkit.blocks.synthesis import State
+from toolkit.data.performances import Performance
 
 
 class Model(nn.Module, ABC):
@@ -52,6 +55,74 @@ class TaggingModel(Model):
 
     def fit(self, inputs: Tensor, labels: Tensor, mask: Tensor) -> None:
         """Set what is not learned by gradient from all training data: inputs (N, …), labels and mask (N, K)."""
+
+
+class SynthesisModel(Model):
+    """A performance (its pitch and loudness, or its sound) to sound.
+
+    Letters: L frames of `hop_length` samples, T = L · hop_length samples.
+
+    Attributes:
+        sample_rate: Hz.
+        hop_length: samples of a frame.
+        reads: what it needs of a performance, out of `waveform`, `f0`, `loudness`.
+    """
+
+    sample_rate: int
+    hop_length: int
+    reads: frozenset[str]
+
+    @abstractmethod
+    def forward(self, performance: Performance) -> Tensor:
+        """Render (B, T)."""
+
+    def pitch(self, performance: Performance) -> Tensor | None:
+        """F0 (B, L) in Hz that it renders at, where it estimates that from the waveform; None where it is told."""
+        return None
+
+    def step(self, performance: Performance, state: State | None = None) -> tuple[Tensor, State]:
+        """Render the next frames as (B, T); the state is None at the start.  All blocks in a row are what `forward` gives.
+
+        Raises:
+            ValueError: it needs the whole performance at once.
+        """
+        raise ValueError(f"{type(self).__name__} needs the whole performance at once")
+
+
+class Pitch(NamedTuple):
+    """Pitch curves: frame l stands at l · hop_length / sample_rate seconds.
+
+    Attributes:
+        hertz: (B, L).
+        confidence: (B, L), 0 to 1, how sure it is that there is a pitch, and this one.
+    """
+
+    hertz: Tensor
+    confidence: Tensor
+
+
+class PitchModel(Model):
+    """Frames of spectra to how probable each pitch is, and whole recordings to pitch curves.
+
+    Attributes:
+        sample_rate: Hz.
+        hop_length: samples between frames.
+    """
+
+    sample_rate: int
+    hop_length: int
+
+    @abstractmethod
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Map spectra (N, F) of single frames to logits (N, P)."""
+
+    @abstractmethod
+    def track(self, waveforms: Tensor) -> Pitch:
+        """The pitch of waveforms (B, T) at `sample_rate`, L = 1 + ⌊T / hop_length⌋ frames."""
+
+    @abstractmethod
+    def step(self, waveforms: Tensor, state: State | None = None) -> tuple[Pitch, State]:
+        """The pitch of those frames that are complete with the next samples (B, T); the state is None at the start."""
 
 
 class SeparationModel(Model):

@@ -10,6 +10,8 @@ __all__ = ["TASKS", "Examples", "Task", "find"]
 TASKS = {
     "separation": "toolkit.tasks.separation.Separation",
     "tagging": "toolkit.tasks.tagging.Tagging",
+    "synthesis": "toolkit.tasks.synthesis.Synthesis",
+    "pitch": "toolkit.tasks.pitch.PitchTracking",
     "oracle": "toolkit.tasks.oracle.OracleSeparation",
 }
 
