@@ -26,7 +26,7 @@ from toolkit.log import UserError
 CPU = torch.device("cpu")
 
 
-class Loudness(Feature):
+class MeanAndPeak(Feature):
     """Mean and peak of every hundredth of a second; remembers the batches that it was given."""
 
     sample_rate, frame_rate = 8000, 100.0
@@ -98,7 +98,7 @@ def test_stored_waveforms_are_the_recordings_mono_at_the_rate_asked_for(tmp_path
 
 def test_recordings_of_equal_length_are_computed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(module.BATCH_SECONDS, "cpu", 3.0)
-    clips, feature = corpus(tmp_path, [1.0, 0.4, 1.0, 1.0, 1.0], rate=8000), Loudness()
+    clips, feature = corpus(tmp_path, [1.0, 0.4, 1.0, 1.0, 1.0], rate=8000), MeanAndPeak()
     compute(feature, clips, tmp_path / "store", CPU)
     assert feature.batches == [(3, 8000), (1, 3200), (1, 8000)]  # a shard of four, then the fifth
     store = Store(tmp_path / "store")
@@ -109,9 +109,9 @@ def test_recordings_of_equal_length_are_computed_together(tmp_path: Path, monkey
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clips = corpus(tmp_path, [0.3, 0.2, 0.3, 0.3, 0.2, 0.3, 0.3, 0.2, 0.3])
-    compute(Loudness(), clips, tmp_path / "whole", CPU)
+    compute(MeanAndPeak(), clips, tmp_path / "whole", CPU)
 
-    class Killed(Loudness):
+    class Killed(MeanAndPeak):
         def compute(self, waveforms: Tensor) -> Tensor:
             if len(self.batches) == 3:  # two of the first shard, one of the second
                 raise KeyboardInterrupt
@@ -122,7 +122,7 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same(tmp_path: Path, c
     assert sorted(path.name for path in (tmp_path / "cut").glob("*.npy")) == ["00000.npy"]
     with pytest.raises(UserError, match="no stored features"):
         Store(tmp_path / "cut")
-    again = Loudness()
+    again = MeanAndPeak()
     with caplog.at_level("INFO", "toolkit"):
         compute(again, clips, tmp_path / "cut", CPU)
     assert "1 of 3 shards were stored before" in caplog.text
@@ -132,7 +132,7 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same(tmp_path: Path, c
 
 def test_what_is_complete_is_kept_until_the_recordings_change(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def batches(clips: Manifest) -> int:
-        feature = Loudness()
+        feature = MeanAndPeak()
         compute(feature, clips, tmp_path / "store", CPU)
         return len(feature.batches)
 
@@ -150,7 +150,7 @@ def test_a_broken_recording_is_left_out_and_named(tmp_path: Path, caplog: pytest
     clips = corpus(tmp_path, [0.2] * 4)
     (tmp_path / "audio" / "c01.flac").write_text("no sound")
     soundfile.write(tmp_path / "audio" / "c02.flac", np.zeros((0, 2)), 11025, format="WAV")
-    compute(Loudness(), clips, tmp_path / "store", CPU)
+    compute(MeanAndPeak(), clips, tmp_path / "store", CPU)
     assert "skipped c01: cannot read audio file" in caplog.text
     assert "2 of 4 recordings are not in it" in caplog.text
     store = Store(tmp_path / "store")
@@ -164,7 +164,7 @@ def test_a_store_without_any_recording_is_an_error(tmp_path: Path) -> None:
     clips = corpus(tmp_path, [0.2])
     (tmp_path / "audio" / "c00.flac").unlink()
     with pytest.raises(UserError, match="found none; the first was skipped since: no such audio file"):
-        compute(Loudness(), clips, tmp_path / "store", CPU)
+        compute(MeanAndPeak(), clips, tmp_path / "store", CPU)
 
 
 def test_clips_without_audio_are_passed_over(tmp_path: Path) -> None:
@@ -172,11 +172,11 @@ def test_clips_without_audio_are_passed_over(tmp_path: Path) -> None:
     items = [clips[0], Item("c01", "train", 8000, 1, 1, {})]
     header = {key: clips.header[key] for key in ("root", "name")}
     manifest.write(clips.path, header, items)
-    compute(Loudness(), Manifest.open(clips.path), tmp_path / "store", CPU)
+    compute(MeanAndPeak(), Manifest.open(clips.path), tmp_path / "store", CPU)
     assert list(Store(tmp_path / "store")) == ["c00"]
     manifest.write(clips.path, header, items[1:])
     with pytest.raises(UserError, match="none of the 1 recordings has any"):
-        compute(Loudness(), Manifest.open(clips.path), tmp_path / "store", CPU)
+        compute(MeanAndPeak(), Manifest.open(clips.path), tmp_path / "store", CPU)
 
 
 def test_a_shard_is_full_by_number_or_by_length(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from toolkit.blocks.mel import MelSpectrogram, RawWaveform
 from toolkit.blocks.mmdense import MMDense, MultiScale
 from toolkit.blocks.mobile_fcn import MobileFCN
 from toolkit.blocks.open_unmix import OpenUnmix, load_openunmix
+from toolkit.blocks.performance_features import AnnotatedPitch, Loudness
 from toolkit.blocks.pitch import LogCQT, PESTOEncoder, PitchEncoder, VoicedHead
 from toolkit.blocks.poolings import (
     AttentionPooling,
@@ -69,6 +70,7 @@ __all__ = [
     "FCN",
     "TCN",
     "ActivityUNet",
+    "AnnotatedPitch",
     "AttentionPooling",
     "AutoPooling",
     "Backbone",
@@ -104,6 +106,7 @@ __all__ = [
     "LearnedFilterbank",
     "LinearHead",
     "LogCQT",
+    "Loudness",
     "MMDense",
     "MagnitudeMasks",
     "Masker",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toolkit import log
 from toolkit.blocks.features import LabelFeature
-from toolkit.data import store
 from toolkit.data.manifest import Manifest
+from toolkit.data.store import StoreWriter
+
+logger = log.get(__name__)
 
 
 def label(feature: LabelFeature, manifest: Manifest, folder: Path) -> Path:
-    """Store it, in one shard: labels are small.
+    """Store it, in one shard: labels are small.  What an earlier run has stored of the same manifest is kept.
 
     Args:
         feature: what is made.
@@ -25,6 +28,10 @@ def label(feature: LabelFeature, manifest: Manifest, folder: Path) -> Path:
     """
     header = manifest.header
     made_from = {"feature": feature.name, "manifest": header["name"], "fingerprint": header.get("fingerprint")}
-    rows = [(item.id, feature.of_labels(item).numpy()) for item in manifest]
-    store.write(folder, made_from, rows)
+    writer = StoreWriter(folder, made_from)
+    if writer.is_finished:
+        logger.info("%s of %s: was stored before", feature.name, header["name"])
+    else:
+        writer.write(0, [(item.id, feature.of_labels(item).numpy()) for item in manifest])
+        writer.finish(1)
     return folder / "store.json"
