@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import soundfile
-import torch
 from torch import Tensor
 
 from toolkit import log
-from toolkit.audio import Recording
 from toolkit.infer.separate import expand
 from toolkit.infer.tagger import TrainedTagger
+from toolkit.infer.told import Failures, as_csv, as_json, files_for, opened_recording
 from toolkit.log import UserError
 from toolkit.report.table import Table
 from toolkit.train import distributed
@@ -80,35 +75,28 @@ def tag(inputs: Sequence[str], model: Path, shown: Shown, device: str = "auto") 
     paths = expand(inputs)
     tagger = TrainedTagger(model).to(distributed.start(device))
     tagger.check()
-    pictures = _pictures(paths, shown.pictures) if shown.pictures is not None else {}
+    pictures = files_for(paths, shown.pictures, ".png") if shown.pictures is not None else {}
     if shown.form == "csv":
-        yield _csv([["file", *(["seconds"] if shown.every is not None else []), "tag", "probability"]])
-    failed = 0
+        yield as_csv([["file", *(["seconds"] if shown.every is not None else []), "tag", "probability"]])
+    failures = Failures("tagged")
     for path in paths:
-        try:
-            recording = Recording.of_file(path)
-            if not recording.frames:
-                raise UserError("it holds no samples")
+        with failures.at(path):
+            recording = opened_recording(path)
             if shown.every is None:
                 yield _whole(path, tagger.tag_recording(recording), shown)
                 continue
             times, activity = tagger.activity_of_recording(recording, shown.every)
             yield _over_time(path, tagger.tags, times, activity, shown)
-        except (UserError, OSError, soundfile.LibsndfileError, torch.OutOfMemoryError) as error:
-            failed += 1
-            logger.error("%s: not tagged: %s", path, str(error).partition("\n")[0])
-            continue
-        if path in pictures:
-            _draw(pictures[path], path.name, tagger.tags, activity, shown)
-    if failed:
-        raise UserError(f"{failed} of {len(paths)} recordings could not be tagged; they are named above")
+            if path in pictures:
+                _draw(pictures[path], path.name, tagger.tags, activity, shown)
+    failures.tell()
 
 
 def _whole(path: Path, tags: Mapping[str, float], shown: Shown) -> str:
     if shown.form == "json":
-        return _json({"file": str(path), "tags": shown.likely(tags, None)})
+        return as_json({"file": str(path), "tags": shown.likely(tags, None)})
     if shown.form == "csv":
-        return _csv([[path, name, value] for name, value in shown.likely(tags, None).items()])
+        return as_csv([[path, name, value] for name, value in shown.likely(tags, None).items()])
     likely = shown.likely(tags, SHOWN)
     rows = [[name, f"{value:.3f}"] for name, value in likely.items()]
     return f"{path}\n{Table(['Tag', 'Probability'], rows, ['Probability']).text()}\n"
@@ -121,35 +109,16 @@ def _over_time(path: Path, names: list[str], times: Tensor, activity: Tensor, sh
             name: [round(value, DECIMALS) for value in activity[names.index(name)].tolist()]
             for name in shown.likely(peaks, None)
         }
-        return _json({"file": str(path), "seconds": [round(time, 3) for time in times.tolist()], "tags": series})
+        return as_json({"file": str(path), "seconds": [round(time, 3) for time in times.tolist()], "tags": series})
     most = SHOWN if shown.form == "table" else None
     windows = [
         (f"{time:.6g}", shown.likely(dict(zip(names, values, strict=True)), most))
         for time, values in zip(times.tolist(), activity.T.tolist(), strict=True)
     ]
     if shown.form == "csv":
-        return _csv([[path, time, name, value] for time, likely in windows for name, value in likely.items()])
+        return as_csv([[path, time, name, value] for time, likely in windows for name, value in likely.items()])
     rows = [[time, ", ".join(f"{name} {value:.2f}" for name, value in likely.items())] for time, likely in windows]
     return f"{path}\n{Table(['Seconds', 'Tags'], rows, ['Seconds']).text()}\n"
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False) + "\n"
-
-
-def _csv(rows: list[list[Any]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
-
-
-def _pictures(paths: list[Path], folder: Path) -> dict[Path, Path]:
-    """Where each recording's picture goes: `song.png`, `song-2.png` where two recordings have one name."""
-    targets: dict[Path, Path] = {}
-    for path in paths:
-        same = sum(other.stem == path.stem for other in targets)
-        targets[path] = folder / (f"{path.stem}-{same + 1}.png" if same else f"{path.stem}.png")
-    return targets
 
 
 def _draw(target: Path, title: str, names: list[str], activity: Tensor, shown: Shown) -> None:

@@ -1,0 +1,87 @@
+"""What verbs over recordings of one's own have in common: how they tell what they found, and of what they could not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+import soundfile
+import torch
+
+from toolkit import log
+from toolkit.audio import Recording
+from toolkit.log import UserError
+
+logger = log.get(__name__)
+
+
+class Failures:
+    """Counts recordings that could not be worked on; each is named as it fails, and the others go on.
+
+    Args:
+        done: what should have been done with them: ``tagged``.
+    """
+
+    def __init__(self, done: str) -> None:
+        self.done, self.of, self.failed = done, 0, 0
+
+    @contextmanager
+    def at(self, path: Path) -> Iterator[None]:
+        """Work on one recording."""
+        self.of += 1
+        try:
+            yield
+        except (UserError, OSError, soundfile.LibsndfileError, torch.OutOfMemoryError) as error:
+            self.failed += 1
+            logger.error("%s: not %s: %s", path, self.done, str(error).partition("\n")[0])
+
+    def tell(self) -> None:
+        """Say at the end how many there were.
+
+        Raises:
+            UserError: there were some.
+        """
+        if self.failed:
+            raise UserError(f"{self.failed} of {self.of} recordings could not be {self.done}; they are named above")
+
+
+def opened_recording(path: Path) -> Recording:
+    """What is in an audio file.
+
+    Raises:
+        UserError: it is missing, is no audio file, or holds no samples.
+    """
+    recording = Recording.of_file(path)
+    if not recording.frames:
+        raise UserError("it holds no samples")
+    return recording
+
+
+def as_json(value: dict[str, Any]) -> str:
+    """One object on a line of its own."""
+    return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def as_csv(rows: Sequence[Sequence[Any]]) -> str:
+    """One row a line."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def files_for(paths: Sequence[Path], folder: Path, suffix: str) -> dict[Path, Path]:
+    """Where what is made of each recording goes: `song.png`, `song-2.png` where two have one name."""
+    targets: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for path in paths:
+        names = chain([path.stem], (f"{path.stem}-{number}" for number in count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        targets[path] = folder / f"{name}{suffix}"
+    return targets
