@@ -28,10 +28,12 @@ class PitchEncoder(nn.Module, ABC):
     Attributes:
         bins: F, what comes in.
         pitches: P, what comes out, `SEMITONES` of them.
+        last: the layer that gives the logits; losses are weighted by their gradients at its `weight`.
     """
 
     bins: int
     pitches: int
+    last: nn.Module
 
     @abstractmethod
     def forward(self, spectra: Tensor) -> Tensor:
@@ -80,6 +82,9 @@ class PESTOEncoder(PitchEncoder):
         channels: of the wide convolutions, then of each narrow one.
         slope: of the leaky ReLU.
         dropout: share of values left out.
+        linear_prefilters: the wide convolutions but the first have neither leaky ReLU nor dropout.  So it is in the released
+            code of the first version, whose list of layers takes in the convolution alone, and in its released weights.
+        toeplitz: whether the last layer is one; or a linear layer without bias, as in an ablation (Table 3).
 
     Raises:
         ValueError: the kernel's size is even, or there is no channel or no wide convolution.
@@ -94,20 +99,24 @@ class PESTOEncoder(PitchEncoder):
         channels: Sequence[int] = (40, 30, 30, 10, 3),
         slope: float = 0.3,
         dropout: float = 0.2,
+        linear_prefilters: bool = False,
+        toeplitz: bool = True,
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: expected an odd number of bins, found {kernel_size}")
         if prefilters < 1 or not channels:
             raise ValueError(f"prefilters, channels: expected one at least, found {prefilters} and {list(channels)}")
-        self.bins, self.pitches = bins, SEMITONES * bins_per_semitone
+        self.bins, self.pitches, self.linear_prefilters = bins, SEMITONES * bins_per_semitone, linear_prefilters
         self.norm = nn.LayerNorm([1, bins])
         wide = channels[0]
+        wider = [_layer(1 if number == 0 else wide, wide, kernel_size, slope, dropout) for number in range(prefilters)]
         self.prefilters = nn.ModuleList(
-            _layer(1 if number == 0 else wide, wide, kernel_size, slope, dropout) for number in range(prefilters)
+            layer[:1] if linear_prefilters and number else layer for number, layer in enumerate(wider)
         )
         self.narrow = nn.Sequential(*(_layer(before, after, 1, slope, dropout) for before, after in pairwise(channels)))
-        self.toeplitz = ToeplitzLinear(bins * channels[-1], self.pitches)
+        features = bins * channels[-1]
+        self.last = ToeplitzLinear(features, self.pitches) if toeplitz else nn.Linear(features, self.pitches, bias=False)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Map log spectra (B, F) to logits (B, P)."""
@@ -115,7 +124,7 @@ class PESTOEncoder(PitchEncoder):
         hidden = self.prefilters[0](self.norm(spectra[:, None]))
         for prefilter in list(self.prefilters)[1:]:
             hidden = hidden + prefilter(hidden)
-        logits: Tensor = self.toeplitz(self.narrow(hidden).flatten(1))
+        logits: Tensor = self.last(self.narrow(hidden).flatten(1))
         return logits
 
 
@@ -129,8 +138,10 @@ def load_pesto(released: Mapping[str, Tensor], encoder: PESTOEncoder) -> None:
     Raises:
         RuntimeError: names or shapes do not fit.
     """
-    places = {"layernorm.": "norm.", "conv1.0.": "prefilters.0.0.", "fc.": "toeplitz."}
-    places |= {f"prefilt_layers.{number}.0.": f"prefilters.{number + 1}.0." for number in range(len(encoder.prefilters) - 1)}
+    places = {"layernorm.": "norm.", "conv1.0.": "prefilters.0.0.", "fc.": "last."}
+    own = "" if encoder.linear_prefilters else ".0"  # without leaky ReLU there is no list of layers
+    for number in range(1, len(encoder.prefilters)):
+        places[f"prefilt_layers.{number - 1}{own}."] = f"prefilters.{number}.0."
     places |= {f"conv_layers.{3 * number}.": f"narrow.{number}.0." for number in range(len(encoder.narrow))}
     state = {}
     for name, weight in released.items():
@@ -211,6 +222,10 @@ class LogCQT(Frontend):
         with full_precision(inputs):
             spectrum, state = self.transform.step(inputs, state)
             return decibels(spectrum)[:, None], state
+
+    def finish(self, state: dict[str, Tensor]) -> Tensor:
+        """The frames (B, 1, F, l) that are still missing when no more samples come."""
+        return decibels(self.transform.finish(state))[:, None]
 
 
 def decibels(spectrum: Tensor) -> Tensor:

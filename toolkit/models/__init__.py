@@ -1,11 +1,12 @@
 """The architectures; configurations name them by their class names."""
 
-from toolkit.models.base import Model, SeparationModel, TaggingModel
+from toolkit.models.base import Model, PitchModel, SeparationModel, TaggingModel
 from toolkit.models.demucs import Demucs
 from toolkit.models.demucs_weights import hybrid_demucs_weights, time_demucs_weights
 from toolkit.models.hybrid_demucs import HybridDemucs
 from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
 from toolkit.models.oracle import Oracle
+from toolkit.models.pesto import PESTO
 from toolkit.models.quantized import Quantized
 from toolkit.models.random_forest import RandomForest
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
@@ -17,6 +18,7 @@ from toolkit.models.vggish import PatchProjection, VGGish
 from toolkit.models.wave_u_net import WaveUNet
 
 __all__ = [
+    "PESTO",
     "Demucs",
     "HybridDemucs",
     "MaskedSeparator",
@@ -26,6 +28,7 @@ __all__ = [
     "PANNs",
     "PaSST",
     "PatchProjection",
+    "PitchModel",
     "Quantized",
     "RandomForest",
     "ScoredSeparator",
