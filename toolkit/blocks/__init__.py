@@ -15,6 +15,7 @@ from toolkit.blocks.dconv import DConv, NoBranch, ResidualBranch
 from toolkit.blocks.dense_head import DenseHead
 from toolkit.blocks.dprnn import DPRNN
 from toolkit.blocks.dptnet import DPTNet
+from toolkit.blocks.embeddings import LogMel
 from toolkit.blocks.features import ExactWaveform, Feature, Published, StoredSpectrum, Waveform
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
 from toolkit.blocks.fm_synthesizer import FMSynthesizer
@@ -106,6 +107,7 @@ __all__ = [
     "LearnedFilterbank",
     "LinearHead",
     "LogCQT",
+    "LogMel",
     "Loudness",
     "MMDense",
     "MagnitudeMasks",

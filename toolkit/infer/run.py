@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from toolkit import files, log, progress
+from toolkit.data.examples import to_device
 from toolkit.data.manifest import Manifest
 from toolkit.log import UserError
 from toolkit.tasks.experiment import load
@@ -48,13 +50,17 @@ def infer(exp: Path, data: Path, split: str, device: str) -> None:
             continue
         began = time.monotonic()
         with torch.inference_mode():
-            predictions = task.predict(task.model, inputs.to(place), item.sample_rate)
+            predictions = task.predict(task.model, _on(place, inputs), item.sample_rate)
         seconds = time.monotonic() - began
         files.append_jsonl(index, {"id": item.id, **task.store(folder, item, predictions), "seconds": round(seconds, 4)})
     if skipped:
         logger.warning("%d of %d items of %s were skipped, named above", skipped, len(manifest), split)
     if skipped == len(manifest):
         raise UserError(f"{manifest.path}: none of its {len(manifest)} items could be read. Next: see {exp}/logs/infer.log")
+
+
+def _on(device: torch.device, inputs: Any) -> Any:
+    return inputs.to(device) if isinstance(inputs, torch.Tensor) else to_device(inputs, device)
 
 
 def _forget_other_weights(folder: Path, weights: str) -> None:

@@ -1,6 +1,6 @@
 """The architectures; configurations name them by their class names."""
 
-from toolkit.models.base import Model, PitchModel, SeparationModel, TaggingModel
+from toolkit.models.base import Model, PitchModel, SeparationModel, SynthesisModel, TaggingModel
 from toolkit.models.demucs import Demucs
 from toolkit.models.demucs_weights import hybrid_demucs_weights, time_demucs_weights
 from toolkit.models.hybrid_demucs import HybridDemucs
@@ -9,6 +9,7 @@ from toolkit.models.oracle import Oracle
 from toolkit.models.pesto import PESTO
 from toolkit.models.quantized import Quantized
 from toolkit.models.random_forest import RandomForest
+from toolkit.models.resynthesizer import Resynthesizer
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
@@ -31,9 +32,11 @@ __all__ = [
     "PitchModel",
     "Quantized",
     "RandomForest",
+    "Resynthesizer",
     "ScoredSeparator",
     "SeparationModel",
     "SpectrogramSeparator",
+    "SynthesisModel",
     "Tagger",
     "TaggingModel",
     "TimeDemucs",

@@ -66,11 +66,13 @@ class SynthesisModel(Model):
         sample_rate: Hz.
         hop_length: samples of a frame.
         reads: what it needs of a performance, out of `waveform`, `f0`, `loudness`.
+        latency: samples that `step` is late.
     """
 
     sample_rate: int
     hop_length: int
     reads: frozenset[str]
+    latency: int = 0
 
     @abstractmethod
     def forward(self, performance: Performance) -> Tensor:
@@ -81,7 +83,9 @@ class SynthesisModel(Model):
         return None
 
     def step(self, performance: Performance, state: State | None = None) -> tuple[Tensor, State]:
-        """Render the next frames as (B, T); the state is None at the start.  All blocks in a row are what `forward` gives.
+        """Render the next frames as (B, T); the state is None at the start.
+
+        The first `latency` samples of all blocks in a row are to be dropped; then comes what `forward` gives.
 
         Raises:
             ValueError: it needs the whole performance at once.

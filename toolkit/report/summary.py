@@ -55,7 +55,7 @@ def _parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _work(model: nn.Module, inputs: torch.Tensor) -> tuple[float, int]:
+def _work(model: nn.Module, inputs: Any) -> tuple[float, int]:
     """Multiply-adds of one example, and bytes of what its layers put out."""
     held = [0]
 

@@ -72,6 +72,7 @@ def score(exp: Path, data: Path, split: str, nj: int | None) -> None:
             files.write_json(scores / split / "museval" / f"{PurePosixPath(row['id']).name}.json", as_museval(row["frames"]))
     edition = manifest.header.get("edition", "unknown")
     figures = task.summarise(rows)
+    figures["metrics"] |= task.compare(manifest, list(stored.values()), predictions)
     summary = {"split": split, "data": name, "edition": edition, "items": len(rows), "skipped": len(manifest) - len(rows)}
     files.write_json(scores / f"{split}.summary.json", {**summary, **figures})
     means = [f"{key} {value:.3g}" for key, value in figures["metrics"].items() if key.partition("/")[2] in HEADLINES]

@@ -95,15 +95,15 @@ class Task(ABC):
         return {}, 0
 
     @abstractmethod
-    def inputs(self, manifest: Manifest, item: Item) -> Tensor:
-        """What a prediction is made from.
+    def inputs(self, manifest: Manifest, item: Item) -> Any:
+        """What a prediction is made from: a tensor, or a named tuple of tensors.
 
         Raises:
             UserError: it cannot be read.
         """
 
     @abstractmethod
-    def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
+    def predict(self, model: nn.Module, inputs: Any, sample_rate: int) -> dict[str, Tensor]:
         """What the model makes of the `inputs` of one recording of that rate, by name."""
 
     @abstractmethod
@@ -118,8 +118,12 @@ class Task(ABC):
     def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """What the lines come to: `metrics`, figures by their ids; perhaps more."""
 
+    def compare(self, manifest: Manifest, stored: list[dict[str, Any]], folder: Path) -> dict[str, float]:
+        """Figures by their ids that are measured of all predictions of a split at once, given its lines of `index.jsonl`."""
+        return {}
+
     @abstractmethod
-    def probe(self) -> tuple[Tensor, float]:
+    def probe(self) -> tuple[Any, float]:
         """What the model reads of one recording, batch size 1, on the meta device, and how many seconds of audio that is."""
 
     @abstractmethod
