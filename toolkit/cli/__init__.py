@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run one verb; a user's mistake ends with one line and exit code 2."""
     # Threads that spin while they wait slow a machine with other work 13 times; OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    words = sys.argv[1:] if argv is None else argv
+    words = _with_name(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     arguments, rest = parser.parse_known_args(words)
     verb = VERBS[arguments.verb]
@@ -53,6 +53,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments.rest = rest
     log.start(arguments.debug)
     try:
+        if getattr(arguments, "name", None) == "":
+            arguments.name = books.corpus_of(arguments.config)
         if verb.stage is None:
             verb.run(arguments)
         else:
@@ -68,6 +70,12 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print(f"toolkit {arguments.verb}: stopped. Next: run the same command again to go on", file=sys.stderr)
         sys.exit(130)
+
+
+def _with_name(words: list[str]) -> list[str]:
+    """A corpus that is not named is named by an empty word, so that no word further on is taken for its name."""
+    unnamed = words[:1] in (["fetch"], ["prepare"]) and (len(words) == 1 or words[1].startswith("-"))
+    return [words[0], "", *words[1:]] if unnamed else words
 
 
 def _run_stage(verb: Verb, stage: Stage, arguments: Arguments) -> None:

@@ -6,20 +6,20 @@ from typing import Any
 
 from toolkit import config
 from toolkit.cli.options import Arguments
+from toolkit.log import UserError
 from toolkit.stages import Stage
 
 WEIGHTS = ("weights", "pca", "init", "teacher", "exp")  # options that name files of weights, or experiments that made some
 
 
 def fetch(arguments: Arguments) -> Stage:
-    made = [arguments.data / "corpus"] if arguments.corpus == "mini" else []
+    made = [_corpus(arguments)] if arguments.corpus == "mini" else []
     return _stage("fetch", arguments.data, arguments, arguments.rest, outputs=made)
 
 
 def prepare(arguments: Arguments) -> Stage:
     lists = [folder for name in ("lists", "metadata") if (folder := arguments.data / name).is_dir()]
-    corpus = arguments.data / "corpus" if arguments.corpus in ("mini", "download") else Path(arguments.corpus).expanduser()
-    return _stage("prepare", arguments.data, arguments, [wanted(arguments), arguments.rest], [corpus, *lists])
+    return _stage("prepare", arguments.data, arguments, [wanted(arguments), arguments.rest], [_corpus(arguments), *lists])
 
 
 def features(arguments: Arguments) -> Stage:
@@ -73,6 +73,12 @@ def _stage(
     )
 
 
+def _corpus(arguments: Arguments) -> Path:
+    """As `prepare.run.folder_of`, which takes longer to load than there is to do."""
+    made = arguments.corpus in ("mini", "download")
+    return arguments.data / "corpus" / arguments.name if made else Path(arguments.corpus).expanduser()
+
+
 NO_RESULT = ("force", "status", "debug", "nj", "ngpu", "device", "config", "rest")  # how, not what; the config is the section
 
 
@@ -105,6 +111,25 @@ def _weights(node: Any) -> list[Path]:
     here = [Path(value) for key, value in node.items() if key in WEIGHTS and isinstance(value, str)]
     found = [path if path.suffix else path / "model.safetensors" for path in here]
     return found + [path for value in node.values() for path in _weights(value)]
+
+
+def corpus_of(path: Path | None) -> str:
+    """The one corpus that a configuration trains, validates and tests on: the first word of the manifests' names.
+
+    Raises:
+        UserError: there is no configuration, or it names none, or several.
+    """
+    if path is None:
+        raise UserError("expected the name of a corpus, or --config. Next: toolkit fetch NAME, or toolkit fetch --config FILE")
+    section = config.read(path).get("data") or {}
+    found = sorted({name.split("/")[0] for part in ("train", "valid", "test") for name in _names(section.get(part))})
+    if len(found) != 1:
+        told = f"those of {' and '.join(found)}" if found else "none"
+        raise UserError(
+            f"{path}: expected data.train, valid and test to be manifests of one corpus, found {told}. "
+            "Next: name each corpus, as in toolkit fetch urmp"
+        )
+    return found[0]
 
 
 def wanted(arguments: Arguments) -> list[str]:

@@ -28,15 +28,15 @@ def workers(parser: argparse.ArgumentParser) -> None:
 
 
 def corpus(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="of the corpus, e.g. wsj0_mix")
+    parser.add_argument("name", help="of the corpus, e.g. wsj0_mix; may be left out where --config names the data of one")
     parser.add_argument("--corpus", default="mini", help="folder of the corpus as published; mini; download")
+    parser.add_argument("--config", type=Path, help="obtain and make what this config's data section names")
     data(parser)
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     corpus(parser)
     workers(parser)
-    parser.add_argument("--config", type=Path, help="make what this config's data section names")
     parser.add_argument("--strict", action="store_true", help="an unusable file is an error, not a named skip")
 
 

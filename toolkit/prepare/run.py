@@ -30,9 +30,9 @@ def find(name: str) -> ModuleType:
     return import_module(f"toolkit.corpora.{name}")
 
 
-def folder_of(corpus: str, data: Path) -> Path:
-    """The corpus's folder: `mini` and `download` are kept with the prepared data."""
-    return data / "corpus" if corpus in ("mini", "download") else Path(corpus).expanduser()
+def folder_of(name: str, corpus: str, data: Path) -> Path:
+    """The corpus's folder: `mini` and `download` are kept with the prepared data, each corpus in a folder of its own."""
+    return data / "corpus" / name if corpus in ("mini", "download") else Path(corpus).expanduser()
 
 
 def fetch(name: str, corpus: str, data: Path, options: list[str]) -> None:
@@ -44,7 +44,7 @@ def fetch(name: str, corpus: str, data: Path, options: list[str]) -> None:
         data: folder that everything prepared goes to.
         options: words for the corpus module's `fetch`.
     """
-    module, folder = find(name), folder_of(corpus, data)
+    module, folder = find(name), folder_of(name, corpus, data)
     if corpus == "mini":
         logger.info("making the mini corpus in %s", folder)
         module.make_mini(folder, **_options(module.make_mini, options, module.fetch))
@@ -74,7 +74,7 @@ def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, wa
     """
     module = find(name)
     chosen = module.options_for(wanted) if wanted else {}
-    module.prepare(folder_of(corpus, data), data, nj=nj, strict=strict, **chosen | _options(module.prepare, options))
+    module.prepare(folder_of(name, corpus, data), data, nj=nj, strict=strict, **chosen | _options(module.prepare, options))
 
 
 def _options(function: Any, words: list[str], *others: Any) -> dict[str, Any]:
