@@ -11,6 +11,7 @@ from scipy import signal
 
 from toolkit import audio, files
 from toolkit.corpora import _urmp, _urmp_blocks, _urmp_ddx7, _urmp_mini, urmp
+from toolkit.data.annotations import F0, read_f0
 from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 from toolkit.prepare import run
@@ -93,40 +94,9 @@ def test_another_folder_is_no_corpus(tmp_path: Path) -> None:
 def test_annotations(tmp_path: Path) -> None:
     path = tmp_path / "F0s_1_vn_01_Jupiter.txt"
     path.write_text("0.023\t0.00\n0.033\t440.125\n0.043\t441\n")
-    assert _urmp.read_f0(path) == _urmp.F0(0.023, 0.01, [0.0, 440.125, 441.0])
+    assert read_f0(path) == F0(0.023, 0.01, [0.0, 440.125, 441.0])
     path.write_text("0.1\t\t440.5\t\t0.25\n")
     assert _urmp.read_notes(path) == {"onset": [0.1], "hz": [440.5], "seconds": [0.25]}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "found 0 lines"),
-        ("0.1 one\n", "cannot read the annotation"),
-        ("0.1 440 1\n", "lines of 2 numbers, found 1 lines of 3"),
-        ("0.1 nan\n", "lines of 2 numbers"),
-        ("0.1 -3\n", "expected frequencies"),
-        ("0.1 440\n0.11 440\n0.2 440\n", "equally spaced"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:loadtxt")
-def test_damaged_annotations(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "F0s_1_vn_01_Jupiter.txt"
-    path.write_text(text)
-    with pytest.raises(UserError, match=message):
-        _urmp.read_f0(path)
-
-
-@given(begin=st.floats(0, 2), length=st.floats(0, 2))
-def test_a_part_of_a_curve_keeps_its_times(begin: float, length: float) -> None:
-    whole = _urmp.F0(0.023, 0.01, [float(place) for place in range(150)])
-    part = whole.between(begin, begin + length)
-    for place, value in enumerate(part.hz):
-        time = part.start + place * part.step
-        assert -1e-5 <= time < length + 1e-5
-        assert time + begin == pytest.approx(0.023 + 0.01 * value, abs=1e-5)
-    inside = [k for k in range(150) if begin + 1e-6 < 0.023 + 0.01 * k < begin + length - 1e-6]
-    assert abs(len(part.hz) - len(inside)) <= 1
 
 
 # Blocks
@@ -267,7 +237,7 @@ def test_the_annotated_f0_is_that_of_the_sound(mini: Path) -> None:
     """Turned back by the annotated phase, the fundamental stands still: what is left of its rotation is its error."""
     _, stems = _urmp.find(mini)
     for stem in (stems[0], stems[2], stems[4], stems[5]):
-        samples, f0 = audio.read(stem.audio)[0].numpy().astype(float), _urmp.read_f0(stem.f0)
+        samples, f0 = audio.read(stem.audio)[0].numpy().astype(float), read_f0(stem.f0)
         times, hz = f0.start + f0.step * np.arange(len(f0.hz)), np.array(f0.hz)
         curve = np.interp(np.arange(len(samples)) / RATE, times, hz)
         turned = samples * np.exp(-2j * np.pi * np.cumsum(curve) / RATE)
@@ -286,7 +256,7 @@ def test_the_annotated_f0_is_that_of_the_sound(mini: Path) -> None:
 def test_the_notes_are_what_the_curve_plays(mini: Path) -> None:
     _, stems = _urmp.find(mini)
     for stem in stems:
-        f0, notes = _urmp.read_f0(stem.f0), _urmp.read_notes(stem.notes)
+        f0, notes = read_f0(stem.f0), _urmp.read_notes(stem.notes)
         for onset, hz, seconds in zip(*notes.values(), strict=True):
             played = np.array(f0.between(onset + 0.05, onset + seconds - 0.05).hz)
             assert (played > 0).all()

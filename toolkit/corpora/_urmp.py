@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toolkit import files
+from toolkit.data.annotations import read_f0, read_table
 from toolkit.log import UserError
 
 NAME = "urmp"
@@ -119,26 +120,6 @@ class Stem(NamedTuple):
         return self.folder.split("_")[1]
 
 
-class F0(NamedTuple):
-    """Fundamental frequency at equally spaced times.
-
-    Attributes:
-        start: seconds, of the first value.
-        step: seconds.
-        hz: Hz, 0 where unvoiced.
-    """
-
-    start: float
-    step: float
-    hz: list[float]
-
-    def between(self, begin: float, end: float) -> F0:
-        """The values at begin ≤ time < end, their times counted from `begin` (all in seconds)."""
-        first = max(0, int(np.ceil((begin - self.start) / self.step - 1e-6)))
-        last = max(first, int(np.ceil((end - self.start) / self.step - 1e-6)))
-        return F0(round(self.start + first * self.step - begin, 6), self.step, self.hz[first:last])
-
-
 def find(corpus: Path) -> tuple[Path, list[Stem]]:
     """The folder of the pieces, `corpus` itself or `Dataset` in it, and all stems, by piece and part.
 
@@ -181,29 +162,13 @@ def split_of(number: int) -> str:
     return "test" if number in TEST else "valid" if number in VALID else "train"
 
 
-def read_f0(path: Path) -> F0:
-    """An annotation `F0s_*.txt`: lines of time (s) and frequency (Hz).
-
-    Raises:
-        UserError: it cannot be read, a value is no frequency, or times are not equally spaced.
-    """
-    table = _read(path, 2)
-    times, hz = table.T
-    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.01
-    if step <= 0 or np.abs(times - times[0] - step * np.arange(len(times))).max() > 0.2 * step:
-        raise UserError(f"expected equally spaced times, found others: {path}")
-    if hz.min() < 0:
-        raise UserError(f"expected frequencies in Hz, 0 where unvoiced, found {hz.min():g}: {path}")
-    return F0(round(float(times[0]), 6), round(float(step), 6), np.round(hz, 3).tolist())
-
-
 def read_notes(path: Path) -> dict[str, list[float]]:
     """An annotation `Notes_*.txt`, lines of onset (s), pitch (Hz) and length (s): lists `onset`, `hz`, `seconds`.
 
     Raises:
         UserError: it cannot be read.
     """
-    onset, hz, seconds = np.round(_read(path, 3), 4).T
+    onset, hz, seconds = np.round(read_table(path, 3), 4).T
     return {"onset": onset.tolist(), "hz": hz.tolist(), "seconds": seconds.tolist()}
 
 
@@ -215,16 +180,6 @@ def labels(stem: Stem) -> dict[str, Any]:
     """
     told = {"instrument": stem.instrument, "piece": stem.folder}
     return told | {"f0": read_f0(stem.f0)._asdict(), "notes": read_notes(stem.notes)}
-
-
-def _read(path: Path, columns: int) -> np.ndarray:
-    try:
-        table = np.loadtxt(path, ndmin=2, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the annotation {path} ({error})") from error
-    if not len(table) or table.shape[1] != columns or not np.isfinite(table).all():
-        raise UserError(f"expected lines of {columns} numbers, found {len(table)} lines of {table.shape[1]}: {path}")
-    return table
 
 
 def _index(root: Path) -> list[Stem]:

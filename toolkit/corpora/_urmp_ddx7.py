@@ -11,10 +11,12 @@ import torch
 
 from toolkit import audio, files
 from toolkit.corpora import _mixing, _urmp_blocks
-from toolkit.corpora._urmp import F0, INSTRUMENTS, NAME, SEE, Stem
+from toolkit.corpora._resampling import Resampling, at_rate
+from toolkit.corpora._urmp import INSTRUMENTS, NAME, SEE, Stem
 from toolkit.corpora._urmp_blocks import RATE
-from toolkit.corpora._urmp_stems import Preparation, Resampling, at_rate
+from toolkit.corpora._urmp_stems import Preparation
 from toolkit.data import parallel
+from toolkit.data.annotations import F0
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
 

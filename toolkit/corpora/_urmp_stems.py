@@ -8,25 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
-from toolkit import audio, log
+from toolkit import log
 from toolkit.corpora import _mixing, _urmp
+from toolkit.corpora._resampling import Resampling, at_rate
 from toolkit.corpora._urmp import NAME, RATE, Stem
 from toolkit.data import parallel
 from toolkit.data.manifest import Item
-from toolkit.dsp.resample import resample
-from toolkit.log import UserError
 
 logger = log.get(__name__)
-
-
-class Resampling(NamedTuple):
-    """A file as it is and as it shall be, perhaps the same."""
-
-    source: Path
-    target: Path
-    sample_rate: int
 
 
 class Done(NamedTuple):
@@ -37,26 +26,6 @@ class Done(NamedTuple):
     outcome: parallel.Outcome
     mixtures: dict[str, parallel.Job]
     lengths: dict[str, int]
-
-
-def at_rate(work: Resampling) -> dict[str, int]:
-    """Write a file at another rate, its channels averaged, or look whether it may be used as it is: `frames`.
-
-    Raises:
-        UserError: it cannot be read, is empty, or is to be used as it is and is not mono at that rate.
-    """
-    info = audio.info(work.source)
-    if not info.frames:
-        raise UserError(f"expected some samples, found none: {work.source}")
-    if work.source == work.target:
-        if (info.channels, info.sample_rate) != (1, work.sample_rate):
-            found = f"{info.channels} channels at {info.sample_rate} Hz"
-            raise UserError(f"expected 1 channel at {work.sample_rate} Hz, found {found}: {work.source}")
-        return {"frames": info.frames}
-    samples = audio.read(work.source).mean(0, keepdim=True).numpy()
-    samples = resample(samples, info.sample_rate, work.sample_rate)
-    audio.write(work.target, torch.from_numpy(samples), work.sample_rate, "FLOAT")  # PCM might clip
-    return {"frames": samples.shape[1]}
 
 
 def _stem(work: tuple[Stem, Resampling]) -> dict[str, Any]:
