@@ -2,12 +2,14 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from scipy import signal
 
 settings.register_profile("reprise", deadline=None)  # no test depends on the clock
 settings.load_profile("reprise")
@@ -36,3 +38,25 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real recordings are not here: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cents_off() -> Callable[[np.ndarray, int, np.ndarray, np.ndarray], np.ndarray]:
+    """How far a sound is from an annotated curve, in cents, in frames within notes: (samples, sample_rate, times, hz).
+
+    Turned back by the annotated phase, the fundamental stands still: what is left of its rotation is its error.
+    """
+
+    def measure(samples: np.ndarray, sample_rate: int, times: np.ndarray, hz: np.ndarray) -> np.ndarray:
+        moments = np.arange(len(samples)) / sample_rate
+        turned = samples * np.exp(-2j * np.pi * np.cumsum(np.interp(moments, times, hz)) / sample_rate)
+        width, reach = sample_rate // 25, sample_rate // 1000  # 40 ms, 1 ms
+        smooth = signal.fftconvolve(turned, np.hanning(width) / width, "same")
+        near = np.lib.stride_tricks.sliding_window_view(np.pad(hz, round(0.05 / (times[1] - times[0]))), len(hz))
+        steady = near.min(0) > 0  # voiced 50 ms before and after
+        steady &= np.abs(np.diff(np.log2(np.maximum(hz, 1)), prepend=0)) < 0.01
+        centres = np.rint(times[steady] * sample_rate).astype(int)
+        rotation = np.angle(smooth[centres + reach] * np.conj(smooth[centres - reach])) * sample_rate / (4 * np.pi * reach)
+        return 1200 * np.log2(1 + rotation / hz[steady])
+
+    return measure

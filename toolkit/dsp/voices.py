@@ -121,6 +121,13 @@ class Note(NamedTuple):
     vowel: int
 
 
+class Performed(NamedTuple):
+    """A melody as sound (time,) and the fundamental frequency of every sample (time,), Hz, 0 between notes."""
+
+    samples: np.ndarray
+    f0: np.ndarray
+
+
 def timeline(notes: Sequence[Note], time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each moment (seconds): which note it belongs to, seconds since that began, seconds until it ends (below 0: rest)."""
     starts, ends = (
@@ -131,6 +138,11 @@ def timeline(notes: Sequence[Note], time: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def sing(speaker_seed: int, notes: Sequence[Note], seconds: float, sample_rate: int) -> np.ndarray:
+    """What `perform` gives, the sound alone."""
+    return perform(speaker_seed, notes, seconds, sample_rate).samples
+
+
+def perform(speaker_seed: int, notes: Sequence[Note], seconds: float, sample_rate: int) -> Performed:
     """A melody: each note a vowel with vibrato, gliding into the next, breath before it.
 
     Args:
@@ -140,11 +152,11 @@ def sing(speaker_seed: int, notes: Sequence[Note], seconds: float, sample_rate: 
         sample_rate: Hz.
 
     Returns:
-        Waveform (time,), its root mean square where it sounds about 0.1; digital silence without notes.
+        Sound, its root mean square where it is heard about 0.1, and the curve that it was made from; silence without notes.
     """
     length = round(seconds * sample_rate)
     if not notes:
-        return np.zeros(length)
+        return Performed(np.zeros(length), np.zeros(length))
     voice = speaker(speaker_seed)
     rng = np.random.default_rng([3, speaker_seed, len(notes)])
     time = np.arange(length // (sample_rate // synths.FRAME_RATE) + 1) / synths.FRAME_RATE
@@ -160,14 +172,17 @@ def sing(speaker_seed: int, notes: Sequence[Note], seconds: float, sample_rate: 
     frequency = synths.frequencies(sample_rate)
     tract = _resonances(frequency, _formants(formants, voice.formant_scale))
     glottis = (1 + (frequency / 400.0) ** 2) ** (-voice.tilt / 2) * (frequency > 40)  # brighter than in speech
-    f0 = np.interp(np.arange(length), np.arange(len(time)) * (sample_rate // synths.FRAME_RATE), f0)
+    hop = sample_rate // synths.FRAME_RATE
+    f0 = np.interp(np.arange(length), np.arange(len(time)) * hop, f0)
     pulses = synths.pulse_train(f0, sample_rate)
     sound = synths.shape(0.2 * pulses, sounds[:, None] * tract * glottis, sample_rate)
     sound += synths.shape(
         rng.standard_normal(length), (voice.breath * sounds + breath)[:, None] * tract * np.sqrt(glottis), sample_rate
     )
-    sounding = np.abs(sound) > 1e-6
-    return 0.1 * sound / np.sqrt(np.mean(sound[sounding] ** 2)) if sounding.any() else np.zeros(length)
+    audible = np.abs(sound) > 1e-6
+    sound = 0.1 * sound / np.sqrt(np.mean(sound[audible] ** 2)) if audible.any() else np.zeros(length)
+    _, since, left = timeline(notes, np.arange(length) / (hop * synths.FRAME_RATE))
+    return Performed(sound, np.where((since >= 0) & (left > 0), f0, 0.0))
 
 
 def _sounds(rng: np.random.Generator, seconds: float, pace: float) -> list[_Sound]:
