@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.report import display
 from toolkit.report.paper import Paper, Row
 from toolkit.report.runs import FULL, Group, Run, collect, group, without_resultless
 
@@ -87,7 +88,7 @@ class Headline:
 def headline(results: Results, run: Run, split: str) -> Headline:
     """What is said first of a run."""
     group, metrics = results.of_run(run, split), run.summaries[split]["metrics"]
-    rows = [row for row in results.paper.rows if row.config is not None]
+    rows = [row for row in results.paper.rows if row.config is not None and not display.variant(row.metric)[0]]
     own = [row for row in rows if stands_for(group, row) and group.values(row.metric)]
     row = next(iter([*own, *(row for row in rows if row.data == group.data), results.paper.headline]))
     metric = row.metric if row.metric in metrics else next(iter(metrics))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from toolkit.report.table import NOTHING
 
@@ -17,12 +17,18 @@ class Metric(NamedTuple):
         unit: behind its values.
         decimals: how many mean something.
         of_a_tag: its name where it is of one tag; only metrics of tags have one; that they are means goes unsaid.
+        scale: what values are multiplied with to be in `unit`; shares are stored as such and shown in percent.
+        at: how what follows an `@` is said.
+        aim: where the best value lies.
     """
 
     name: str
     unit: str
     decimals: int
     of_a_tag: str = ""
+    scale: float = 1.0
+    at: str = " at {}"
+    aim: Literal["highest", "lowest", "nearest to 0"] = "highest"
 
 
 METRICS = {
@@ -48,19 +54,39 @@ METRICS = {
     "precision": Metric("Precision", "", 3, "Precision"),
     "recall": Metric("Recall", "", 3, "Recall"),
     "f1": Metric("F1", "", 3, "F1"),
-    "model_mb": Metric("Model", "MB", 1),
+    "model_mb": Metric("Model", "MB", 1, aim="lowest"),
+    "multi_scale_spectral": Metric("MSS", "", 3, aim="lowest"),
+    "log_spectral_distance": Metric("LSD", "dB\N{SUPERSCRIPT TWO}", 2, aim="lowest"),
+    "frechet_distance": Metric("Fréchet distance", "", 3, at=", {}", aim="lowest"),
+    "rpa": Metric("RPA", "%", 1, scale=100, at=" within {} cents"),
+    "rca": Metric("RCA", "%", 1, scale=100, at=" within {} cents"),
+    "oa": Metric("OA", "%", 1, scale=100, at=" within {} cents"),
+    "octave_errors": Metric("Octave errors", "%", 1, scale=100, at=" within {} cents", aim="lowest"),
+    "octave_difference": Metric("Octave difference", "octaves", 3, aim="nearest to 0"),
+    "voicing_recall": Metric("Voicing recall", "%", 1, scale=100),
+    "voicing_false_alarm": Metric("Voicing false alarm", "%", 1, scale=100, aim="lowest"),
 }
+DIGITS = 6  # of a share in percent, after which there is only what floating point adds
 IMPROVEMENT, BEST_OF_ALL, PERMUTED = "_improvement", "mcl_", "_permuted"
+VARIANTS = {"untrained": "untrained", "real": "real audio"}  # what is measured in place of the estimates, before an id
+
+
+def variant(identity: str) -> tuple[str, str]:
+    """`untrained/rpa@50/mean` as `untrained` and `rpa@50/mean`; the former is empty where estimates are measured."""
+    first, _, rest = identity.partition("/")
+    return (first, rest) if first in VARIANTS else ("", identity)
 
 
 def metric(identity: str) -> Metric:
     """The metric of an id such as `si_sdr_improvement/mean`; one that is not known here goes by its own name."""
-    name, _, threshold = identity.partition("/")[0].partition("@")
+    stem = variant(identity)[1].partition("/")[0]
+    name, _, threshold = stem.partition("@")
     known = METRICS.get(name.removeprefix(BEST_OF_ALL).removesuffix(IMPROVEMENT).removesuffix(PERMUTED))
     if known is None:
-        return Metric(identity.partition("/")[0], "", 3)
+        return Metric(stem, "", 3)
     if threshold:
-        return known._replace(name=f"{known.name} at {threshold}", of_a_tag=f"{known.of_a_tag} at {threshold}")
+        at = known.at.format(threshold.replace("_", " "))
+        return known._replace(name=known.name + at, of_a_tag=known.of_a_tag and known.of_a_tag + at)
     first, *rest = known.name.split(" ")
     shown = " ".join([first + "i" * name.endswith(IMPROVEMENT), *rest])
     return known._replace(name="MCL " * name.startswith(BEST_OF_ALL) + shown + ", permuted" * (PERMUTED in name))
@@ -68,22 +94,35 @@ def metric(identity: str) -> Metric:
 
 def label(identity: str) -> str:
     """`si_sdr_improvement/mean` as `SI-SDRi, mean (dB)`; a source follows its aggregation, a tag the metric: `AP, violin`."""
-    shown = metric(identity)
-    rest = [part.replace("_", " ") for part in identity.split("/")[1:]]
+    shown, (of, stem) = metric(identity), variant(identity)
+    rest = [part.replace("_", " ") for part in stem.split("/")[1:]] + ([VARIANTS[of]] if of else [])
     if shown.of_a_tag and rest[:1] == ["mean"]:
         return ", ".join([shown.of_a_tag, *rest[1:]]) if rest[1:] else shown.name
     return ", ".join([shown.name, *rest]) + (f" ({shown.unit})" if shown.unit else "")
 
 
 def number(value: float | None, identity: str) -> str:
-    """A value of a metric with its decimals; `-` where there is none."""
-    return NOTHING if value is None or math.isnan(value) else f"{value:.{metric(identity).decimals}f}"
+    """A value of a metric in its unit, with its decimals; `-` where there is none."""
+    shown = metric(identity)
+    return NOTHING if value is None or math.isnan(value) else f"{shown.scale * value:.{shown.decimals}f}"
 
 
 def signed(value: float | None, identity: str) -> str:
     """A difference, always with its sign; one that rounds to nothing is +0."""
     shown = number(value, identity)
     return shown if shown == NOTHING else f"{float(shown) + 0.0:+.{metric(identity).decimals}f}"
+
+
+def published(value: float, identity: str) -> str:
+    """A figure of a paper in the unit of its metric, with as many digits as it was given with: 0.961 as `96.1`, in percent."""
+    scale = metric(identity).scale
+    return str(value if scale == 1 else round(scale * value, DIGITS))
+
+
+def merit(value: float, identity: str) -> float:
+    """What is higher the better a value of a metric is."""
+    aim = metric(identity).aim
+    return value if aim == "highest" else -value if aim == "lowest" else -abs(value)
 
 
 def count(parameters: int | None) -> str:

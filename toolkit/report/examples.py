@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toolkit import audio, config, files
 from toolkit.data.manifest import Item, Manifest
-from toolkit.report import figures, sound
+from toolkit.report import display, figures, sound
 
 SECONDS = 10.0  # of an item that can be heard, at most
 SOURCES = 5  # of an item that are shown, at most
@@ -62,7 +62,7 @@ class Example:
 def choose(rows: list[dict[str, Any]], metric: str) -> dict[str, dict[str, Any]]:
     """The lines of `scores/<split>.jsonl` that are best, median and worst in a metric, as far as they are different ones."""
     known = [row for row in rows if math.isfinite(row["metrics"].get(metric, math.nan))]
-    ranked = sorted(known, key=lambda row: (row["metrics"][metric], row["id"]))
+    ranked = sorted(known, key=lambda row: (display.merit(row["metrics"][metric], metric), row["id"]))
     if not ranked:
         return {}
     places = {"best": ranked[-1], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[0]}

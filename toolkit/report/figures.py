@@ -55,14 +55,14 @@ def curves(lines: Mapping[str, Curve], ylabel: str, xlabel: str = "epoch") -> st
         ylabel: quantity and unit.
         xlabel: quantity and unit.
     """
-    figure, axes = _panel(4.8, 2.9)
+    figure, axes = panel(4.8, 2.9)
     for (name, (x, y)), colour in zip(lines.items(), itertools.cycle(SERIES)):
         axes.plot(x, y, color=colour, label=name, linewidth=1.8, marker="o", markersize=4 if len(x) < 15 else 0)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(lines) > 1:
         axes.legend()
-    return _svg(figure, f"{ylabel} over {xlabel}: {', '.join(lines)}")
+    return svg(figure, f"{ylabel} over {xlabel}: {', '.join(lines)}")
 
 
 @rc_context(STYLE)
@@ -75,7 +75,7 @@ def distribution(values: Mapping[str, Sequence[float]], xlabel: str) -> str:
     """
     if len(values) == 1:
         return _histogram(next(iter(values.values())), xlabel)
-    figure, axes = _panel(4.8, 1.2 + 0.5 * len(values))
+    figure, axes = panel(4.8, 1.2 + 0.5 * len(values))
     line = {"color": SERIES[0], "linewidth": 1.5}
     axes.boxplot(
         list(values.values()),
@@ -91,17 +91,17 @@ def distribution(values: Mapping[str, Sequence[float]], xlabel: str) -> str:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(xlabel)
-    return _svg(figure, f"Distribution of {xlabel} for {', '.join(values)}")
+    return svg(figure, f"Distribution of {xlabel} for {', '.join(values)}")
 
 
 def _histogram(values: Sequence[float], xlabel: str) -> str:
-    figure, axes = _panel(4.8, 2.9)
+    figure, axes = panel(4.8, 2.9)
     bins = int(np.clip(np.sqrt(len(values)) * 1.5, 5, 40))
     axes.hist(values, bins=bins, color=SERIES[0], alpha=0.65, histtype="stepfilled")
     axes.axvline(float(np.median(values)), color=SERIES[1], linewidth=2.5)
     axes.set(xlabel=xlabel, ylabel="items")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return _svg(figure, f"Distribution of {xlabel} over {len(values)} items")
+    return svg(figure, f"Distribution of {xlabel} over {len(values)} items")
 
 
 @rc_context(STYLE)
@@ -113,10 +113,10 @@ def spectrogram(waveform: Tensor, sample_rate: int, loudest: float) -> str:
         sample_rate: Hz.
         loudest: power that is shown brightest, the same for all pictures of an item.
     """
-    figure, axes = _panel(3.4, 2.1)
+    figure, axes = panel(3.4, 2.1)
     _draw_spectrogram(axes, waveform, sample_rate, loudest)
     axes.set_xlabel("time (s)")
-    return _svg(figure, "Spectrogram")
+    return svg(figure, "Spectrogram")
 
 
 @rc_context(STYLE)
@@ -140,7 +140,7 @@ def listening(waveform: Tensor, sample_rate: int, tracks: Mapping[str, Sequence[
         axes.grid(visible=False)
         axes.set_title(name, loc="left", fontsize=10, pad=2)
     panels[-1].set(xlabel="time (s)", xlim=(0, len(waveform) / sample_rate))
-    return _svg(figure, f"Spectrogram; below it, over time: {', '.join(tracks) or 'nothing'}")
+    return svg(figure, f"Spectrogram; below it, over time: {', '.join(tracks) or 'nothing'}")
 
 
 @rc_context(STYLE)
@@ -160,7 +160,7 @@ def by_name(
         xlabel: quantity and unit.
         limits: of the quantity.
     """
-    figure, axes = _panel(4.8, 0.8 + 0.25 * len(values))
+    figure, axes = panel(4.8, 0.8 + 0.25 * len(values))
     for place, (name, value) in enumerate(values.items()):
         if name in marks:
             axes.plot([marks[name], value], [place, place], color=SERIES[0], alpha=0.4, linewidth=2.5)
@@ -168,7 +168,7 @@ def by_name(
         axes.errorbar([value], [place], xerr=spreads.get(name), color=SERIES[0], marker="o", markersize=5, capsize=3)
     axes.set_yticks(range(len(values)), list(values))
     axes.set(xlabel=xlabel, xlim=limits, ylim=(len(values) - 0.4, -0.6))
-    return _svg(figure, f"{xlabel} of {', '.join(values)}")
+    return svg(figure, f"{xlabel} of {', '.join(values)}")
 
 
 def loudest_point(waveform: Tensor, sample_rate: int) -> float:
@@ -195,12 +195,13 @@ def _power(waveform: Tensor, sample_rate: int) -> np.ndarray:
     return torch.nn.functional.adaptive_max_pool2d(power, size)[0].numpy()
 
 
-def _panel(width: float, height: float) -> tuple[Figure, Axes]:
+def panel(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty picture of so many inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _svg(figure: Figure, description: str) -> str:
+def svg(figure: Figure, description: str) -> str:
     """Inline SVG: page colours for placeholders, no ids but those that are referred to, a name for screen readers."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})

@@ -12,15 +12,16 @@ import jinja2
 
 from toolkit import files
 from toolkit.data.manifest import Manifest
-from toolkit.report import display, figures, separation, tagging
+from toolkit.report import display, figures, pitch, separation, synthesis, tagging
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
 from toolkit.report.scored import Scored
-from toolkit.report.sources import base
+from toolkit.report.sources import plain
 from toolkit.report.table import Table
 from toolkit.report.tables import other_table, short_table, tag_table
 
 WARNINGS = 20  # log lines shown, at most
+VIEWS = {"tagging": tagging, "synthesis": synthesis, "pitch": pitch}  # of tasks; the others separate
 SPLIT_CURVES = {"train": "training", "valid": "validation"}
 
 
@@ -39,7 +40,7 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
     first = headline(results, run, split)
     rows = _read_rows(run.folder / "scores" / f"{split}.jsonl", "scores of single items", missing)
     scored = Scored(run, split, group, first.metric, rows, manifest)
-    view: Any = (tagging if tagging.concerns(summary) else separation).view
+    view: Any = VIEWS.get(run.task or "", separation).view
     context = {
         "paper": results.paper,
         "run": run,
@@ -72,7 +73,8 @@ def environment() -> jinja2.Environment:
         "duration": display.duration,
         "typographic": display.typographic,
     }
-    made.globals |= {"number": display.number, "signed": display.signed, "metric": display.metric, "FULL": FULL}
+    made.globals |= {"number": display.number, "signed": display.signed, "published": display.published}
+    made.globals |= {"metric": display.metric, "FULL": FULL}
     made.globals["dynamic_range"] = figures.DYNAMIC_RANGE
     return made
 
@@ -83,6 +85,8 @@ def _over_seeds(group: Group, metric: str) -> str | None:
         return None
     mean, best = display.number(group.mean(metric), metric), group.best(metric)
     tail = f"; best {display.number(best[0], metric)} (seed {best[1]})" if best else ""
+    if (median := group.median(metric)) is not None:
+        tail = f", median {display.number(median, metric)}{tail}"
     return f"{mean} ± {display.number(spread, metric)} over the seeds {group.seeds}{tail}"
 
 
@@ -93,7 +97,7 @@ def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[s
         shown.append((title, "", other_table(found, members, run), group in members))
     tables = {(data, identity): short_table(found, data, identity, run) for data, identity in found.paper.tables}
     own = {
-        key for key, table in tables.items() if key[0] == group.data and (key[1] == base(metric) or bool(table.marked))
+        key for key, table in tables.items() if key[0] == group.data and (key[1] == plain(metric) or bool(table.marked))
     } or set(list(tables)[:1])
     for (data, identity), table in tables.items():
         at_once = (data, identity) in own
@@ -125,7 +129,8 @@ def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def curve(rows: list[dict[str, Any]], key: str) -> figures.Curve:
-    known = [(row["epoch"], row[key]) for row in rows if key in row and math.isfinite(row[key])]
+    scale = display.metric(key.partition("/")[2]).scale
+    known = [(row["epoch"], scale * row[key]) for row in rows if key in row and math.isfinite(row[key])]
     return [x for x, _ in known], [y for _, y in known]
 
 

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 import yaml
 
 from toolkit.log import UserError, suggestion
-from toolkit.report.sources import base, identity, source
+from toolkit.report import display
+from toolkit.report.sources import base, identity, plain, source
 
 EVERY = "all"  # in `values`: all sources together
+OF_A_SET = "frechet_distance@"  # is of all recordings at once: its id needs no aggregation
 
 Record = TypeVar("Record")
 
@@ -26,8 +28,9 @@ class Row:
     Attributes:
         system: as the table that it stands in calls it.
         data: test data, named as the manifest: `wsj0-2mix/8k/min/tt`.
-        metric: id with its aggregation, `si_sdr_improvement/mean`, and with its source if the figure is of one source.
-        value: the figure; None where it was not found.
+        metric: id with its aggregation, `si_sdr_improvement/mean`, and with its source if the figure is of one source; before
+            it `untrained/` or `real/` if the figure is of what a model made before training, or of recordings.
+        value: the figure, a share as such where tables show percent; None where it was not found.
         config: path of the config that reproduces it, seen from the recipe; None for a row that only stands for comparison.
         options: command-line overrides that belong to it: `[--data.train, libri2mix/8k/min/train-100]`.
         parameters: trainable parameters as published.
@@ -98,8 +101,9 @@ class Paper:
 
     @property
     def headline(self) -> Row:
-        """The first row that a config reproduces; the very first if there is none."""
-        return next((row for row in self.rows if row.config is not None), self.rows[0])
+        """The first row that a config reproduces by what it trained; the very first if there is none."""
+        own = (row for row in self.rows if row.config is not None and not display.variant(row.metric)[0])
+        return next(own, self.rows[0])
 
     @property
     def citation(self) -> str:
@@ -111,7 +115,7 @@ class Paper:
     @property
     def tables(self) -> list[tuple[str, str]]:
         """(test data, metric without source) of each table in order of appearance: two metrics never share a column."""
-        return list(dict.fromkeys((row.data, base(row.metric)) for row in self.rows))
+        return list(dict.fromkeys((row.data, plain(row.metric)) for row in self.rows))
 
     @property
     def metrics(self) -> list[str]:
@@ -120,7 +124,7 @@ class Paper:
 
     def rows_of(self, data: str, metric: str) -> list[Row]:
         """The rows of a table."""
-        return [row for row in self.rows if (row.data, base(row.metric)) == (data, metric)]
+        return [row for row in self.rows if (row.data, plain(row.metric)) == (data, metric)]
 
     def systems(self, data: str, metric: str) -> list[dict[str, Row]]:
         """The same, those of one system together: source (`All` for the mean over them) to row."""
@@ -155,7 +159,9 @@ def _row(tree: Any, where: str) -> Row:
         raise UserError(f"{where} ({row.system}): expected either `source:` or `unverified: true`, found {found}")
     if row.value is None and not row.unverified:
         raise UserError(f"{where} ({row.system}): expected a figure where a source is named, found none")
-    if "/" not in row.metric:
+    if display.metric(row.metric).scale != 1 and row.value is not None and abs(row.value) > 1:
+        raise UserError(f"{where} ({row.system}): value: expected a share, such as 0.961 for 96.1 %, found {row.value}")
+    if "/" not in row.metric and not row.metric.startswith(OF_A_SET):
         raise UserError(f"{where} ({row.system}): metric: expected an id such as {row.metric}/mean, found {row.metric!r}")
     return row
 

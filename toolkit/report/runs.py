@@ -11,6 +11,7 @@ from typing import Any
 
 from toolkit import config, files
 from toolkit.log import UserError
+from toolkit.report import display
 from toolkit.report.table import NOTHING
 
 FULL = "full"
@@ -52,6 +53,12 @@ class Run:
     def tag(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def task(self) -> str | None:
+        """Name of its task; None where its configuration is lost."""
+        path = self.folder / "config.yaml"
+        return config.read(path).get("task") if path.is_file() else None
 
     @property
     def config(self) -> str:
@@ -125,11 +132,15 @@ class Group:
         """Standard deviation over the seeds (of a sample: n - 1); None for a single one."""
         return statistics.stdev(values) if len(values := self.values(metric)) > 1 else None
 
+    def median(self, metric: str) -> float | None:
+        """Median over the seeds; None for fewer than three, of which it says nothing that the mean does not."""
+        return statistics.median(values) if len(values := self.values(metric)) > 2 else None
+
     def best(self, metric: str) -> tuple[float, Any] | None:
         """The best of several seeds, and which it was; None for a single one."""
         found = [(run.value(self.split, metric), run.info.get("seed")) for run in self.runs]
         usable = [(value, seed) for value, seed in found if value is not None and not math.isnan(value)]
-        return max(usable, key=lambda pair: pair[0]) if len(usable) > 1 else None
+        return max(usable, key=lambda pair: display.merit(pair[0], metric)) if len(usable) > 1 else None
 
     def collected(self, key: str) -> str:
         """A value of `run.json`; several where the runs differ."""

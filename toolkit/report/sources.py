@@ -18,12 +18,18 @@ ALL = "All"  # the mean over the sources, whose id names none
 
 def base(identity: str) -> str:
     """The id without its source: `bsseval_v4_sdr/median_of_medians`."""
-    return "/".join(identity.split("/")[:2])
+    of, stem = display.variant(identity)
+    return "/".join(([of] if of else []) + stem.split("/")[:2])
+
+
+def plain(identity: str) -> str:
+    """The id without its source and without what is measured in the estimates' place: `rpa@50/mean`."""
+    return base(display.variant(identity)[1])
 
 
 def source(identity: str) -> str:
     """The source that an id ends with; `All` where it names none."""
-    return "/".join(identity.split("/")[2:]) or ALL
+    return "/".join(display.variant(identity)[1].split("/")[2:]) or ALL
 
 
 def identity(metric: str, name: str) -> str:

@@ -15,6 +15,7 @@ from toolkit.report.table import NOTHING, Table
 NOT_RUN = "not run"
 NOT_FOUND = "not found"
 BELOW = "below"  # in the column `Ours` of a table by source: our figures have a line of their own
+OVER_SEEDS = ["Best seed", "Median seed"]
 MADE_WITH = ["Data", "Seeds", "Parameters (paper)", "Parameters (ours)", "Training", "Device", "Experiment"]
 MADE_WITH += ["Config hash", "Commit"]
 NUMERIC = ("Paper", "Ours", "Difference", "Parameters (paper)", "Parameters (ours)", "Training", "Parameters")
@@ -53,12 +54,12 @@ def full_table(results: Results, data: str, metric: str, citations: list[str]) -
         found = results.reproduction(row)
         figures = [published(row) + _references([row], citations), ours(row, found), _difference(row, found)]
         made_with = _made_with(found, display.count(row.parameters))
-        rows.append([row.system, row.group, *figures, _best(found, metric), *made_with])
+        rows.append([row.system, row.group, *figures, *_over_seeds(found, row.metric), *made_with])
     for swap in results.further(data, metric):
-        figures = [NOTHING, measured(swap, metric), "", _best(swap, metric)]
+        figures = [NOTHING, measured(swap, metric), "", *_over_seeds(swap, metric)]
         rows.append([f"`{swap.first.description}`", f"exp/{swap.first.tag}", *figures, *_made_with(swap, NOTHING)])
-    table = Table(["System", "From", "Paper", "Ours", "Difference", "Best seed", *MADE_WITH], rows, NUMERIC)
-    return table.without_empty(["Best seed", *MADE_WITH])
+    table = Table(["System", "From", "Paper", "Ours", "Difference", *OVER_SEEDS, *MADE_WITH], rows, NUMERIC)
+    return table.without_empty([*OVER_SEEDS, *MADE_WITH])
 
 
 def other_table(results: Results, groups: list[Group], run: Run | None = None) -> Table:
@@ -112,7 +113,8 @@ def published(row: Row) -> str:
     """The paper's figure."""
     if row.value is None:
         return NOT_FOUND
-    return f"{row.value} (unverified)" if row.unverified else str(row.value)
+    figure = display.published(row.value, row.metric)
+    return f"{figure} (unverified)" if row.unverified else figure
 
 
 def ours(row: Row, found: Group | None) -> str:
@@ -188,7 +190,7 @@ def _sources(results: Results, data: str, metric: str) -> list[str]:
 def _figure(row: Row | None, doubtful: bool) -> str:
     if row is None:
         return ""
-    return str(row.value) if doubtful and row.value is not None else published(row)
+    return display.published(row.value, row.metric) if doubtful and row.value is not None else published(row)
 
 
 def _compared(row: Row | None, found: Group, metric: str) -> str:
@@ -207,9 +209,11 @@ def _made_with(found: Group | None, published: str) -> list[str]:
     return [found.edition, found.seeds, published, _parameters(found), *facts, *hashes]
 
 
-def _best(found: Group | None, metric: str) -> str:
-    best = found.best(metric) if found is not None else None
-    return f"{display.number(best[0], metric)} ({best[1]})" if best else ""
+def _over_seeds(found: Group | None, metric: str) -> list[str]:
+    """The columns `OVER_SEEDS`."""
+    best, median = (found.best(metric), found.median(metric)) if found is not None else (None, None)
+    best_seed = f"{display.number(best[0], metric)} ({best[1]})" if best else ""
+    return [best_seed, "" if median is None else display.number(median, metric)]
 
 
 def _references(rows: list[Row], citations: Sequence[str]) -> str:

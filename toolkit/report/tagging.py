@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from toolkit.metrics import tagging as metrics
 from toolkit.report import display, figures, tagged
@@ -40,11 +40,6 @@ class View:
     folded: bool
     pictures: list[tuple[str, str]]
     examples: list[tagged.Example]
-
-
-def concerns(summary: dict[str, Any]) -> bool:
-    """Whether a summary is of tags."""
-    return "tags" in summary
 
 
 def view(scored: Scored, missing: list[str]) -> View:

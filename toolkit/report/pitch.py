@@ -1,0 +1,136 @@
+"""What the page of a pitch experiment shows: its figures, errors in cents, recordings and instruments, some to be heard."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from toolkit import files
+from toolkit.data.manifest import Item, Manifest
+from toolkit.report import display, pitch_figures, tracked
+from toolkit.report.scored import Scored
+from toolkit.report.sources import metrics_table, plain
+from toolkit.report.table import NOTHING, Table
+from toolkit.report.tracked import Track
+
+AT_ONCE = 25  # recordings whose table is shown at once; a longer one unfolds
+
+
+@dataclass(frozen=True)
+class View:
+    """The parts of the page.
+
+    Attributes:
+        metric: by which recordings are chosen.
+        figures: every figure of the experiment.
+        instruments: the mean over the recordings of each; None where it is not known what was played.
+        recordings: every figure of each.
+        folded: whether that table is long.
+        errors: (caption, SVG) of histograms.
+        examples: best, median and worst recording.
+        template: what draws them.
+        seconds: of a recording that can be heard, at most.
+    """
+
+    template: ClassVar[str] = "pitch.html"
+    seconds: ClassVar[float] = tracked.SECONDS
+
+    metric: str
+    figures: Table
+    instruments: Table | None
+    recordings: Table
+    folded: bool
+    errors: list[tuple[str, str]]
+    examples: list[tracked.Example]
+
+
+def view(scored: Scored, missing: list[str]) -> View:
+    """Put the parts together; what is not there is added to `missing`."""
+    names = list(scored.rows[0]["metrics"]) if scored.rows else []
+    headline = plain(scored.metric).partition("/")[0]
+    metric = headline if headline in names or not names else names[0]
+    manifest = scored.manifest_of_predictions(missing)
+    items = {} if scored.manifest is None else {item.id: item for item in scored.manifest}
+    tracks = {} if manifest is None else _tracks(scored, manifest)
+    if manifest is not None and not tracks:
+        missing.append(f"errors in cents: no recording of {manifest.path.name} has an annotation and a stored prediction")
+    return View(
+        metric,
+        metrics_table(scored.summary),
+        _by_instrument(scored.rows, items, names),
+        _by_recording(scored.rows, items, names),
+        len(scored.rows) > AT_ONCE,
+        _errors(list(tracks.values())),
+        tracked.examples(scored, tracks, metric, missing),
+    )
+
+
+def _tracks(scored: Scored, manifest: Manifest) -> dict[str, Track]:
+    """The recordings that have an annotation and a prediction."""
+    index = scored.run.folder / "predictions" / scored.split / "index.jsonl"
+    stored = {row["id"]: row for row in files.read_jsonl(index)}
+    found = {item.id: Track.of(item, stored[item.id]) for item in manifest if item.id in stored}
+    return {identity: track for identity, track in found.items() if track is not None}
+
+
+def _errors(tracks: list[Track]) -> list[tuple[str, str]]:
+    """(caption, SVG): all errors, then the small ones."""
+    cents = np.concatenate([track.errors for track in tracks]) if tracks else np.empty(0)
+    cents = cents[np.isfinite(cents)]
+    if not len(cents):
+        return []
+    octaves = np.abs(cents) > pitch_figures.OCTAVE - pitch_figures.RIGHT
+    wrong = np.abs(cents) > pitch_figures.RIGHT
+    small = cents[np.abs(cents) <= pitch_figures.NEAR]
+    everything = (
+        f"Errors of the {len(cents):,} frames that are voiced and have an estimate, on a logarithmic scale. Dashed: octaves. "
+        f"{100 * wrong.mean():.1f} % are off by more than 50 cents, {100 * octaves.mean():.1f} % by about an octave or more."
+    )
+    centre = f"; the line is their median, {np.median(small):+.1f} cents" if len(small) else ""
+    near = f"Errors up to {pitch_figures.NEAR:g} cents; {pitch_figures.RIGHT:g} cents are shaded{centre}."
+    return [
+        (everything, pitch_figures.errors_in_all(cents)),
+        (display.typographic(near), pitch_figures.small_errors(cents)),
+    ]
+
+
+def _by_instrument(rows: list[dict[str, Any]], items: dict[str, Item], names: list[str]) -> Table | None:
+    """A line an instrument, by the alphabet."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(_instrument(row, items), []).append(row)
+    if set(groups) <= {NOTHING}:
+        return None
+    lines = []
+    for instrument, members in sorted(groups.items()):
+        lines.append([instrument, str(len(members)), *(_mean(members, name) for name in names)])
+    headings = [display.label(name) for name in names]
+    return Table(["Instrument", "Recordings", *headings], lines, ["Recordings", *headings])
+
+
+def _by_recording(rows: list[dict[str, Any]], items: dict[str, Item], names: list[str]) -> Table:
+    """A line a recording, in the order of the scores."""
+    lines = []
+    for row in rows:
+        item = items.get(row["id"])
+        seconds = NOTHING if item is None else f"{item.seconds:.1f}"
+        values = [display.number(row["metrics"].get(name), name) for name in names]
+        lines.append([row["id"], _instrument(row, items), seconds, *values])
+    headings = [display.label(name) for name in names]
+    optional = ["Instrument", "Seconds"]
+    return Table(["Recording", *optional, *headings], lines, ["Seconds", *headings]).without_empty(optional)
+
+
+def _instrument(row: dict[str, Any], items: dict[str, Item]) -> str:
+    item = items.get(row["id"])
+    name = None if item is None else item.labels.get("instrument")
+    return NOTHING if name is None else str(name).replace("_", " ")
+
+
+def _mean(rows: list[dict[str, Any]], name: str) -> str:
+    values = [value for row in rows if math.isfinite(value := row["metrics"].get(name, math.nan))]
+    return display.number(statistics.fmean(values), name) if values else NOTHING
