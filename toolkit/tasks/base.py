@@ -60,6 +60,16 @@ class Task(ABC):
     def start_training(self, device: torch.device) -> None:  # noqa: B027
         """Called whenever training begins or goes on."""
 
+    def training_state(self) -> dict[str, Any]:
+        """What of the training beside the model's weights changes with every step; it stands in each checkpoint."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Go on from what `training_state` gave."""
+
+    def start_validation(self, model: nn.Module) -> None:  # noqa: B027
+        """Called before the weights (or an average of them) are validated."""
+
     def keep(self, exp: Path) -> None:  # noqa: B027
         """Called when training has ended: writes what predictions need besides weights and configuration."""
 
