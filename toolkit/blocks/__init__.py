@@ -19,6 +19,7 @@ from toolkit.blocks.embeddings import LogMel
 from toolkit.blocks.features import ExactWaveform, Feature, Published, StoredSpectrum, Waveform
 from toolkit.blocks.filterbanks import LearnedDecoder, LearnedFilterbank, STFTDecoder, STFTFilterbank
 from toolkit.blocks.fm_synthesizer import FMSynthesizer
+from toolkit.blocks.frame_augment import BackgroundLevel, FrameAugmentation, SpectrumGain, SpectrumNoise
 from toolkit.blocks.frame_backbones import FrameGRU, FrameMLP
 from toolkit.blocks.harmonic_filters import HarmonicFilters
 from toolkit.blocks.harmonic_noise import HarmonicNoise, SourceFilter
@@ -75,6 +76,7 @@ __all__ = [
     "AttentionPooling",
     "AutoPooling",
     "Backbone",
+    "BackgroundLevel",
     "Bottleneck",
     "CPResNet",
     "CausalTCN",
@@ -91,6 +93,7 @@ __all__ = [
     "ExactWaveform",
     "FMSynthesizer",
     "Feature",
+    "FrameAugmentation",
     "FrameGRU",
     "FrameMLP",
     "Frontend",
@@ -142,6 +145,8 @@ __all__ = [
     "SoftmaxPooling",
     "SourceFilter",
     "SpecAugment",
+    "SpectrumGain",
+    "SpectrumNoise",
     "StatisticsPooling",
     "StoredFeatures",
     "StoredSpectrum",

@@ -22,6 +22,7 @@ from toolkit.losses.spectral import MultiScaleSpectral
 from toolkit.losses.synthesis import SynthesisLoss, WeightedSum
 from toolkit.losses.tagging import BinaryCrossEntropy, TaggingLoss
 from toolkit.losses.temperature import ExponentialTemperature, LinearTemperature, TemperatureSchedule
+from toolkit.losses.transposition import TranspositionLoss
 
 __all__ = [
     "AnnealedMultipleChoice",
@@ -57,6 +58,7 @@ __all__ = [
     "TaggingLoss",
     "TemperatureSchedule",
     "TransportEquivariance",
+    "TranspositionLoss",
     "WeightedPairs",
     "WeightedSum",
 ]

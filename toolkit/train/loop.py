@@ -157,6 +157,7 @@ class Trainer:
     @torch.no_grad()
     def _validate(self, model: nn.Module) -> dict[str, float]:
         model.eval()
+        self.task.start_validation(model)
         sums: dict[str, Tensor] = {}
         collected: dict[str, list[Tensor]] = {}
         batches = loader.batches(
@@ -248,6 +249,7 @@ class Trainer:
             "schedule": self.schedule.state_dict() if self.schedule else None,
             "scaler": self.scaler.state_dict(),
             "averages": self.averages.state_dict(),
+            "task": self.task.training_state(),
             "random": checkpoint.random_state(),
         }
         checkpoint.save(self.exp / "checkpoints", self.step, self.model, state)
@@ -267,6 +269,7 @@ class Trainer:
             self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         self.averages.load_state_dict(state["averages"])
+        self.task.restore(state.get("task", {}))
         checkpoint.restore_random_state(state["random"])
         self.tracker.rewind(self.epoch + 1)
         logger.info("going on from epoch %d, step %d", self.epoch + 1, self.step)
