@@ -156,7 +156,7 @@ class _Curves:
         if not pitch and label is not None:
             pitch["annotated"] = _curve(label["hz"], 1 / label["step"], seconds, label["start"])
         hop_rate = None if self.played.f0 is None else self.played.f0.frame_rate
-        for key, name in (("f0", "estimated"), ("untrained_f0", "estimated, untrained")):
+        for key, name in (("f0", "estimated"), ("untrained_f0", "untrained")):
             if key in stored:
                 pitch[name] = _curve(stored[key], hop_rate or len(stored[key]) / item.seconds, seconds)
         loudness = self._stored("loudness", "as played", item, seconds)
