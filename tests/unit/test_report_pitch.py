@@ -102,6 +102,23 @@ def test_a_share_is_not_written_in_percent(recipe: Path) -> None:
         Paper.read(recipe / "paper.yaml")
 
 
+def test_levels_of_accompaniment_are_columns(recipe: Path, experiment: MakeExperiment) -> None:
+    paper = yaml.safe_load((recipe / "paper.yaml").read_text())
+    row = {"data": DATA, "config": "conf/paper.yaml", "source": "table 2", "system": "PESTO", "metric": "rpa@50/mean"}
+    paper["rows"] = [{**row, "values": {"all": 0.945, "0dB": 0.831, "20dB": 0.942}}]
+    files.write_text(recipe / "paper.yaml", yaml.safe_dump(paper))
+    exp = experiment()
+    summary = files.read_json(exp / "scores" / "test.summary.json")
+    summary["metrics"] |= {"rpa@50/mean/20dB": 0.3, "rpa@50/mean/0dB": 0.1}
+    files.write_json(exp / "scores" / "test.summary.json", summary)
+    text = markdown(Results.read(recipe / "paper.yaml"), "urmp/pesto")
+    assert "| System | From | Clean | 20 dB | 0 dB | Ours |" in text
+    assert "| PESTO | this paper [1] | 94.5 | 94.2 | 83.1 | below |" in text
+    assert "| PESTO, ours | exp/paper | 33.3 (-61.2) | 30.0 (-64.2) | 10.0 (-73.1) |" in text
+    assert "*Clean*: without accompaniment" in text
+    assert '<th scope="col" class="number">20 dB</th>' in report(exp, recipe / "paper.yaml").read_text()
+
+
 def test_three_seeds_have_a_median(recipe: Path, experiment: MakeExperiment) -> None:
     for seed, gain in enumerate((0.0, 0.01, 0.05)):
         exp = experiment(f"seed{seed}", seed, gain)

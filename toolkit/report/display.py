@@ -95,7 +95,9 @@ def metric(identity: str) -> Metric:
 def label(identity: str) -> str:
     """`si_sdr_improvement/mean` as `SI-SDRi, mean (dB)`; a source follows its aggregation, a tag the metric: `AP, violin`."""
     shown, (of, stem) = metric(identity), variant(identity)
-    rest = [part.replace("_", " ") for part in stem.split("/")[1:]] + ([VARIANTS[of]] if of else [])
+    rest = [re.sub(r"^(-?[\d.]+)dB$", r"\1 dB", part).replace("_", " ") for part in stem.split("/")[1:]] + (
+        [VARIANTS[of]] if of else []
+    )
     if shown.of_a_tag and rest[:1] == ["mean"]:
         return ", ".join([shown.of_a_tag, *rest[1:]]) if rest[1:] else shown.name
     return ", ".join([shown.name, *rest]) + (f" ({shown.unit})" if shown.unit else "")

@@ -50,7 +50,7 @@ class View:
 
 def view(scored: Scored, missing: list[str]) -> View:
     """Put the parts together; what is not there is added to `missing`."""
-    names = list(scored.rows[0]["metrics"]) if scored.rows else []
+    names = scored.metrics
     headline = plain(scored.metric).partition("/")[0]
     metric = headline if headline in names or not names else names[0]
     manifest = scored.manifest_of_predictions(missing)

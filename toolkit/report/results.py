@@ -9,7 +9,7 @@ from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Run
-from toolkit.report.sources import columns
+from toolkit.report.sources import columns, is_of_levels
 from toolkit.report.table import NOTHING, Table
 from toolkit.report.tables import BELOW, NOT_FOUND, NOT_RUN, full_table, other_table, ours, published, short_table, tag_table
 
@@ -21,9 +21,9 @@ LEGEND = f"""\
 *Ours*: mean over the seeds, ± standard deviation where there are several; `{NOT_RUN}`: no experiment with the row's config on
 the full corpus is in `exp/`; `{NOTHING}`: listed for comparison only.
 """
-BY_SOURCE = f"""\
-*All*: mean over the sources. `{BELOW}`: our figures stand in the next line, the differences to the paper's in brackets.
-"""
+_BELOW = f"`{BELOW}`: our figures stand in the next line, the differences to the paper's in brackets."
+BY_SOURCE = f"*All*: mean over the sources. {_BELOW}"
+BY_LEVEL = f"*Clean*: without accompaniment; *dB*: by how much it is softer. {_BELOW}"
 
 
 def terminal(results: Results, run: Run, split: str) -> str:
@@ -66,8 +66,9 @@ def markdown(results: Results, recipe: str) -> str:
         f"Protocol: {paper.protocol}",
         LEGEND.rstrip(),
     ]
-    if any(columns((row.metric for row in paper.rows), metric) for _, metric in paper.tables):
-        parts.append(BY_SOURCE.rstrip())
+    named = {name for _, metric in paper.tables for name in columns((row.metric for row in paper.rows), metric)}
+    if named:
+        parts.append(BY_LEVEL if is_of_levels(named) else BY_SOURCE)
     for data, metric in paper.tables:
         parts += [
             f"## {display.label(metric)} on {data}",

@@ -36,6 +36,11 @@ class Scored:
         """What stands in `scores/<split>.summary.json`."""
         return self.run.summaries[self.split]
 
+    @property
+    def metrics(self) -> list[str]:
+        """Names of what is measured of single items."""
+        return list(dict.fromkeys(name for row in self.rows for name in row["metrics"]))
+
     def manifest_of_predictions(self, missing: list[str]) -> Manifest | None:
         """The manifest, where predictions of its items are stored; else `missing` is told why there are no examples."""
         if self.manifest is None:

@@ -1,10 +1,12 @@
 """Figures of single sources: `bsseval_v4_sdr/median_of_medians/vocals` is a column of `bsseval_v4_sdr/median_of_medians`.
 
 Tags are to metrics of tags what sources are to those of separation; of so many names, each is a line of a table of its own.
+Where accompaniment was added, its levels stand in the sources' place: `rpa@50/mean/20dB` beside the clean `rpa@50/mean`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +16,8 @@ from toolkit.report.table import Table
 ORDER = ("drums", "bass", "other", "vocals", "accompaniment")
 MOST_COLUMNS = 12  # names beyond which they are lines
 ALL = "All"  # the mean over the sources, whose id names none
+CLEAN = "Clean"  # how that is headed where the others are levels
+LEVEL = re.compile(r"(-?[\d.]+)dB")
 
 
 def base(identity: str) -> str:
@@ -54,9 +58,26 @@ def _named(identities: Iterable[str], metric: str) -> list[str]:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of sources in the order in which they are always shown; others behind, by the alphabet."""
+    """Names of sources in the order in which they are always shown; others behind, by the alphabet, levels falling."""
     places = {name: place for place, name in enumerate((ALL, *ORDER))}
-    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
+    return sorted(names, key=lambda name: (places.get(name, len(places)), -_level(name), name))
+
+
+def headings(names: list[str]) -> list[str]:
+    """What stands above the columns of these names."""
+    if not is_of_levels(names):
+        return names
+    return [CLEAN if name == ALL else LEVEL.sub(r"\1 dB", name) for name in names]
+
+
+def is_of_levels(names: Iterable[str]) -> bool:
+    """Whether names are levels of accompaniment."""
+    return any(LEVEL.fullmatch(name) for name in names)
+
+
+def _level(name: str) -> float:
+    found = LEVEL.fullmatch(name)
+    return float(found[1]) if found else 0.0
 
 
 def metrics_table(summary: dict[str, Any]) -> Table:
@@ -69,7 +90,7 @@ def metrics_table(summary: dict[str, Any]) -> Table:
             [display.label(metric), *(display.number(metrics.get(identity(metric, name)), metric) for name in sources)]
             for metric in bases
         ]
-        return Table(["Metric", *sources], rows, numeric=sources)
+        return Table(["Metric", *headings(sources)], rows, numeric=headings(sources))
     names = list(dict.fromkeys(one.partition("/")[0] for one in bases))
     ways = list(dict.fromkeys(one.partition("/")[2] for one in bases))
     rows = [[display.label(name), *(display.number(metrics.get(f"{name}/{way}"), name) for way in ways)] for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from toolkit.report import display, figures, synthesized
 from toolkit.report.scored import Scored
@@ -41,12 +41,12 @@ class View:
 def view(scored: Scored, missing: list[str]) -> View:
     """Put the parts together; what is not there is added to `missing`."""
     metric = _chosen_by(scored)
-    return View(metric, _figures(scored), _distributions(scored.rows), synthesized.examples(scored, metric, missing))
+    return View(metric, _figures(scored), _distributions(scored), synthesized.examples(scored, metric, missing))
 
 
 def _chosen_by(scored: Scored) -> str:
     """The headline's metric if recordings have it, which of a Fréchet distance they have not; else their first one."""
-    names = list(scored.rows[0]["metrics"]) if scored.rows else []
+    names = scored.metrics
     headline = plain(scored.metric).partition("/")[0]
     return headline if headline in names or not names else names[0]
 
@@ -62,13 +62,13 @@ def _figures(scored: Scored) -> Table:
     return Table(["Metric", *names], rows, names).without_empty(names[1:])
 
 
-def _distributions(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _distributions(scored: Scored) -> list[tuple[str, str]]:
     """(caption, SVG) of every metric over the recordings, the untrained model's beside the trained one's."""
     drawn = []
-    for metric in rows[0]["metrics"] if rows else []:
+    for metric in scored.metrics:
         scale = display.metric(metric).scale
         sets: dict[str, list[float]] = {}
-        for row in rows:
+        for row in scored.rows:
             for name, key in (("trained", "metrics"), ("untrained", "untrained")):
                 value = row.get(key, {}).get(metric, math.nan)
                 if math.isfinite(value):

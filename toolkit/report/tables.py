@@ -9,7 +9,7 @@ from toolkit.report import display
 from toolkit.report.claims import Results
 from toolkit.report.paper import Row
 from toolkit.report.runs import Group, Run
-from toolkit.report.sources import ALL, columns, identity, in_order, source, tag_lines
+from toolkit.report.sources import ALL, columns, headings, identity, in_order, source, tag_lines
 from toolkit.report.table import NOTHING, Table
 
 NOT_RUN = "not run"
@@ -30,7 +30,8 @@ def short_table(results: Results, data: str, metric: str, run: Run | None = None
             _mark(marked, rows, line.found, run)
             seeds = line.found.seeds if line.found is not None else ""
             rows.append([line.system, line.origin, *line.figures, line.ours, seeds])
-        return Table(["System", "From", *names, "Ours", "Seeds"], rows, names, marked)
+        shown = headings(names)
+        return Table(["System", "From", *shown, "Ours", "Seeds"], rows, shown, marked)
     for row in _rows(results, data, metric):
         found = results.reproduction(row)
         _mark(marked, rows, found, run)
@@ -48,7 +49,8 @@ def full_table(results: Results, data: str, metric: str, citations: list[str]) -
     if names := _sources(results, data, metric):
         for line in _by_source(results, data, metric, names, citations):
             rows.append([line.system, line.origin, *line.figures, line.ours, *_made_with(line.found, line.parameters)])
-        table = Table(["System", "From", *names, "Ours", *MADE_WITH], rows, [*names, *NUMERIC])
+        shown = headings(names)
+        table = Table(["System", "From", *shown, "Ours", *MADE_WITH], rows, [*shown, *NUMERIC])
         return table.without_empty(MADE_WITH)
     for row in _rows(results, data, metric):
         found = results.reproduction(row)
@@ -84,10 +86,10 @@ def other_table(results: Results, groups: list[Group], run: Run | None = None) -
         else:
             _mark(marked, rows, found, run)
             rows.append([tag, *(measured(found, metric) for metric in known), *facts])
-    figures = names or [display.label(metric) for metric in known]
+    figures = headings(names) or [display.label(metric) for metric in known]
     first = ["Experiment", "Metric"] if names else ["Experiment"]
-    headings = [*first, *figures, "Seeds", "Parameters", "Training", "Config", "Test data"]
-    return Table(headings, rows, [*figures, *NUMERIC], marked)
+    columns_shown = [*first, *figures, "Seeds", "Parameters", "Training", "Config", "Test data"]
+    return Table(columns_shown, rows, [*figures, *NUMERIC], marked)
 
 
 def tag_table(results: Results, data: str, metric: str, citations: Sequence[str] = ()) -> Table | None:
@@ -95,18 +97,18 @@ def tag_table(results: Results, data: str, metric: str, citations: Sequence[str]
     names = tag_lines((row.metric for row in results.paper.rows_of(data, metric)), metric)
     if not names:
         return None
-    headings: list[str] = []
+    systems: list[str] = []
     figures: list[list[str]] = []
     for system in results.paper.systems(data, metric):
         rows = [row for name, row in system.items() if name != ALL]
         if not rows:
             continue
-        headings.append(rows[0].system + _references(rows, citations))
+        systems.append(rows[0].system + _references(rows, citations))
         figures.append([_figure(system.get(name), False) for name in names])
         if (found := _reproduction(results, rows)) is not None:
-            headings.append(f"{rows[0].system}, ours")
+            systems.append(f"{rows[0].system}, ours")
             figures.append([_compared(system.get(name), found, identity(metric, name)) for name in names])
-    return Table(["Tag", *headings], [list(cells) for cells in zip(names, *figures, strict=True)], headings)
+    return Table(["Tag", *systems], [list(cells) for cells in zip(names, *figures, strict=True)], systems)
 
 
 def published(row: Row) -> str:
