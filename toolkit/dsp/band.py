@@ -11,7 +11,7 @@ import numpy as np
 
 from toolkit.dsp.instruments import drum_kit, fm_tone, plucked_string
 from toolkit.dsp.stereo import pan, reverberate
-from toolkit.dsp.voices import VOWELS, Note, sing
+from toolkit.dsp.voices import VOWELS, Note, fold, sing
 
 STEMS = ("drums", "bass", "other", "vocals")
 PEAK = 0.8  # of the mixture
@@ -164,6 +164,15 @@ def melody(song: Song, rng: np.random.Generator) -> list[Note]:
             degree = int(np.clip(degree + rng.choice([-2, -1, -1, 0, 1, 1, 2]), -3, 6))
             beat += beats
     return notes
+
+
+def solo(rng: np.random.Generator, low: float, begin: float, end: float) -> list[Note]:
+    """The melody of a piece for one player, from `begin` to `end` (seconds), between `low` (Hz) and a twelfth above it."""
+    song = compose(rng, end - begin, 0)
+    notes = (
+        note._replace(start=begin + note.start, frequency=fold(note.frequency, low, 3 * low)) for note in melody(song, rng)
+    )
+    return [note._replace(seconds=min(note.seconds, end - note.start)) for note in notes if note.start < end - 0.1]
 
 
 def silence(song: Song) -> np.ndarray:

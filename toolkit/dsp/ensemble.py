@@ -11,7 +11,7 @@ from scipy import signal
 from toolkit.dsp.band import BASS_LINES, BEATS, KICKS, Song, compose, melody
 from toolkit.dsp.stereo import pan, reverberate
 from toolkit.dsp.timbres import STROKES, Lines, Modulated, Plucked, Struck, Sung, Sustained, Timbre
-from toolkit.dsp.voices import VOWELS, Note
+from toolkit.dsp.voices import VOWELS, Note, fold
 
 Score = Callable[[Song, np.random.Generator], Lines]
 STRUM = (0.0, 1.0, 1.5, 2.5, 3.0)  # beats
@@ -214,7 +214,7 @@ def _part(instrument: Instrument, song: Song, rng: np.random.Generator) -> np.nd
     bar = BEATS * song.beat
     lines = [
         [
-            note._replace(frequency=_fold(note.frequency, instrument))
+            note._replace(frequency=fold(note.frequency, instrument.low, instrument.high or np.inf))
             for note in line
             if plays[min(int(note.start / bar + 1e-6), song.bars - 1)]
         ]
@@ -224,12 +224,3 @@ def _part(instrument: Instrument, song: Song, rng: np.random.Generator) -> np.nd
         return instrument.timbre.sound(lines, song.seconds, song.sample_rate, rng)
     half = instrument.timbre.sound(lines, song.seconds + 2 / song.sample_rate, song.sample_rate // 2, rng)
     return signal.resample_poly(half, 2, 1)[: round(song.seconds * song.sample_rate)]
-
-
-def _fold(frequency: float, instrument: Instrument) -> float:
-    """The same note in an octave that the instrument has; its range is at least an octave wide."""
-    while instrument.high and frequency > instrument.high:
-        frequency /= 2
-    while frequency < instrument.low:
-        frequency *= 2
-    return frequency

@@ -121,6 +121,15 @@ class Note(NamedTuple):
     vowel: int
 
 
+def fold(frequency: float, low: float, high: float) -> float:
+    """The same note in an octave where it lies between `low` and `high` (Hz), which are at least an octave apart."""
+    while frequency > high:
+        frequency /= 2
+    while frequency < low:
+        frequency *= 2
+    return frequency
+
+
 class Performed(NamedTuple):
     """A melody as sound (time,) and the fundamental frequency of every sample (time,), Hz, 0 between notes."""
 
