@@ -10,6 +10,7 @@ from toolkit.models.pesto import PESTO
 from toolkit.models.quantized import Quantized
 from toolkit.models.random_forest import RandomForest
 from toolkit.models.resynthesizer import Resynthesizer
+from toolkit.models.spectral_autoencoder import SpectralAutoencoder
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
@@ -35,6 +36,7 @@ __all__ = [
     "Resynthesizer",
     "ScoredSeparator",
     "SeparationModel",
+    "SpectralAutoencoder",
     "SpectrogramSeparator",
     "SynthesisModel",
     "Tagger",

@@ -1,0 +1,155 @@
+"""A harmonic sound to its pitch and the amplitudes of its harmonics, and back to sound (Torres, Peeters & Richard 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from toolkit.blocks.bin_convolution import BinConvolution
+from toolkit.blocks.harmonic_noise import exp_sigmoid
+from toolkit.blocks.pitch import ToeplitzLinear
+from toolkit.blocks.precision import full_precision
+from toolkit.data.performances import Performance
+from toolkit.dsp.control_rate import accumulate_phase, audible
+from toolkit.dsp.cqt import CQT
+from toolkit.dsp.harmonics import oscillator_bank
+from toolkit.models.base import SynthesisModel
+
+AT_ONCE = 128  # frames that go through the network together: what they leave behind stays in a processor's cache
+SLOPE_FROM = 500.0  # Hz, above which a roll-off begins
+
+
+class SpectralAutoencoder(SynthesisModel):
+    """Magnitudes of a constant-Q transform → network → pitch and amplitudes → sines (Torres et al. 2024, released code).
+
+    The network is PESTO's with other ends: a Toeplitz layer gives a soft-argmax over the logarithmic axis from the lowest to
+    the highest bin, and a linear layer the amplitudes.  46,012 weights with the defaults, those of the paper.
+
+    Args:
+        sample_rate: Hz.
+        hop_length: samples of a frame.
+        f_min: Hz of the lowest bin, and the lowest pitch.
+        bins: F, of the transform and of the pitch; the highest bin is the highest pitch.
+        bins_per_semitone: bins of a semitone.
+        harmonics: K.
+        channels: of the two wide convolutions, then of each narrow one.
+        kernel_size: of the wide convolutions, in bins, odd.
+        slope: of the leaky ReLU.
+        dropout: share of values left out before the last convolution.
+        temperature: that the logits of the pitch are divided by.
+        roll_off: dB an octave that harmonics above 500 Hz are softer than their amplitudes.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 16000,
+        hop_length: int = 256,
+        f_min: float = 32.7,
+        bins: int = 285,
+        bins_per_semitone: int = 3,
+        harmonics: int = 20,
+        channels: Sequence[int] = (40, 30, 30, 10, 3),
+        kernel_size: int = 15,
+        slope: float = 0.3,
+        dropout: float = 0.5,
+        temperature: float = 0.1,
+        roll_off: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.sample_rate, self.hop_length = sample_rate, hop_length
+        self.reads = frozenset({"waveform"})
+        self.transform = CQT(sample_rate, hop_length, f_min, bins, 12 * bins_per_semitone, kernels="nnaudio")
+        self.network = HarmonicNetwork(bins, harmonics, channels, kernel_size, slope, dropout)
+        self.temperature, self.roll_off = temperature, roll_off
+        self.register_buffer("ratio", torch.ones(1, dtype=torch.float64), persistent=False)
+        self.lowest, self.highest = self.transform.frequencies[0], self.transform.frequencies[-1]
+
+    def forward(self, performance: Performance) -> Tensor:
+        """Render (B, L · hop_length)."""
+        return self.render(*self.encode(performance.waveform))
+
+    def pitch(self, performance: Performance) -> Tensor:
+        """F0 (B, L) in Hz."""
+        return self.encode(performance.waveform)[0]
+
+    def encode(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Pitch (B, L) in Hz and amplitudes (B, L, K) of waveforms (B, T), L = ⌈T / hop_length⌉, one for each hop."""
+        with torch.no_grad(), full_precision(waveform):
+            spectra = self.transform(waveform[:, :-1]).abs().mT  # without a frame that begins where the sound has ended
+        logits, amplitudes = self.network(spectra.flatten(0, 1))
+        places = torch.linspace(0, 1, logits.shape[-1], device=logits.device)
+        place = ((logits / self.temperature).softmax(-1) * places).sum(-1)
+        f0 = self.lowest * (self.highest / self.lowest) ** place
+        size = spectra.shape[:2]
+        return f0.unflatten(0, size), exp_sigmoid(amplitudes).unflatten(0, size)
+
+    def render(self, f0: Tensor, amplitudes: Tensor) -> Tensor:
+        """Sines (B, L · hop_length) at the multiples of f0 (B, L) with amplitudes (B, L, K).
+
+        As in DDSP, amplitudes go from frame to frame under Hann windows that stand on each hop, frequencies along lines between
+        the middles of hops; what is above half the sample rate is silent.
+        """
+        frequencies = f0[..., None] * torch.arange(1, amplitudes.shape[-1] + 1, device=f0.device)
+        amplitudes = amplitudes * audible(frequencies, self.sample_rate)
+        if self.roll_off:
+            octaves = (frequencies / SLOPE_FROM).log2().clamp(min=0)
+            amplitudes = amplitudes * 10 ** (-self.roll_off / 20 * octaves)
+        samples = F.interpolate(f0[:, None], scale_factor=self.hop_length, mode="linear")[:, 0]
+        start = samples.new_zeros(len(f0), 1, dtype=torch.float64)
+        phases, _ = accumulate_phase(samples, self.ratio, self.sample_rate, start)
+        following = torch.cat([amplitudes[:, 1:], amplitudes[:, -1:]], 1)
+        return oscillator_bank(phases[:, 0], following, amplitudes[:, 0])
+
+
+class HarmonicNetwork(nn.Module):
+    """Layer norm, two wide convolutions over the bins (the second added to its input), narrow ones, and the two ends.
+
+    Between the layers bins come first and frames last, see `BinConvolution`.
+
+    Args:
+        bins: F.
+        harmonics: K.
+        channels: of the wide convolutions, then of each narrow one.
+        kernel_size: of the wide convolutions, in bins, odd.
+        slope: of the leaky ReLU.
+        dropout: share of values left out before the last convolution.
+    """
+
+    def __init__(
+        self, bins: int, harmonics: int, channels: Sequence[int], kernel_size: int, slope: float, dropout: float
+    ) -> None:
+        super().__init__()
+        self.slope = slope
+        self.norm = nn.LayerNorm([1, bins])
+        self.first = nn.Conv1d(1, channels[0], kernel_size, padding=kernel_size // 2)
+        self.second = BinConvolution(channels[0], channels[0], kernel_size)
+        self.narrow = nn.ModuleList(nn.Conv1d(before, after, 1) for before, after in pairwise(channels))
+        self.dropout = nn.Dropout(dropout)
+        self.pitch = ToeplitzLinear(bins * channels[-1], bins)
+        self.amplitudes = nn.Linear(bins * channels[-1], harmonics)
+
+    def forward(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
+        """Map magnitudes (M, F) of M frames to logits of the pitch (M, F) and of the amplitudes (M, K)."""
+        features = torch.cat([self._features(part) for part in spectra.split(AT_ONCE)])
+        return self.pitch(features), self.amplitudes(features)
+
+    def _features(self, spectra: Tensor) -> Tensor:
+        """(M, C · F)."""
+        reach = self.first.padding[0]
+        bins = F.pad(self.norm(spectra[:, None])[:, 0].T, (0, 0, reach, reach))
+        around = bins.unfold(0, 2 * reach + 1, 1).mT  # (F, taps, M)
+        hidden = torch.baddbmm(self.first.bias[:, None], self.first.weight[:, 0].expand(len(around), -1, -1), around)
+        hidden = F.leaky_relu_(hidden, self.slope)
+        hidden = hidden + F.leaky_relu_(self.second(hidden), self.slope)
+        last = len(self.narrow) - 1
+        for number, layer in enumerate(self.narrow):
+            if number == last:
+                hidden = self.dropout(hidden)
+            hidden = torch.baddbmm(layer.bias[:, None], layer.weight[..., 0].expand(len(hidden), -1, -1), hidden)
+            if number < last:
+                hidden = F.leaky_relu_(hidden, self.slope)
+        return hidden.permute(2, 1, 0).flatten(1)
