@@ -26,7 +26,7 @@ from toolkit.models.base import Pitch, PitchModel
 
 CHUNK = 1024  # frames that the encoder sees at once: what lies between its layers has tens of kilobytes a frame
 TONES = range(60, 72)  # MIDI numbers of the tones that the absolute pitch is read from
-TIMBRES = 4  # of each
+TIMBRES = 2  # of each
 SECONDS = 2.0  # of each, more than the longest window
 HARMONICS = 5
 NOISE = 0.56  # flatness of the powers of white noise, exp(-0.577)
@@ -103,6 +103,8 @@ class PESTO(PitchModel):
             raise ValueError(
                 f"spectra: expected shape (batch, frames, bins={self.frontend.bins}), found {tuple(spectra.shape)}"
             )
+        if not spectra.shape[1]:
+            return Pitch(spectra[..., 0], spectra[..., 0])
         chunks = [self._read(chunk) for chunk in spectra.flatten(0, 1).split(CHUNK)]
         semitones, confidence = (torch.cat(values).unflatten(0, spectra.shape[:2]) for values in zip(*chunks, strict=True))
         return Pitch(semitones_to_hertz(semitones), confidence)
