@@ -21,6 +21,7 @@ STOREY_OF = {name: number for number, names in enumerate(STOREYS) for name in na
 SOURCES = sorted(
     path for path in (ROOT / "toolkit").rglob("*.py") if path.parent != ROOT / "toolkit" or path.stem != "__init__"
 )
+CORPORA = sorted(path for path in (ROOT / "toolkit/corpora").glob("*.py") if not path.stem.startswith("_"))
 RECIPES = sorted(path.parent for path in ROOT.glob("egs/*/*/run.sh"))
 
 
@@ -65,6 +66,13 @@ def test_no_reference_package_is_imported_by_the_toolkit() -> None:
         names |= {a.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import) for a in node.names}
         allowed = {"sklearn"} if path.stem == "random_forest" else set()  # which fits by it, told so where it is absent
         assert not {name.split(".")[0] for name in names} & forbidden - allowed, path
+
+
+@pytest.mark.parametrize("path", CORPORA, ids=lambda path: path.stem)
+def test_a_corpus_is_told_of_and_can_be_made(path: Path) -> None:
+    defined = {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
+    assert defined >= {"fetch", "verify", "options_for", "prepare", "make_mini"}
+    assert (ROOT / "egs" / path.stem / "README.md").is_file()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
