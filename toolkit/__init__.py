@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toolkit.infer.tagger import TrainedTagger
-    from toolkit.infer.trained import TrainedModel
+    from toolkit.infer.opened import Trained
 
 __version__ = "0.1.0"
 
 
-def load(path: Path | str) -> TrainedModel | TrainedTagger:
+def load(path: Path | str) -> Trained:
     """Open a trained experiment or a pack, as its task has it.
 
     ``stems = toolkit.load("demucs_musdb18").separate(wave, sample_rate)``, or of a tagger
-    ``probabilities = toolkit.load("east_openmic2018").tag(wave, sample_rate)``.
+    ``probabilities = toolkit.load("east_openmic2018").tag(wave, sample_rate)``, of a model of pitch
+    ``curve = toolkit.load("pesto_urmp").pitch(wave, sample_rate)``, of one of synthesis
+    ``played = toolkit.load("ddx7_violin").resynthesize(wave, sample_rate)``.
 
     Raises:
         UserError: there is no trained model in it, or its configuration names classes that are not the toolkit's.

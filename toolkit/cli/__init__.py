@@ -105,6 +105,8 @@ VERBS = {
     "compare": Verb("several experiments in one table", options.compare, verbs.compare),
     "separate": Verb("recordings of yours through a trained model", options.separate, verbs.separate),
     "tag": Verb("which tags recordings of yours have", options.tag, verbs.tag),
+    "pitch": Verb("the pitch curves of recordings of yours", options.pitch, verbs.pitch),
+    "resynth": Verb("a recording of yours, played by a trained model", options.resynth, verbs.resynth),
     "pack": Verb("a trained experiment as one folder to give away", options.pack, verbs.pack),
     "blocks": Verb("which blocks fit a slot", options.blocks, verbs.blocks),
     "summary": Verb("a config's model: tree, parameters, MACs", options.config, verbs.summary, free=True),

@@ -114,6 +114,33 @@ def tag(parser: argparse.ArgumentParser) -> None:
     device(parser)
 
 
+def pitch(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("recordings", nargs="+", metavar="FILE", help="audio files, or quoted patterns: 'solos/*.wav'")
+    add("--model", type=Path, required=True, help="a trained experiment's folder, or a pack")
+    add("-o", "--out", type=Path, metavar="FOLDER", help="a file for each recording, instead of telling its curve here")
+    add(
+        "--json", dest="form", action="store_const", const="json", default="csv", help="one object a file, not one frame a line"
+    )
+    add("--threshold", type=float, metavar="P", help="0 Hz where the confidence is below it")
+    add("--picture", type=Path, metavar="FOLDER", help="a PNG of the curve over the spectrum for each file")
+    what = "times and Hz of the one file: tell how far the curve agrees, instead of the curve"
+    add("--reference", type=Path, metavar="CSV", help=what)
+    device(parser)
+
+
+def resynth(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("recording", type=Path, metavar="FILE", help="an audio file, of one instrument or voice")
+    add("--model", type=Path, required=True, help="a trained experiment's folder, a pack, or a folder of several of them")
+    add("--as", dest="instrument", metavar="INSTRUMENT", help="that the model was trained on, e.g. trumpet")
+    add("--transpose", type=float, default=0.0, metavar="SEMITONES", help="upwards; may be negative or broken")
+    add("-o", "--out", type=Path, metavar="FILE", help="WAV, FLAC or MP3; resynthesized/FILE-INSTRUMENT.wav if not given")
+    how = "pyin, crepe, or a trained model of pitch; what the model was trained with if not given, pyin if that was annotated"
+    add("--pitch", metavar="METHOD", help=how)
+    device(parser)
+
+
 def seconds(text: str) -> float:
     """`1s` or `0.5`."""
     return float(text.removesuffix("s"))

@@ -85,6 +85,20 @@ def tag(a: Arguments) -> None:
         print(told, end="", flush=True)
 
 
+def pitch(a: Arguments) -> None:
+    from toolkit.infer.pitch import Told, pitch
+
+    told = Told(a.form, a.threshold, a.out, a.picture, a.reference)
+    for text in pitch(a.recordings, a.model, told, a.device):
+        print(text, end="", flush=True)
+
+
+def resynth(a: Arguments) -> None:
+    from toolkit.infer.resynth import resynth
+
+    resynth(a.recording, a.model, a.instrument, a.transpose, a.out, a.pitch, a.device)
+
+
 def pack(a: Arguments) -> None:
     from toolkit.infer.pack import pack
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit import config
+from toolkit.infer.synthesizer import TrainedSynthesis
 from toolkit.infer.tagger import TrainedTagger
+from toolkit.infer.tracker import TrainedPitch
 from toolkit.infer.trained import TrainedModel
 
+Trained = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
 
-def opened(path: Path | str) -> TrainedModel | TrainedTagger:
+BY_TASK: dict[str, type[Trained]] = {"tagging": TrainedTagger, "pitch": TrainedPitch, "synthesis": TrainedSynthesis}
+
+
+def opened(path: Path | str) -> Trained:
     """Open it; nothing in it is executed or unpickled.
 
     Raises:
         UserError: there is no trained model in it, or its configuration names what is not the toolkit's.
     """
     file = Path(path) / "config.yaml"
-    is_tagger = file.is_file() and config.read(file).get("task") == "tagging"
-    return TrainedTagger(path) if is_tagger else TrainedModel(path)
+    task = config.read(file).get("task") if file.is_file() else None
+    return BY_TASK.get(str(task), TrainedModel)(path)

@@ -11,8 +11,10 @@ from typing import Any
 
 from toolkit import files
 from toolkit.blocks.features import Feature, Published
-from toolkit.infer.opened import opened
+from toolkit.infer.opened import Trained, opened
+from toolkit.infer.synthesizer import TrainedSynthesis
 from toolkit.infer.tagger import TrainedTagger
+from toolkit.infer.tracker import TrainedPitch
 from toolkit.infer.trained import TrainedModel
 from toolkit.log import UserError
 from toolkit.report import display
@@ -27,8 +29,8 @@ KEPT = ("config.yaml", "run.json")
 def pack(exp: Path, out: Path) -> Path:
     """Put weights, configuration, scores and a model card of an experiment into one folder.
 
-    `toolkit.load`, `toolkit separate` and `toolkit tag` take the folder as they take the experiment. There is nothing in it
-    that could be executed: safetensors, YAML, JSON and Markdown.
+    `toolkit.load` and the verbs that use a model take the folder as they take the experiment. There is nothing in it that could
+    be executed: safetensors, YAML, JSON and Markdown.
 
     Args:
         exp: a trained experiment.
@@ -58,10 +60,10 @@ def pack(exp: Path, out: Path) -> Path:
     return out
 
 
-def card(run: Run, trained: TrainedModel | TrainedTagger, name: str) -> str:
+def card(run: Run, trained: Trained, name: str) -> str:
     """What a stranger has to know of a model in a folder of that name, in Markdown."""
     info, task = run.info, trained.task.config.task
-    gives, hears, command, python = _tagger(trained) if isinstance(trained, TrainedTagger) else _separator(trained)
+    gives, hears, command, python = _use(trained)
     model = f"{type(trained.task.model).__name__}, {info['parameters']:,} parameters"
     parts = [
         f"# {info.get('recipe', run.tag)}, {run.tag}",
@@ -94,8 +96,16 @@ def card(run: Run, trained: TrainedModel | TrainedTagger, name: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _separator(trained: TrainedModel) -> tuple[str, str, str, str]:
+def _use(trained: Trained) -> tuple[str, str, str, str]:
     """What it gives, what it hears, and how it is used: from the command line, from Python."""
+    if isinstance(trained, TrainedTagger):
+        return _tagger(trained)
+    if isinstance(trained, TrainedPitch):
+        return _tracker(trained)
+    return _synthesizer(trained) if isinstance(trained, TrainedSynthesis) else _separator(trained)
+
+
+def _separator(trained: TrainedModel) -> tuple[str, str, str, str]:
     channels = trained.task.model.audio_channels
     whole = "" if trained.task.config.infer.chunk else " (what it was scored on, it saw whole)"
     return (
@@ -108,13 +118,34 @@ def _separator(trained: TrainedModel) -> tuple[str, str, str, str]:
 
 
 def _tagger(trained: TrainedTagger) -> tuple[str, str, str, str]:
-    """The same of a tagger."""
     return (
         f"probabilities of {len(trained.tags)} tags: {', '.join(trained.tags)}",
         f"recordings of any rate and length as one channel, the mean of theirs, {_read_as(trained.task.config.data.input)}; "
         f"long ones in windows of {trained.window:g} s",
         "tag song.mp3 --model {}",
         "probabilities = model.tag(wave, sample_rate)  # name to probability\nvector = model.embed(wave, sample_rate)  # (C,)",
+    )
+
+
+def _tracker(trained: TrainedPitch) -> tuple[str, str, str, str]:
+    milliseconds = 1000 * trained.hop_length / trained.sample_rate
+    return (
+        f"the pitch (Hz) and its confidence, every {milliseconds:.4g} ms",
+        f"recordings of any rate and length as one channel, the mean of theirs, at {trained.sample_rate} Hz",
+        "pitch solo.wav --model {}",
+        "curve = model.pitch(wave, sample_rate)  # curve.seconds, curve.hertz, curve.confidence: (frames,)",
+    )
+
+
+def _synthesizer(trained: TrainedSynthesis) -> tuple[str, str, str, str]:
+    reads = " and ".join({"f0": "pitch", "waveform": "sound"}.get(name, name) for name in sorted(trained.model.reads))
+    live = "" if "waveform" in trained.model.reads else "\nsound = model.player().play(f0, loudness)  # (frames,) to (time,)"
+    return (
+        f"the same music, rendered at {trained.sample_rate} Hz",
+        f"{reads} of recordings of any rate and length as one channel, the mean of theirs, in frames of {trained.hop_length} "
+        f"samples at {trained.sample_rate} Hz",
+        "resynth solo.wav --model {}",
+        f"played = model.resynthesize(wave, sample_rate)  # (time,){live}",
     )
 
 

@@ -1,0 +1,209 @@
+"""A trained model of synthesis as its user sees it: a recording in, the same music by another instrument out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from toolkit.audio import Recording
+from toolkit.blocks.features import LabelFeature
+from toolkit.blocks.pitch_trackers import PYINPitch
+from toolkit.blocks.synthesis import State
+from toolkit.data.examples import to_device
+from toolkit.data.performances import Performance
+from toolkit.dsp.resample import resample_blocks
+from toolkit.infer.tracker import pieces
+from toolkit.infer.trained import checked
+from toolkit.log import UserError
+from toolkit.models.base import SynthesisModel
+from toolkit.tasks.experiment import load
+from toolkit.tasks.synthesis import Synthesis
+
+Tracker = Callable[[Tensor], Tensor]
+Curve = Tensor | np.ndarray | Sequence[float]
+
+AT_ONCE = 4.0  # seconds that are rendered at once, where the model can
+
+
+class TrainedSynthesis:
+    """What `toolkit.load` gives of a model that plays music again.
+
+    A recording is heard as one channel, the mean of its own, and brought to a peak of 1, as the recordings of the corpora are;
+    what is rendered is as loud as the recording again.
+
+    Attributes:
+        sample_rate: Hz of what is rendered.
+        hop_length: samples of a frame.
+        tracker: maps waveforms (B, T) at that rate to the pitch of the frames (B, L) in Hz; may be replaced.  At first what the
+            model was trained with, or pYIN where that was annotated.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open an experiment's folder or a pack; nothing in it is executed or unpickled.
+
+        Raises:
+            UserError: there is no trained model of synthesis in it, or its configuration names what is not the toolkit's.
+        """
+        task, _ = load(Path(path), torch.device("cpu"))
+        if not isinstance(task, Synthesis):
+            raise UserError(f"{path}: expected a model that synthesizes, found one of the task {type(task).__name__}")
+        self.task = task
+        self.model: SynthesisModel = task.model
+        self.sample_rate, self.hop_length = self.model.sample_rate, self.model.hop_length
+        self.device = torch.device("cpu")
+        trained_with = task.config.data.f0
+        if trained_with is None or isinstance(trained_with, LabelFeature):
+            trained_with = PYINPitch(self.sample_rate, self.hop_length)
+        self.tracker: Tracker = trained_with.compute
+
+    def to(self, device: torch.device | str) -> TrainedSynthesis:
+        """Move the model; recordings stay where they are."""
+        self.device = torch.device(device)
+        self.model.to(device)
+        return self
+
+    def resynthesize(self, wave: Tensor | np.ndarray, sample_rate: int, transpose: float = 0.0) -> Tensor:
+        """Play a recording again.
+
+        Args:
+            wave: (channels, time) or (time,), of any rate and number of channels, in [-1, 1].
+            sample_rate: its rate in Hz.
+            transpose: semitones upwards.
+
+        Returns:
+            (time,), as long as `wave` and of the same rate; what the model renders reaches up to half its own rate.
+
+        Raises:
+            ValueError: another shape, whole numbers, or no sample.
+            UserError: the model cannot transpose, or what it reads cannot be computed here.
+        """
+        recording = Recording.of_waveform(checked(wave), sample_rate)
+        return torch.cat(list(self.stream(recording, transpose)))
+
+    def stream(self, recording: Recording, transpose: float = 0.0) -> Iterator[Tensor]:
+        """As `resynthesize`, of a recording, e.g. ``Recording.of_file(path)``, one block of samples (time,) after the other."""
+        performance, peak = self.performance(recording, transpose)
+        rendered = (peak * block.numpy() for block in self.render(performance))
+        missing = recording.frames
+        for block in resample_blocks(rendered, self.sample_rate, recording.sample_rate):
+            yield torch.from_numpy(block[:missing])
+            missing = max(0, missing - len(block))
+
+    @torch.inference_mode()
+    def performance(self, recording: Recording, transpose: float = 0.0) -> tuple[Performance, float]:
+        """What the model reads of a recording, zeros behind it up to a whole frame, and the recording's peak.
+
+        Raises:
+            UserError: the model cannot transpose, or what it reads cannot be computed here.
+        """
+        if transpose and "f0" not in self.model.reads:
+            raise UserError(f"{type(self.model).__name__} reads the pitch from the sound itself, so that it cannot transpose")
+        waveform = torch.cat(list(pieces(recording, self.sample_rate, recording.frames)))
+        peak = float(waveform.abs().max())
+        waveform = waveform / peak if peak else waveform
+        frames = -(-len(waveform) // self.hop_length)
+        f0 = self._curve("f0", self.tracker, waveform, frames) * 2 ** (transpose / 12)
+        loudness = self._curve("loudness", self._loudness, waveform, frames)
+        heard = F.pad(waveform, (0, frames * self.hop_length - len(waveform)))
+        return Performance(heard[None], f0, loudness, torch.tensor([len(waveform)]), [""]), peak
+
+    def render(self, performance: Performance) -> Iterator[Tensor]:
+        """Render a performance: its samples (time,), one block after the other where the model can, else all at once."""
+        wanted = int(performance.lengths[0])
+        for block in self._blocks(performance):
+            yield block[:wanted]
+            wanted -= len(block[:wanted])
+
+    def player(self) -> Player:
+        """What plays frames of pitch and loudness as they come, any number at a time.
+
+        Raises:
+            UserError: the model reads sound.
+        """
+        if "waveform" in self.model.reads:
+            raise UserError(f"{type(self.model).__name__} reads sound, not curves of pitch and loudness. Next: resynthesize()")
+        return Player(self.model, self.device)
+
+    def _blocks(self, performance: Performance) -> Iterator[Tensor]:
+        if "waveform" in self.model.reads:
+            with torch.inference_mode():
+                yield self.model(to_device(performance, self.device))[0].float().cpu()
+            return
+        player, late = self.player(), self.model.latency
+        frames = max(1, round(AT_ONCE * self.sample_rate / self.hop_length))
+        curves = zip(performance.f0[0].split(frames), performance.loudness[0].split(frames), strict=True)
+        for block in (*(player.play(f0, loudness) for f0, loudness in curves), player.rest()):
+            yield block[late:]
+            late = max(0, late - len(block))
+
+    def _loudness(self, waveforms: Tensor) -> Tensor:
+        feature = self.task.config.data.loudness
+        assert feature is not None  # or the task would have refused the configuration
+        return feature.compute(waveforms) * feature.scale
+
+    def _curve(self, name: str, function: Tracker, waveform: Tensor, frames: int) -> Tensor:
+        """What the model reads of each frame of a waveform (T,): (1, L), or (1, 0) where it does not."""
+        if name not in self.model.reads:
+            return torch.zeros(1, 0)
+        curve = function(waveform[None].to(self.device)).float().cpu()[:, :frames]
+        return F.pad(curve, (0, frames - curve.shape[1]), mode="replicate")
+
+
+class Player:
+    """Plays while it is told what: pitch and loudness of any number of frames, each `hop_length` samples of sound.
+
+    All that is played, what `rest` gives included, is what the model makes of all frames at once, `latency` samples late.
+
+    Args:
+        model: trained.
+        device: where it is.
+
+    Attributes:
+        latency: samples.
+    """
+
+    def __init__(self, model: SynthesisModel, device: torch.device) -> None:
+        self.model, self.device, self.latency = model, device, model.latency
+        self._state: State | None = None
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def play(self, f0: Curve, loudness: Curve) -> Tensor:
+        """Play the next frames.
+
+        Args:
+            f0: (L,) Hz, 0 where there is no pitch.
+            loudness: (L,) dB, as the feature has it that the model was trained with.
+
+        Returns:
+            (L · hop_length,).
+
+        Raises:
+            ValueError: one is longer than the other.
+        """
+        hertz, decibels = (torch.as_tensor(curve, dtype=torch.float32) for curve in (f0, loudness))
+        if hertz.ndim != 1 or hertz.shape != decibels.shape:
+            raise ValueError(f"expected f0 and loudness of one length, found {tuple(hertz.shape)} and {tuple(decibels.shape)}")
+        if not len(hertz):
+            return torch.zeros(0)
+        self._last = hertz[-1:], decibels[-1:]
+        return self._step(hertz, decibels)
+
+    def rest(self) -> Tensor:
+        """The last `latency` samples; nothing comes after them."""
+        if self._last is None or not self.latency:
+            return torch.zeros(0)
+        more = -(-self.latency // self.model.hop_length)  # the last frame lasts until what is late has come
+        hertz, decibels = (last.expand(more) for last in self._last)
+        return self._step(hertz, decibels)[: self.latency]
+
+    @torch.inference_mode()
+    def _step(self, hertz: Tensor, decibels: Tensor) -> Tensor:
+        samples = torch.tensor([len(hertz) * self.model.hop_length])
+        frames = Performance(torch.zeros(1, 0), hertz[None], decibels[None], samples, [""])
+        audio, self._state = self.model.step(to_device(frames, self.device), self._state)
+        return audio[0].float().cpu()
