@@ -23,13 +23,22 @@ SLOTS = {
     "Backbone": "toolkit.blocks",
     "Pooling": "toolkit.blocks",
     "Head": "toolkit.blocks",
+    "Controller": "toolkit.blocks",
+    "Synthesizer": "toolkit.blocks",
+    "Effect": "toolkit.blocks",
+    "PitchEncoder": "toolkit.blocks",
+    "FrameAugmentation": "toolkit.blocks",
     "SeparationModel": "toolkit.models",
     "TaggingModel": "toolkit.models",
+    "SynthesisModel": "toolkit.models",
+    "PitchModel": "toolkit.models",
     "SeparationLoss": "toolkit.losses",
     "PairwiseLoss": "toolkit.losses",
     "Penalty": "toolkit.losses",
     "TaggingLoss": "toolkit.losses",
     "FeatureLoss": "toolkit.losses",
+    "SynthesisLoss": "toolkit.losses",
+    "EquivarianceLoss": "toolkit.losses",
 }
 
 
@@ -46,14 +55,17 @@ def table(slot: str | None = None) -> str:
         base = getattr(import_module(SLOTS[name]), name)
         lines.append(f"{name}: {_first_line(base)}")
         for block in sorted(subclasses(base).items()):
-            if block[1] is not base:
+            if block[1] is not base and not block[0].startswith("_"):
                 lines.append(f"  {block[0]:<26} {_first_line(block[1])}")
                 lines.append(f"  {'':<26} {_options(block[1])}")
     return "\n".join(lines)
 
 
 def _first_line(cls: type) -> str:
-    return (inspect.getdoc(cls) or "").partition("\n")[0]
+    """The first sentence, which the name of a paper may make longer than a line."""
+    paragraph = (inspect.getdoc(cls) or "").partition("\n\n")[0].splitlines()
+    ends = next((number for number, line in enumerate(paragraph, 1) if line.endswith(".")), 1)
+    return " ".join(paragraph[:ends])
 
 
 def _options(cls: type) -> str:
