@@ -160,3 +160,31 @@ def test_phases_go_on_where_they_ended():
     torch.testing.assert_close(last, end)
     assert whole.min() >= 0
     assert whole.max() < 1
+
+
+def test_many_frames_at_a_time_are_few(monkeypatch):
+    synthesizer = FMSynthesizer(16000, 16, "brass")
+    parameters, f0 = torch.randn(2, 9, 6, dtype=torch.float64, requires_grad=True), 500 * torch.rand(2, 9, dtype=torch.float64)
+    whole = synthesizer(parameters, f0)
+    monkeypatch.setattr("toolkit.dsp.fm.CACHEFUL", 48)  # three frames; the last ones are fewer
+    pieces = synthesizer(parameters, f0)
+    torch.testing.assert_close(pieces, whole)
+    wanted = torch.randn_like(whole)
+    torch.testing.assert_close(*(torch.autograd.grad(sound, parameters, wanted)[0] for sound in (pieces, whole)))
+
+
+def test_an_operator_nobody_hears_learns_nothing():
+    synthesizer = FMSynthesizer(16000, 16, "custom", ratios=[1, 2, 3], modulations=[(3, 2)], carriers=[1])
+    parameters = torch.randn(1, 4, 3, requires_grad=True)
+    synthesizer(parameters, torch.full((1, 4), 300.0)).square().sum().backward()
+    assert parameters.grad[..., 0].all()
+    assert not parameters.grad[..., 1:].any()
+
+
+def test_half_precision_is_left_alone():
+    synthesizer, f0 = FMSynthesizer(16000, 16, "flute"), torch.full((1, 4), 300.0)
+    parameters = torch.randn(1, 4, 6).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        sound = synthesizer(parameters, f0)
+    torch.testing.assert_close(sound, synthesizer(parameters, f0))
+    torch.testing.assert_close(sound, synthesizer(parameters.float(), f0), atol=0.3, rtol=0)

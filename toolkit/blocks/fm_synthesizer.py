@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from toolkit.blocks.precision import full_precision
 from toolkit.blocks.synthesis import State, Synthesizer
-from toolkit.dsp.control_rate import accumulate_phase, audible, silent_start, upsample
-from toolkit.dsp.fm import PATCHES, Patch, modulate
+from toolkit.dsp.control_rate import audible, silent_start, transition
+from toolkit.dsp.fm import PATCHES, Patch, render
 
 
 class FMSynthesizer(Synthesizer):
@@ -31,6 +32,8 @@ class FMSynthesizer(Synthesizer):
     """
 
     ratios: Tensor
+    ways: Tensor
+    advances: Tensor
 
     def __init__(
         self,
@@ -53,27 +56,50 @@ class FMSynthesizer(Synthesizer):
             self.patch = Patch(named.ratios if ratios is None else tuple(ratios), named.modulations, named.carriers)
         self.max_level, self.antialias = max_level, antialias
         self.parameters_in = self.patch.operators
-        distinct = sorted(set(self.patch.ratios))  # operators of one ratio have one phase
-        self.which = [distinct.index(ratio) for ratio in self.patch.ratios]
-        self.register_buffer("ratios", torch.tensor(distinct, dtype=torch.float64), persistent=False)
+        self.register_buffer("ratios", torch.tensor(self.patch.ratios, dtype=torch.float64), persistent=False)
+        way = transition(hop_length, "linear", self.ratios)
+        ways = torch.stack([torch.ones_like(way), way])  # of what was before a frame, and of what comes to it
+        self.register_buffer("ways", ways, persistent=False)
+        self.register_buffer("advances", torch.cat([ways[:1], ways.cumsum(-1)]), persistent=False)
 
     def levels(self, parameters: Tensor, f0: Tensor) -> Tensor:
         """Output levels (B, L, operators), 0 to max_level, that parameters stand for at f0 (B, L)."""
         levels = self.max_level * parameters.sigmoid()
         if not self.antialias:
             return levels
-        frequencies = f0[..., None] * self.ratios[self.which].to(f0.dtype)
+        frequencies = f0[..., None] * self.ratios.to(f0.dtype)
         return levels * audible(frequencies, self.sample_rate).to(levels.dtype)
 
     def step(self, parameters: Tensor, f0: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Render the next frames (B, L, operators) and (B, L), see `Synthesizer`."""
         self.check(parameters, f0)
-        controls = torch.cat([self.levels(parameters, f0), f0[..., None]], -1)
-        start = controls.new_zeros(len(f0), len(self.ratios), dtype=torch.float64) if state is None else state["phases"]
-        samples = upsample(controls, self.hop_length, controls[:, 0] if state is None else state["controls"])
+        levels = self.levels(parameters, f0).to(f0.dtype)
+        level_moves = _moves(levels, None if state is None else state["levels"])
+        pitch_moves = _moves(f0, None if state is None else state["f0"])
+        begin, end = self._phases(pitch_moves.double() / self.sample_rate, state)
+        turns = self.ratios.to(f0.dtype)[:, None, None, None] * (pitch_moves / self.sample_rate)
+        phases = torch.cat([begin.to(f0.dtype)[..., None], turns], -1).flatten(1, 2)
+        with full_precision(levels):
+            curves = self.advances.to(f0.dtype), self.ways.to(f0.dtype)
+            audio = render(phases, level_moves.permute(2, 0, 1, 3).flatten(1, 2), *curves, self.patch, self.max_level)
+        audio = audio.view(len(f0), -1)
         if state is None:  # nothing moves before the middle of the first frame
-            samples = silent_start(samples, self.latency)
-        phases, end = accumulate_phase(samples[:, -1], self.ratios, self.sample_rate, start)
-        each = phases.unbind(1)
-        audio = modulate([each[which] for which in self.which], samples[:, :-1].unbind(1), self.patch) / self.max_level
-        return audio, {"phases": end, "controls": controls[:, -1].detach()}
+            audio = silent_start(audio, self.latency)
+        return audio, {"phases": end, "levels": levels[:, -1:].detach(), "f0": f0[:, -1:].detach()}
+
+    def _phases(self, cycles: Tensor, state: State | None) -> tuple[Tensor, Tensor]:
+        """Phases (operators, B, L) before each frame and (operators, B) after the last, exact however long the sound is.
+
+        Cycles a sample (B, L, 2) are as of `_moves`; the first frame begins in its middle.
+        """
+        ratios, steps = self.ratios[:, None], cycles @ self.ways.sum(-1)
+        gone = steps.cumsum(-1)
+        start = -self.latency * ratios * cycles[:, 0, 0] if state is None else state["phases"]
+        begin, end = start[..., None] + ratios[..., None] * (gone - steps), (start + ratios * gone[:, -1]).detach()
+        return begin - begin.detach().floor(), end - end.floor()
+
+
+def _moves(controls: Tensor, past: Tensor | None) -> Tensor:
+    """Controls (B, L, …) in the frame before each, and what comes to them in it, (B, L, …, 2)."""
+    before = torch.cat([controls[:, :1] if past is None else past, controls[:, :-1]], 1)
+    return torch.stack([before, controls - before], -1)

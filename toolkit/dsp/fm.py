@@ -6,14 +6,17 @@ which no operator feeds back into itself).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 MOST_OPERATORS = 6
+CACHEFUL = 2**15  # samples of each operator that are worked on at a time
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Patch:
         """The operators that modulate this one."""
         return tuple(source for source, target in self.modulations if target == operator)
 
+    def modulated(self, operator: int) -> tuple[int, ...]:
+        """The operators that this one modulates."""
+        return tuple(target for source, target in self.modulations if source == operator)
+
     @cached_property
     def order(self) -> tuple[int, ...]:
         """The operators in topological order, each after those that modulate it; those of a circle are left out."""
@@ -80,27 +87,107 @@ PATCHES = {
 }
 
 
-def modulate(phases: Sequence[Tensor], levels: Sequence[Tensor], patch: Patch) -> Tensor:
-    """The sum of the carriers of a patch.
+def render(phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch: Patch, full: float = 1.0) -> Tensor:
+    """The sum of the carriers of a patch, in frames in which phases and levels move along given curves.
 
     An operator gives level · sin(2π · (phase + outputs of its modulators)): an output of 1 moves a phase by a whole cycle, as
-    on the DX7, so that a level of I / 2π is a modulation index of I.
+    on the DX7, so that a level of I / 2π is a modulation index of I.  Samples are made as many at a time as a processor's
+    cache holds; none are kept for the gradient (of first order), which makes them once more.
 
     Args:
-        phases: of each operator, (B, T), cycles.
-        levels: of each operator, (B, T).
+        phases: cycles of each operator, (operators, N, A): factors of the curves in `advances`, which are then added.
+        levels: of each operator, (operators, N, W): factors of the curves in `ways`.
+        advances: (A, hop_length).
+        ways: (W, hop_length).
         patch: how the operators are wired.
+        full: level that is 1 in what comes out.
 
     Returns:
-        (B, T).
+        (N, hop_length).
     """
-    outputs: dict[int, Tensor] = {}
-    for operator in patch.order:
-        phase = phases[operator - 1]
-        for modulator in patch.modulators(operator):
-            phase = phase + outputs[modulator]
-        outputs[operator] = levels[operator - 1] * torch.sin(2 * math.pi * phase)
-    total = outputs[patch.carriers[0]]
-    for carrier in patch.carriers[1:]:
-        total = total + outputs[carrier]
-    return total
+    return _Rendering.apply(phases, levels, advances, ways, patch, full)
+
+
+class _Rendering(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch: Patch, full: float) -> Tensor:
+        ctx.save_for_backward(phases, levels, advances, ways)
+        ctx.patch, ctx.full = patch, full
+        audio = levels.new_empty(levels.shape[1], ways.shape[1])
+        curves = _in_radians(advances, patch), _in_radians(ways, patch)
+        for frames, desk in _desks(audio, patch.operators, keep=False):
+            desk.play(phases[:, frames], levels[:, frames], *curves, patch)
+            heard = [desk.outputs[carrier - 1] for carrier in patch.carriers]
+            torch.div(sum(heard[1:], heard[0]), 2 * math.pi * full, out=audio[frames])
+        return audio
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        phases, levels, advances, ways = ctx.saved_tensors
+        to_phases, to_levels = torch.empty_like(phases), torch.empty_like(levels)
+        curves = _in_radians(advances, ctx.patch), _in_radians(ways, ctx.patch)
+        for frames, desk in _desks(gradient, ctx.patch.operators, keep=True):
+            desk.play(phases[:, frames], levels[:, frames], *curves, ctx.patch)
+            desk.turn_back(gradient[frames] / (2 * math.pi * ctx.full), ctx.patch)
+            if ctx.needs_input_grad[0]:
+                to_phases[:, frames] = torch.bmm(desk.angles, curves[0].mT)
+            to_levels[:, frames] = torch.bmm(desk.strengths, curves[1].mT)
+        return to_phases if ctx.needs_input_grad[0] else None, to_levels, None, None, None, None
+
+
+def _in_radians(curves: Tensor, patch: Patch) -> Tensor:
+    """Curves (A, hop_length), the same for all operators: (operators, A, hop_length)."""
+    return (2 * math.pi * curves).expand(patch.operators, -1, -1)
+
+
+class _Desk(NamedTuple):
+    """Where some frames of all operators are worked out, (operators, N, hop_length) each.
+
+    Attributes:
+        angles: in radians.
+        sines: of the angles; the same place, if they need not be kept.
+        strengths: the operators' levels, as radians of modulation.
+        outputs: strengths · sines; the place of the strengths, if they need not be kept.
+    """
+
+    angles: Tensor
+    sines: Tensor
+    strengths: Tensor
+    outputs: Tensor
+
+    def play(self, phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch: Patch) -> None:
+        """Work everything out, the curves (operators, …, hop_length) being in radians."""
+        torch.bmm(phases, advances, out=self.angles)
+        torch.bmm(levels, ways, out=self.strengths)
+        angles, sines, strengths, outputs = (place.unbind() for place in self)
+        for number in patch.order:
+            own = number - 1
+            for modulator in patch.modulators(number):
+                angles[own].add_(outputs[modulator - 1])
+            torch.sin(angles[own], out=sines[own])
+            torch.mul(sines[own], strengths[own], out=outputs[own])
+
+    def turn_back(self, gradient: Tensor, patch: Patch) -> None:
+        """Put the gradients to angles and strengths in their place, given that to the sum of the carriers."""
+        angles, sines, strengths, _ = (place.unbind() for place in self)
+        for number in reversed(patch.order):
+            own = number - 1
+            heard = [gradient] * patch.carriers.count(number) + [angles[modulated - 1] for modulated in patch.modulated(number)]
+            arrived = sum(heard[1:], heard[0]) if heard else torch.zeros_like(gradient)
+            angles[own].cos_().mul_(strengths[own]).mul_(arrived)
+            torch.mul(sines[own], arrived, out=strengths[own])
+
+
+def _desks(samples: Tensor, operators: int, keep: bool) -> Iterator[tuple[slice, _Desk]]:
+    """Some frames of (N, hop_length) after the other; all at once where there are more processors than cache."""
+    count, hop_length = samples.shape
+    size = max(1, CACHEFUL // hop_length) if samples.device.type == "cpu" else max(1, count)
+    desk = None
+    for first in range(0, count, size):
+        shape = (2, operators, min(size, count - first), hop_length)
+        if desk is None or desk.angles.shape != shape[1:]:
+            angles, strengths = samples.new_empty(shape)
+            sines, outputs = samples.new_empty(shape) if keep else (angles, strengths)
+            desk = _Desk(angles, sines, strengths, outputs)
+        yield slice(first, first + size), desk
