@@ -163,6 +163,21 @@ def test_embeddings_are_computed_from_files(tmp_path: Path) -> None:
     assert files_of_the_same.name == plain.name
 
 
+def test_without_components_embeddings_are_what_comes_before_the_last_relu(tmp_path: Path) -> None:
+    weights, pca = write_release(tmp_path)
+    raw, whitened = VGGish(str(weights), None), VGGish(str(weights), str(pca), quantize=False)
+    for feature in (raw, whitened):
+        feature.load(check=False)
+    waveforms = torch.randn(2, 16000) / 10
+    embeddings = raw.compute(waveforms)
+    assert embeddings.shape == (2, 1, 128)
+    assert embeddings.dtype == raw.dtype == torch.float32
+    assert embeddings.min() < 0
+    eigen_vectors, means = read_pca(pca, check=False)
+    torch.testing.assert_close(whiten(embeddings.relu(), eigen_vectors, means), whitened.compute(waveforms))
+    assert raw.name not in (whitened.name, VGGish(str(weights), str(pca)).name)
+
+
 def test_a_recording_is_brought_to_full_scale_as_the_corpus_did(tmp_path: Path) -> None:
     weights, pca = write_release(tmp_path)
     feature = VGGish(str(weights), str(pca), rule="openmic")

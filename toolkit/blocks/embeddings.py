@@ -6,11 +6,11 @@ from torch import Tensor
 from toolkit.blocks.features import Feature
 from toolkit.blocks.mel import MelSpectrogram
 
-FLOOR = -60.0  # dB, below which nothing is told apart
+FLOOR = -6.0  # bels, below which nothing is told apart
 
 
 class LogMel(Feature):
-    """Mel spectra in decibels, a frame an embedding: they know timbre and level, and nothing that has to be learned.
+    """Mel spectra in bels (10 dB), a frame an embedding: they know timbre and level, and nothing that has to be learned.
 
     A Fréchet distance in this space is none of VGGish's ("FAD"), and not comparable with one.
 
@@ -33,6 +33,6 @@ class LogMel(Feature):
         return self._name
 
     def compute(self, waveforms: Tensor) -> Tensor:
-        """Map (B, T) to (B, L, D) dB, L = 1 + ⌊T / hop_length⌋."""
+        """Map (B, T) to (B, L, D) bels, L = 1 + ⌊T / hop_length⌋."""
         with torch.no_grad():
-            return self.mel.to(waveforms.device)(waveforms.float())[:, 0].mT.clamp(min=FLOOR)
+            return (self.mel.to(waveforms.device)(waveforms.float())[:, 0].mT / 10).clamp(min=FLOOR)

@@ -123,8 +123,12 @@ class VGGishNetwork(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Map patches (N, 96, 64) to embeddings (N, 128)."""
+        return self.embeddings[-1](self.unrectified(patches))
+
+    def unrectified(self, patches: Tensor) -> Tensor:
+        """The same before the last ReLU."""
         spectrograms = self.features(patches[:, None])
-        return self.embeddings(spectrograms.permute(0, 2, 3, 1).flatten(1))  # TensorFlow's order: channels last
+        return self.embeddings[:-1](spectrograms.permute(0, 2, 3, 1).flatten(1))  # TensorFlow's order: channels last
 
 
 def whiten(embeddings: Tensor, eigen_vectors: Tensor, means: Tensor) -> Tensor:
@@ -141,7 +145,8 @@ class VGGish(Feature):
 
     Args:
         weights: the file `vggish-10086976.pth` of torchvggish's release, or its conversion to safetensors.
-        pca: the file `vggish_pca_params-970ea276.pth` of that release, or Google's `vggish_pca_params.npz`.
+        pca: the file `vggish_pca_params-970ea276.pth` of that release, or Google's `vggish_pca_params.npz`; null for what the
+            last layer gives before its ReLU, neither whitened nor in 8 bits: what Fréchet audio distances are taken of.
         quantize: 8 bits, 0 to 255; if not, the whitened numbers from -2 to 2.
         rule: `torchvggish` rounds; `openmic` cuts digits off, and brings each recording to a peak of 1 before all, as the
             code of OpenMIC-2018 did.
@@ -151,11 +156,12 @@ class VGGish(Feature):
     frame_rate = 1 / SECONDS
 
     def __init__(
-        self, weights: str, pca: str, quantize: bool = True, rule: Literal["torchvggish", "openmic"] = "torchvggish"
+        self, weights: str, pca: str | None, quantize: bool = True, rule: Literal["torchvggish", "openmic"] = "torchvggish"
     ) -> None:
-        self.weights, self.pca, self.quantize, self.rule = Path(weights), Path(pca), quantize, rule
-        self.dtype = torch.uint8 if quantize else torch.float32
-        self._loaded: tuple[VGGishNetwork, Tensor, Tensor] | None = None
+        self.weights, self.pca, self.rule = Path(weights), None if pca is None else Path(pca), rule
+        self.quantize = quantize and pca is not None
+        self.dtype = torch.uint8 if self.quantize else torch.float32
+        self._loaded: tuple[VGGishNetwork, tuple[Tensor, Tensor] | None] | None = None
         self._name = ""
 
     @property
@@ -166,7 +172,8 @@ class VGGish(Feature):
             UserError: a file is missing.
         """
         if not self._name:
-            hashes = [files.sha256(_present(path, name)) for path, name in ((self.weights, WEIGHTS), (self.pca, PCA))]
+            read = ((self.weights, WEIGHTS), (self.pca, PCA))
+            hashes = ["" if path is None else files.sha256(_present(path, name)) for path, name in read]
             self._name = f"vggish/{config.fingerprint([*hashes, self.quantize, self.rule])}"
         return self._name
 
@@ -186,8 +193,8 @@ class VGGish(Feature):
             network.load_state_dict({name: torch.as_tensor(value).float() for name, value in state.items()}, assign=True)
         except (RuntimeError, TypeError) as error:
             raise UserError(f"{self.weights}: expected VGGish's weights: {' '.join(str(error).split())}") from error
-        eigen_vectors, means = read_pca(self.pca, check)
-        self._loaded = network.eval().requires_grad_(False), eigen_vectors, means
+        components = None if self.pca is None else read_pca(self.pca, check)
+        self._loaded = network.eval().requires_grad_(False), components
 
     def compute(self, waveforms: Tensor) -> Tensor:
         """Map (B, T) to (B, L, 128), L = 10 for 10 s.
@@ -198,15 +205,17 @@ class VGGish(Feature):
         if self._loaded is None:
             self.load()
         assert self._loaded is not None
-        network, eigen_vectors, means = self._loaded
+        network, components = self._loaded
         network.to(waveforms.device)
         if self.rule == "openmic":
             peak = waveforms.abs().amax(-1, keepdim=True)
             waveforms = waveforms / torch.where(peak > 0, peak, 1.0)
         patches = log_mel_patches(waveforms)
         with torch.no_grad():
+            if components is None:
+                return network.unrectified(patches.flatten(0, 1).float()).unflatten(0, patches.shape[:2])
             embeddings = network(patches.flatten(0, 1).float())
-        whitened = whiten(embeddings, eigen_vectors.to(embeddings), means.to(embeddings)).unflatten(0, patches.shape[:2])
+        whitened = whiten(embeddings, *(part.to(embeddings) for part in components)).unflatten(0, patches.shape[:2])
         if not self.quantize:
             return whitened
         steps = (whitened + CLIP) * (255 / (2 * CLIP))

@@ -284,8 +284,8 @@ class Synthesis(Task):
         frames = round(seconds * self.model.sample_rate / hop)
         with torch.device("meta"):
             waveform, lengths = torch.empty(batch, frames * hop), torch.empty(batch, dtype=torch.int64)
-            curves = [torch.empty(batch, frames if name in self.model.reads else 0) for name in ("f0", "loudness")]
-        return Performance(waveform, *curves, lengths, [""] * batch)
+            f0, loudness = (torch.empty(batch, frames if name in self.model.reads else 0) for name in ("f0", "loudness"))
+        return Performance(waveform, f0, loudness, lengths, [""] * batch)
 
     @staticmethod
     def _rendered(model: SynthesisModel, performance: Performance, name: str, pitch: str) -> dict[str, Tensor]:
