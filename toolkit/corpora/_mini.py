@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from toolkit import files
 
 MARK = "mini.json"  # the last file that `make_mini` writes
+
+
+def make(corpus: Path, name: str, seed: int, folder: str, write: Callable[[Path, int], None]) -> None:
+    """Have a mini corpus made by `write` (folder, seed) in a folder of `corpus`; one of another seed goes first.
+
+    What is there with that seed is left as it is.
+    """
+    if is_mini(corpus, name, seed):
+        return
+    if is_mini(corpus, name):
+        shutil.rmtree(corpus / folder, ignore_errors=True)
+        (corpus / MARK).unlink()
+    write(corpus / folder, seed)
+    mark_mini(corpus, name, seed)
 
 
 def mark_mini(corpus: Path, name: str, seed: int) -> None:

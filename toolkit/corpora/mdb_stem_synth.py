@@ -6,7 +6,6 @@ The sound was made from the annotation, so that the annotation is exact.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,13 +125,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other music.
     """
-    if _mini.is_mini(corpus, NAME, seed):
-        return
-    if _mini.is_mini(corpus, NAME):  # ours, of another seed
-        shutil.rmtree(corpus / FOLDER, ignore_errors=True)
-        (corpus / _mini.MARK).unlink()
-    _mdb_stem_synth_mini.write(corpus / FOLDER, seed)
-    _mini.mark_mini(corpus, NAME, seed)
+    _mini.make(corpus, NAME, seed, FOLDER, _mdb_stem_synth_mini.write)
 
 
 def split_of(artist: str) -> str:

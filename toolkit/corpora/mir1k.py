@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,6 @@ FOLDER = "MIR-1K"  # of the archive
 CLIPS = 1000
 SEE = "Next: see egs/mir1k/README.md for what the folder must hold"
 ROLES = ("recording", "accompaniment", "mixture")
-FEMALE = ("amy", "Ani", "annar", "ariel", "heycat", "tammy", "titon", "yifen")
-MALE = ("abjones", "bobon", "bug", "davidson", "fdps", "geniusturtle", "jmzen", "Kenshin", "khair", "leon", "stool")
 VALID = ("leon", "tammy")
 TEST = ("khair", "stool", "titon", "yifen")
 RULE = "ours, by singer"
@@ -100,13 +97,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other music.
     """
-    if _mini.is_mini(corpus, NAME, seed):
-        return
-    if _mini.is_mini(corpus, NAME):  # ours, of another seed
-        shutil.rmtree(corpus / FOLDER, ignore_errors=True)
-        (corpus / _mini.MARK).unlink()
-    _mir1k_mini.write(corpus / FOLDER, seed)
-    _mini.mark_mini(corpus, NAME, seed)
+    _mini.make(corpus, NAME, seed, FOLDER, _mir1k_mini.write)
 
 
 def split_of(singer: str) -> str:
