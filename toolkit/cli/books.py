@@ -23,9 +23,12 @@ def prepare(arguments: Arguments) -> Stage:
 
 
 def features(arguments: Arguments) -> Stage:
-    section = _tree(arguments).get("data", {})
-    inputs = [*_manifests_of(section, arguments.data), *_weights(section)]
-    return _stage("features", arguments.data, arguments, section, inputs=inputs)
+    tree = _tree(arguments)
+    section = tree.get("data", {})
+    scored_in = (tree.get("score") or {}).get("embedding")
+    computed = section if scored_in is None else {**section, "embedding": scored_in}
+    inputs = [*_manifests_of(section, arguments.data), *_weights(computed)]
+    return _stage("features", arguments.data, arguments, computed, inputs=inputs)
 
 
 def train(arguments: Arguments) -> Stage:
