@@ -31,6 +31,7 @@ setup(
         "forest": ["scikit-learn"],
         "teachers": ["hear21passt", "panns-inference"],
         "openl3": ["openl3"],
+        "crepe": ["torchcrepe"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "imageio-ffmpeg"],
         "reference": [
             "asteroid",
@@ -43,6 +44,7 @@ setup(
             "demucs",
             "scikit-learn",
             "librosa",
+            "torchcrepe",
         ],
     },
     entry_points={"console_scripts": ["toolkit = toolkit.cli:main"]},

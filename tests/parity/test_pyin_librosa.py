@@ -37,7 +37,7 @@ def vibrato_and_noise(seconds: float = 1.0) -> np.ndarray:
 
 
 def compare(samples: np.ndarray, hop: int, frame: int, probability: float, least: float, **limits: float) -> None:
-    low, high = limits.get("lowest", 50.0), limits.get("highest", 2000.0)
+    low, high = limits.get("f_min", 50.0), limits.get("f_max", 2000.0)
     hertz, voiced, probable = librosa.pyin(
         samples, fmin=low, fmax=high, sr=RATE, frame_length=frame, hop_length=hop, fill_na=None
     )
@@ -59,7 +59,7 @@ def test_synthetic_sound(dtype: type, probability: float, hop: int, frame: int) 
 
 
 def test_another_range() -> None:
-    compare(vibrato_and_noise(), 256, 1024, 1e-9, least=1.0, lowest=110.0, highest=350.0)  # of which the sound leaves both
+    compare(vibrato_and_noise(), 256, 1024, 1e-9, least=1.0, f_min=110.0, f_max=350.0)  # of which the sound leaves both
 
 
 @pytest.mark.real

@@ -1,7 +1,10 @@
 """URMP: layout, annotations, stems and blocks; the mini corpus and the truth of its annotations."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -196,8 +199,8 @@ def test_what_cannot_be_used_is_named(corpus: Path, tmp_path: Path, caplog: pyte
         urmp.prepare(corpus, tmp_path / "other", splits=["test"], instruments=[], nj=1, strict=True)
     with pytest.raises(UserError, match=r"expected some of train, valid, test, all, found \['dev'\]"):
         urmp.prepare(corpus, data, splits=["dev"])
-    with pytest.raises(UserError, match=r"--confidence: expected one of annotation"):
-        urmp.prepare(corpus, data, confidence="crepe")
+    with pytest.raises(UserError, match=r"--confidence: expected one of annotation, crepe"):
+        urmp.prepare(corpus, data, confidence="spice")
     with pytest.raises(UserError, match="urmp/ddx7/tuba: no stem of that instrument"):
         urmp.prepare(corpus, data, sample_rates=[], instruments=["tuba"])
     with pytest.raises(UserError, match=r"urmp/ddx7/viola: expected blocks .*, found 0 of more than 3 s"):
@@ -290,6 +293,24 @@ def test_blocks_of_the_mini_corpus(mini: Path, tmp_path: Path) -> None:
     assert audio.read(manifest.path_of(whole, "recording")).abs().max() == 1
     with pytest.raises(UserError, match=r"found 0 of more than 3 s with a confidence of 0\.999"):
         urmp.prepare(mini, data, **options, least_confidence=0.999, nj=1)
+
+
+def test_blocks_that_crepe_is_sure_of(mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"sample_rates": [], "instruments": ["violin"], "confidence": "crepe", "nj": 1}
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torchcrepe", None)
+        with pytest.raises(UserError, match=r"CREPE needs the package torchcrepe.*Next: pip install torchcrepe"):
+            urmp.prepare(mini, tmp_path / "data", **options)
+    monkeypatch.setitem(sys.modules, "torchcrepe", SimpleNamespace())
+    monkeypatch.setattr(_urmp_blocks, "crepe_confidence", lambda samples: len(samples) / 64000)
+    with pytest.raises(UserError, match=r"found 4 of more than 3 s with a confidence of 0\.99"):
+        urmp.prepare(mini, tmp_path / "data", **options, least_confidence=0.99)
+    urmp.prepare(mini, tmp_path / "data", **options, least_confidence=0.75)
+    found = [item for split in ("train", "valid", "test") for item in items(tmp_path / "data", f"urmp/ddx7/violin/{split}")]
+    assert len(found) == 6
+    assert all(item.labels["confidence"] == pytest.approx(item.labels["seconds"] / 4, abs=1e-4) for item in found)
+    manifest = Manifest.open(tmp_path / "data/urmp/ddx7/violin/train.jsonl")
+    assert manifest.header["confidence"]["meaning"].startswith("mean confidence of CREPE")
 
 
 def test_other_recordings_for_resynthesis(mini: Path, tmp_path: Path) -> None:

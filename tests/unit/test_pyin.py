@@ -103,7 +103,7 @@ def test_recordings_are_independent_of_each_other(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"highest": 5000.0}, "<= 4000 Hz"), ({"lowest": 2500.0}, "lowest"), ({"frame_length": 128}, "more than 161 samples")],
+    [({"f_max": 5000.0}, "<= 4000 Hz"), ({"f_min": 2500.0}, "f_min < f_max"), ({"frame_length": 128}, "more than 161 samples")],
 )
 def test_pitches_that_cannot_be_found(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -33,6 +33,7 @@ from toolkit.blocks.mobile_fcn import MobileFCN
 from toolkit.blocks.open_unmix import OpenUnmix, load_openunmix
 from toolkit.blocks.performance_features import AnnotatedPitch, Loudness
 from toolkit.blocks.pitch import LogCQT, PESTOEncoder, PitchEncoder, VoicedHead
+from toolkit.blocks.pitch_trackers import CREPEPitch, PYINPitch
 from toolkit.blocks.poolings import (
     AttentionPooling,
     AutoPooling,
@@ -79,6 +80,7 @@ __all__ = [
     "BackgroundLevel",
     "Bottleneck",
     "CPResNet",
+    "CREPEPitch",
     "CausalTCN",
     "Controller",
     "DConv",
@@ -127,6 +129,7 @@ __all__ = [
     "NoiseReverb",
     "OpenUnmix",
     "PESTOEncoder",
+    "PYINPitch",
     "PitchEncoder",
     "Pooling",
     "Published",

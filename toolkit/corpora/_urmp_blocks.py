@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
+from toolkit.blocks.pitch_trackers import crepe_confidence
+
 RATE = 16000  # Hz
 LONGEST, SHORTEST = 4 * RATE, 3 * RATE  # samples
 SILENCE = 40.0  # dB below the loudest frame
@@ -28,8 +30,13 @@ def voiced_share(samples: np.ndarray, f0: np.ndarray) -> float:
     return float(np.mean(f0 > 0)) if len(f0) else 0.0
 
 
+def crepe(samples: np.ndarray, _: np.ndarray) -> float:
+    """The mean confidence of CREPE, as published; where there is a GPU, it is used."""
+    return crepe_confidence(torch.from_numpy(samples).to("cuda" if torch.cuda.is_available() else "cpu"))
+
+
 # How sure the pitch of a block is, 0 to 1, from its samples (time,) at 16 kHz and its annotated F0 (frames,) in Hz
-CONFIDENCES: dict[str, Confidence] = {"annotation": voiced_share}
+CONFIDENCES: dict[str, Confidence] = {"annotation": voiced_share, "crepe": crepe}
 
 
 def normalize(samples: np.ndarray) -> tuple[np.ndarray, float]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import files, log
+from toolkit.blocks.pitch_trackers import torchcrepe
 from toolkit.corpora import _mini, _urmp, _urmp_blocks, _urmp_ddx7, _urmp_mini, _urmp_stems
 from toolkit.corpora._urmp import INSTRUMENTS, NAME, SEE, SPLITS, Stem
 from toolkit.data import parallel
@@ -97,7 +98,8 @@ def prepare(
         sample_rates: Hz, of stems; at 48000 the corpus's own files are used.
         splits: of stems: `train`, `valid`, `test` and `all`, or some of them.
         instruments: whose blocks are made, e.g. `violin`.
-        confidence: how sure the pitch of a block is: `annotation`, the share of its frames that are annotated as voiced.
+        confidence: how sure the pitch of a block is: `annotation`, the share of its frames that are annotated as voiced, or
+            `crepe`, the mean confidence of CREPE, as published (needs torchcrepe, and a GPU or much patience).
         least_confidence: blocks below it are left out (default: 0.85 for violin and trumpet, 0.8 for all others, as published).
         train_share: of the blocks.
         resynthesis: folder with a folder of recordings for every instrument; without it stems that are held out serve for that.
@@ -105,7 +107,7 @@ def prepare(
         strict: an unusable stem is an error instead of a named skip.
 
     Raises:
-        UserError: the corpus is not what it should be, or a manifest would be empty.
+        UserError: the corpus is not what it should be, a manifest would be empty, or torchcrepe is not installed.
     """
     known = tuple(INSTRUMENTS.values())
     for option, values, allowed in (("--splits", splits, SPLITS), ("--instruments", instruments, known)):
@@ -113,6 +115,8 @@ def prepare(
             raise UserError(f"{option}: expected some of {', '.join(allowed)}, found {values}")
     if confidence not in _urmp_blocks.CONFIDENCES:
         raise UserError(f"--confidence: expected one of {', '.join(_urmp_blocks.CONFIDENCES)}, found {confidence!r}")
+    if confidence == "crepe":
+        torchcrepe()
     root, stems = _urmp.find(corpus)
     with parallel.Workers(nj) as workers:
         preparation = _urmp_stems.Preparation(root, data, workers, strict, _edition(corpus, stems))

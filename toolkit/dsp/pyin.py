@@ -43,10 +43,10 @@ class VoicedPitch(NamedTuple):
 
 
 class _Grid(NamedTuple):
-    """Periods `shortest` to `longest` in samples; `bins` pitches from `lowest` Hz up."""
+    """Periods `shortest` to `longest` in samples; `bins` pitches from `f_min` Hz up."""
 
     sample_rate: int
-    lowest: float
+    f_min: float
     shortest: int
     longest: int
     bins: int
@@ -56,34 +56,34 @@ def pyin(
     waveforms: Tensor,
     sample_rate: int,
     hop_length: int,
-    lowest: float = 50.0,
-    highest: float = 2000.0,
+    f_min: float = 50.0,
+    f_max: float = 2000.0,
     frame_length: int = 2048,
 ) -> VoicedPitch:
     """Track the pitch of recordings, equal to `librosa.pyin` with its defaults.
 
-    Pitches are multiples of 10 cents over `lowest`.
+    Pitches are multiples of 10 cents over `f_min`.
 
     Args:
         waveforms: (B, T), on any device.
         sample_rate: Hz.
         hop_length: samples between frames.
-        lowest: Hz.
-        highest: Hz.
+        f_min: Hz.
+        f_max: Hz.
         frame_length: samples; zeros stand around the recordings.
 
     Returns:
         L = 1 + ⌊T / hop_length⌋ frames, on the device of the waveforms.
 
     Raises:
-        ValueError: 0 < lowest < highest ≤ sample_rate / 2 is not so, or a frame is shorter than a period.
+        ValueError: 0 < f_min < f_max ≤ sample_rate / 2 is not so, or a frame is shorter than a period.
     """
-    if not 0 < lowest < highest <= sample_rate / 2:
-        raise ValueError(f"expected 0 < lowest < highest <= {sample_rate / 2:g} Hz, found {lowest:g} and {highest:g}")
-    if frame_length - 1 <= sample_rate / lowest:
-        raise ValueError(f"expected frames of more than {sample_rate / lowest + 1:.0f} samples, found {frame_length}")
-    bins = math.floor(12 * BINS * math.log2(highest / lowest)) + 1
-    grid = _Grid(sample_rate, lowest, math.floor(sample_rate / highest), math.ceil(sample_rate / lowest), bins)
+    if not 0 < f_min < f_max <= sample_rate / 2:
+        raise ValueError(f"expected 0 < f_min < f_max <= {sample_rate / 2:g} Hz, found {f_min:g} and {f_max:g}")
+    if frame_length - 1 <= sample_rate / f_min:
+        raise ValueError(f"expected frames of more than {sample_rate / f_min + 1:.0f} samples, found {frame_length}")
+    bins = math.floor(12 * BINS * math.log2(f_max / f_min)) + 1
+    grid = _Grid(sample_rate, f_min, math.floor(sample_rate / f_max), math.ceil(sample_rate / f_min), bins)
     frames = F.pad(waveforms, (frame_length // 2, frame_length // 2)).unfold(-1, frame_length, hop_length)
     probabilities: list[Tensor] = []
 
@@ -97,7 +97,7 @@ def pyin(
     semitones = max(1, round(FASTEST * 12 * hop_length / sample_rate))
     switch = torch.tensor([[1 - SWITCH, SWITCH], [SWITCH, 1 - SWITCH]], dtype=torch.float64)
     states = viterbi(observed(), triangle(bins, semitones * BINS // 2), switch).to(waveforms.device)
-    hertz = lowest * 2 ** ((states % bins).to(waveforms.dtype) / (12 * BINS))
+    hertz = f_min * 2 ** ((states % bins).to(waveforms.dtype) / (12 * BINS))
     return VoicedPitch(hertz, states < bins, torch.cat(probabilities, 1))
 
 
@@ -118,7 +118,7 @@ def _observe(frames: Tensor, grid: _Grid) -> Tensor:
     difference = normalized_difference(frames, grid.shortest, grid.longest)
     heights, periods = _troughs(difference)
     hertz = grid.sample_rate / (grid.shortest + periods)
-    bins = (12 * BINS * torch.log2(hertz / grid.lowest)).round().clamp(0, grid.bins).long()  # the last is too high: dropped
+    bins = (12 * BINS * torch.log2(hertz / grid.f_min)).round().clamp(0, grid.bins).long()  # the last is too high: dropped
     observed = difference.new_zeros(len(frames), grid.bins + 1)
     return observed.scatter_add_(1, bins, _trough_probabilities(heights))[:, :-1]
 
