@@ -1,5 +1,7 @@
 """DDX7 and its baseline: the parameters they are published with, what a frame hears, and running them in blocks."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +12,9 @@ from toolkit.blocks.controllers import CausalTCN, RecurrentDecoder
 from toolkit.blocks.fm_synthesizer import FMSynthesizer
 from toolkit.blocks.harmonic_noise import HarmonicNoise
 from toolkit.blocks.reverbs import ImpulseReverb, NoiseReverb
+from toolkit.tasks.experiment import Experiment
+
+RECIPE = Path(__file__).resolve().parents[2] / "egs" / "urmp" / "ddx7"
 
 CONTROLLERS = {
     "tcn": lambda: CausalTCN(2, 6, hidden=5, blocks=3),
@@ -41,6 +46,18 @@ def test_the_baseline_has_the_parameters_it_is_published_with():
         assert size(controller) + size(NoiseReverb()) == 4293888
 
 
+@pytest.mark.parametrize("instrument", ["violin", "flute", "trumpet"])
+@pytest.mark.parametrize(
+    ("system", "controller"), [("6", 399762), ("6_2pi", 399762), ("4", 398732), ("2", 397702), ("hpn", 4277886)]
+)
+def test_the_recipe_has_them_too(instrument, system, controller):
+    file = "paper" if (instrument, system) == ("violin", "6") else f"{instrument}_{system}"
+    built, config = Experiment.read(RECIPE / "conf" / f"{file}.yaml").build("meta")
+    assert (size(built.model.controller), size(built.model)) == (controller, controller + 16002)
+    assert config.data.train == f"urmp/ddx7/{instrument}/train"
+    assert getattr(built.model.synthesizer, "max_level", None) == (None if system == "hpn" else 1 if "2pi" in system else 0.32)
+
+
 def test_a_frame_hears_its_receptive_field():
     controller = CausalTCN(2, 4, hidden=8, blocks=3).eval().double()
     conditions = torch.randn(1, 60, 2, dtype=torch.float64, requires_grad=True)
@@ -70,14 +87,16 @@ def test_the_tcn_layer_by_layer():
 
 @pytest.mark.parametrize("make", CONTROLLERS.values(), ids=CONTROLLERS)
 @settings(max_examples=8, deadline=None)
-@given(blocks=st.lists(st.sampled_from([1, 2, 5, 9, 40]), min_size=1, max_size=6))
+@given(blocks=st.lists(st.sampled_from([1, 2, 5, 9, 300]), min_size=1, max_size=6))
 def test_blocks_of_any_size_are_the_whole(make, blocks):
     controller, conditions = make().eval().double(), torch.randn(2, sum(blocks), 2, dtype=torch.float64)
-    state, pieces = None, []
-    for block in conditions.split(blocks, 1):
-        piece, state = controller.step(block, state)
-        pieces.append(piece)
-    torch.testing.assert_close(torch.cat(pieces, 1), controller(conditions))
+    for learning in (True, False):  # what is not learned may be carried along
+        state, pieces = None, []
+        with torch.set_grad_enabled(learning):
+            for block in conditions.split(blocks, 1):
+                piece, state = controller.step(block, state)
+                pieces.append(piece)
+        torch.testing.assert_close(torch.cat(pieces, 1), controller(conditions))
 
 
 @pytest.mark.parametrize("make", CONTROLLERS.values(), ids=CONTROLLERS)

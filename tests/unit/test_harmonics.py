@@ -220,11 +220,25 @@ def test_a_room_is_a_convolution_in_blocks_of_any_size(reverb, blocks):
     for delay, weight in enumerate(response[: audio.shape[1]]):
         expected[:, delay:] += weight * audio[:, : audio.shape[1] - delay]
     torch.testing.assert_close(reverb(audio), expected)
-    state, pieces = None, []
-    for block in audio.split(blocks, 1):
-        piece, state = reverb.step(block, state)
-        pieces.append(piece)
-    torch.testing.assert_close(torch.cat(pieces, 1), expected)
+    for learning in (True, False):  # what is not learned is convolved part by part while blocks are short
+        state, pieces = None, []
+        with torch.set_grad_enabled(learning):
+            for block in audio.split(blocks, 1):
+                piece, state = reverb.step(block, state)
+                pieces.append(piece)
+        torch.testing.assert_close(torch.cat(pieces, 1), expected)
+
+
+@pytest.mark.parametrize("block", [1, 4, 7])
+def test_short_blocks_of_one_size_ring_on_part_by_part(block):
+    reverb, audio = NoiseReverb(30, 100).double(), torch.randn(2, 15 * block, dtype=torch.float64)
+    with torch.no_grad():
+        state, pieces = None, []
+        for piece in audio.split(block, 1):
+            wet, state = reverb.step(piece, state)
+            pieces.append(wet)
+            assert state["parts"].shape == (-(-30 // block), block + 1)
+        torch.testing.assert_close(torch.cat(pieces, 1), reverb(audio))
 
 
 def test_the_room_of_ddx7():

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.synthesis import Controller, State
 
-FEW = 32  # frames
+FEW = 256  # frames
 
 
 class CausalTCN(Controller):
@@ -58,8 +58,8 @@ class CausalTCN(Controller):
         check_shape(conditions, "conditions", batch=None, frames=None, conditions=self.conditions)
         x, carried = conditions.transpose(1, 2), {}
         for number, pair in enumerate(self.pairs):
-            past = (None, None) if state is None else (state[f"{number}.first"], state[f"{number}.second"])
-            x, (carried[f"{number}.first"], carried[f"{number}.second"]) = pair(x, past)
+            x, own = pair(x, _of(f"{number}.", state))
+            carried |= {f"{number}.{name}": value for name, value in own.items()}
         return x.transpose(1, 2), carried
 
 
@@ -78,37 +78,50 @@ class _ConvPair(nn.Module):
         last: bool,
     ) -> None:
         super().__init__()
-        self.reach, self.last = dilation * (kernel_size - 1), last
-        self.first = weight_norm(nn.Conv1d(channels, hidden, kernel_size, dilation=dilation))
-        self.second = weight_norm(nn.Conv1d(hidden, out, kernel_size, dilation=dilation))
-        self.residual = nn.Conv1d(channels, out, 1) if residual else None
+        self.last = last
+        self.first = weight_norm(_CausalConv(channels, hidden, kernel_size, dilation=dilation))
+        self.second = weight_norm(_CausalConv(hidden, out, kernel_size, dilation=dilation))
+        self.residual = _CausalConv(channels, out, 1) if residual else None
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, past: tuple[Tensor | None, Tensor | None]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Map (B, channels, L) and the frames before, None for silence, to (B, out, L) and the frames to carry on."""
-        seen = self._with_past(x, past[0])
-        hidden = self.dropout(_convolve(self.first, seen).relu())
-        seen_hidden = self._with_past(hidden, past[1])
-        out = _convolve(self.second, seen_hidden)
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Map the next frames (B, channels, L) to (B, out, L); the state is empty at the start."""
+        carried = {}
+        hidden, carried["first"] = self.first.step(x, _of("first.", state))
+        out, carried["second"] = self.second.step(self.dropout(hidden.relu()), _of("second.", state))
         if not self.last:
             out = self.dropout(out.relu())
         if self.residual is not None:
-            out = out + self.residual(x)
-        return out, (seen[..., -self.reach :].detach(), seen_hidden[..., -self.reach :].detach())
-
-    def _with_past(self, x: Tensor, past: Tensor | None) -> Tensor:
-        return F.pad(x, (self.reach, 0)) if past is None else torch.cat([past, x], -1)
+            beside, carried["residual"] = self.residual.step(x, _of("residual.", state))
+            out = out + beside
+        return out, {f"{part}.{name}": value for part, own in carried.items() for name, value in own.items()}
 
 
-def _convolve(layer: nn.Conv1d, x: Tensor) -> Tensor:
-    """The layer; of a few frames by one matrix product, a quarter of the time that a dilated convolution takes to begin."""
-    taps, dilation = layer.kernel_size[0], layer.dilation[0]
-    frames = x.shape[-1] - (taps - 1) * dilation
-    if frames > FEW or layer.bias is None:
-        return layer(x)
-    seen = torch.cat([x[..., tap * dilation :][..., :frames] for tap in range(taps)], 1)
-    matrix = layer.weight.transpose(1, 2).flatten(1)
-    return torch.baddbmm(layer.bias[:, None], matrix.expand(len(x), -1, -1), seen)
+class _CausalConv(nn.Conv1d):
+    """A convolution that only looks back.
+
+    Of a few frames it is one matrix product, as a dilated convolution takes long to begin.  Where nothing is
+    learned, the matrix is carried along, so that its weights are normalised once a stream.
+    """
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Map the next frames (B, channels, L) to (B, out, L); the state is empty at the start."""
+        taps, dilation, frames = self.kernel_size[0], self.dilation[0], x.shape[-1]
+        reach = (taps - 1) * dilation
+        seen = torch.cat([state["past"], x], -1) if state else F.pad(x, (reach, 0))
+        carried = {"past": seen[..., frames:].detach()}
+        if frames > FEW or self.bias is None:
+            return self(seen), carried
+        matrix = state["matrix"] if "matrix" in state else self.weight.transpose(1, 2).flatten(1)
+        if not torch.is_grad_enabled():
+            carried["matrix"] = matrix
+        columns = torch.cat([seen[..., tap * dilation :][..., :frames] for tap in range(taps)], 1)
+        return torch.baddbmm(self.bias[:, None], matrix.expand(len(x), -1, -1), columns), carried
+
+
+def _of(part: str, state: State | None) -> State:
+    """What a part has carried along; nothing at the start."""
+    return {name.removeprefix(part): value for name, value in (state or {}).items() if name.startswith(part)}
 
 
 class RecurrentDecoder(Controller):

@@ -4,22 +4,37 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.blocks.synthesis import Effect, State
-from toolkit.dsp.reverb import convolve, decaying_noise
+from toolkit.dsp.reverb import blocks_of, convolve, convolve_block, decaying_noise, parts_of
+
+FEWEST_PARTS = 4  # a response that is so many blocks long, or longer, is convolved part by part
 
 
 class _Convolution(Effect):
-    """What has an impulse response."""
+    """What has an impulse response of `length` samples."""
+
+    length: int
 
     def response(self) -> Tensor:
         """(N)."""
         raise NotImplementedError
 
     def step(self, audio: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Map the next samples (B, T) to as many; the state is None at the start."""
-        response = self.response()
-        tail = audio.new_zeros(len(audio), len(response) - 1) if state is None else state["tail"]
-        wet, tail = convolve(audio, response.to(audio.dtype), tail)
-        return wet, {"tail": tail.detach()}
+        """Map the next samples (B, T) to as many; the state is None at the start.
+
+        Where nothing is learned, what is known of the response and of the blocks before is carried along while blocks are
+        short and of one size.
+        """
+        samples = audio.shape[1]
+        past = audio.new_zeros(len(audio), self.length - 1) if state is None else state["past"]
+        after = torch.cat([past, audio], 1)[:, samples:].detach()
+        if torch.is_grad_enabled() or FEWEST_PARTS * samples > self.length:
+            return convolve(audio, self.response().to(audio.dtype), past), {"past": after}
+        if state is not None and "parts" in state and state["parts"].shape[1] == samples + 1:
+            parts, blocks = state["parts"], state["blocks"]
+        else:
+            parts, blocks = parts_of(self.response().to(audio.dtype), samples), blocks_of(past, samples)
+        wet, blocks = convolve_block(audio, past[:, -samples:], blocks, parts)
+        return wet, {"past": after, "parts": parts, "blocks": blocks}
 
 
 class NoiseReverb(_Convolution):
@@ -34,7 +49,7 @@ class NoiseReverb(_Convolution):
 
     def __init__(self, taps: int = 16000, sample_rate: int = 16000, decay: float = 5.0, wet: float = 0.0) -> None:
         super().__init__()
-        self.sample_rate = sample_rate
+        self.sample_rate, self.length = sample_rate, taps
         self.noise = nn.Parameter(2 * torch.rand(taps) - 1)
         self.decay = nn.Parameter(torch.tensor(float(decay)))
         self.wet = nn.Parameter(torch.tensor(float(wet)))
@@ -54,6 +69,7 @@ class ImpulseReverb(_Convolution):
 
     def __init__(self, taps: int = 48000, deviation: float = 1e-6) -> None:
         super().__init__()
+        self.length = taps
         self.taps = nn.Parameter(deviation * torch.randn(taps))
 
     def response(self) -> Tensor:

@@ -3,24 +3,56 @@
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
+from torch.nn import functional as F
 
 
-def convolve(audio: Tensor, response: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
+def convolve(audio: Tensor, response: Tensor, past: Tensor) -> Tensor:
     """Convolve the next samples with a response.
 
     Args:
         audio: (B, T).
         response: (N).
-        tail: (B, N - 1), what rang on from the samples before.
+        past: (B, N - 1), the samples before.
 
     Returns:
-        (B, T), and what rings on (B, N - 1).
+        (B, T).
     """
-    samples, taps = audio.shape[-1], response.shape[-1]
-    size = next_fast_len(samples + taps - 1, real=True)
-    wet = torch.fft.irfft(torch.fft.rfft(audio, size) * torch.fft.rfft(response, size), size)[:, : samples + taps - 1]
-    wet = torch.cat([wet[:, : taps - 1] + tail, wet[:, taps - 1 :]], 1)
-    return wet[:, :samples], wet[:, samples:]
+    seen = torch.cat([past, audio], 1)
+    size = next_fast_len(seen.shape[1], real=True)
+    wet = torch.fft.irfft(torch.fft.rfft(seen, size) * torch.fft.rfft(response, size), size)
+    return wet[:, past.shape[1] : seen.shape[1]]
+
+
+def parts_of(response: Tensor, samples: int) -> Tensor:
+    """Spectra (K, samples + 1) of the parts of a response (N), each as long as a block that is to be convolved with it."""
+    parts = -(-len(response) // samples)
+    return torch.fft.rfft(F.pad(response, (0, parts * samples - len(response))).view(parts, samples), 2 * samples)
+
+
+def blocks_of(past: Tensor, samples: int) -> Tensor:
+    """Spectra (B, K - 1, samples + 1) of the blocks before (B, N - 1), the last one first, each with the one before it."""
+    parts = past.shape[1] // samples + 1
+    blocks = F.pad(past, (parts * samples - past.shape[1], 0)).unfold(1, 2 * samples, samples)
+    return torch.fft.rfft(blocks).flip(1)
+
+
+def convolve_block(audio: Tensor, before: Tensor, blocks: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+    """Convolve a short block with a long response, part by part (uniformly partitioned overlap-save).
+
+    Args:
+        audio: (B, T).
+        before: (B, T), the block before.
+        blocks: spectra of the blocks before, see `blocks_of`.
+        parts: spectra of the response's parts, see `parts_of`.
+
+    Returns:
+        (B, T), and the spectra of blocks for the next one.
+    """
+    samples = audio.shape[1]
+    now = torch.fft.rfft(torch.cat([before, audio], 1))
+    blocks = torch.cat([now[:, None], blocks], 1)
+    wet = torch.fft.irfft((blocks * parts).sum(1), 2 * samples)
+    return wet[:, samples:], blocks[:, :-1]
 
 
 def decaying_noise(noise: Tensor, decay: Tensor, wet: Tensor, sample_rate: int) -> Tensor:
@@ -33,5 +65,5 @@ def decaying_noise(noise: Tensor, decay: Tensor, wet: Tensor, sample_rate: int) 
         sample_rate: Hz.
     """
     seconds = torch.arange(len(noise), dtype=noise.dtype, device=noise.device) / sample_rate
-    response = noise * torch.exp(-500 * torch.nn.functional.softplus(-decay) * seconds) * wet.sigmoid()
+    response = noise * torch.exp(-500 * F.softplus(-decay) * seconds) * wet.sigmoid()
     return torch.cat([torch.ones_like(response[:1]), response[1:]])
