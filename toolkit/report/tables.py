@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from toolkit.report import display
 from toolkit.report.claims import Results
-from toolkit.report.paper import Row
+from toolkit.report.paper import OF_A_SET, Row
 from toolkit.report.runs import Group, Run
-from toolkit.report.sources import ALL, columns, headings, identity, in_order, source, tag_lines
+from toolkit.report.sources import ALL, columns, headings, identity, in_order, plain, source, tag_lines
 from toolkit.report.table import NOTHING, Table
 
 NOT_RUN = "not run"
@@ -65,12 +65,18 @@ def full_table(results: Results, data: str, metric: str, citations: list[str]) -
 
 
 def other_table(results: Results, groups: list[Group], run: Run | None = None) -> Table:
-    """Experiments beside no published figure, in all metrics that the paper reports.
+    """Experiments beside no published figure, in all metrics that the paper reports, of untrained models and real audio too.
 
     Every metric is a column; where sources have figures of their own, they are the columns, and every metric is a line.
     """
-    known = [metric for metric in results.paper.metrics if any(group.values(metric) for group in groups)]
     identities = dict.fromkeys(one for group in groups for one in group.metrics)
+    reported = list(map(plain, results.paper.metrics))
+    if any(metric.startswith(OF_A_SET) for metric in reported):  # in whatever space it is measured
+        reported += [metric for metric in map(plain, identities) if metric.startswith(OF_A_SET)]
+    candidates = dict.fromkeys(
+        prefix + metric for metric in reported for prefix in ("", *(f"{of}/" for of in display.VARIANTS))
+    )
+    known = [metric for metric in candidates if any(group.values(metric) for group in groups)]
     names = in_order({name for metric in known for name in columns(identities, metric)})
     rows: list[list[str]] = []
     marked: list[int] = []
