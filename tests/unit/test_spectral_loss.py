@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.dsp.spectra import normalised_stft, periodic_window
+from toolkit.dsp.spectra import normalised_power, normalised_stft, periodic_window
 from toolkit.losses import MultiScaleSpectral, SynthesisLoss, WeightedSum
 
 TENSORFLOW = {"floor": 1e-5, "floored": "raised", "framing": "onward"}  # DDSP's and spectral optimal transport's
@@ -101,6 +101,16 @@ def test_spectra_and_gradients_are_pytorchs(size, hop, length):
         weight = torch.randn_like(one)
         gradients = [torch.autograd.grad((z * weight).real.sum(), x)[0] for z in (one, other)]
         torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("framing", ["centred", "onward"])
+def test_powers_and_their_gradients_are_those_of_spectra(framing):
+    x, taper = noise(2, 333).requires_grad_(), periodic_window("flattop", 64)
+    powers = normalised_power(x, taper, 16, framing)
+    squares = normalised_stft(x, taper, 16, framing).abs().square()
+    torch.testing.assert_close(powers, squares)
+    weight = torch.randn_like(powers)
+    torch.testing.assert_close(*(torch.autograd.grad((z * weight).sum(), x)[0] for z in (powers, squares)))
 
 
 def test_losses_may_be_added():

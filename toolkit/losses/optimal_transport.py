@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
-from toolkit.dsp.spectra import Framing, normalised_stft, periodic_window
-from toolkit.dsp.stft import power
+from toolkit.dsp.spectra import Framing, normalised_power, periodic_window
 from toolkit.losses.synthesis import SynthesisLoss
 
 SILENT = 1e-7  # what smaller masses are divided by instead
@@ -131,7 +130,7 @@ class SpectralTransport(SynthesisLoss):
 
     def _powers(self, waveforms: Tensor) -> Tensor:
         """(B, L, F)."""
-        return power(normalised_stft(waveforms, self.taper, self.hop_length, self.framing)).mT.contiguous()
+        return normalised_power(waveforms, self.taper, self.hop_length, self.framing).mT.contiguous()
 
 
 def _mass(masses: Tensor) -> Tensor:

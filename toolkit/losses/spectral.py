@@ -7,8 +7,10 @@ from torch import Tensor
 
 from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
-from toolkit.dsp.spectra import Framing, normalised_stft, periodic_window
+from toolkit.dsp.spectra import Framing, normalised_power, periodic_window
 from toolkit.losses.synthesis import SynthesisLoss
+
+SILENT = 1e-30  # power that less counts as: a root has no gradient at 0
 
 
 class MultiScaleSpectral(SynthesisLoss):
@@ -69,7 +71,8 @@ class MultiScaleSpectral(SynthesisLoss):
             pair = [x.to(dtype) for x in (estimate, reference)]
             for scale, hop in enumerate(self.hops):
                 taper = self.get_buffer(f"taper{scale}")
-                found, wanted = (normalised_stft(x, taper, hop, self.framing).abs() for x in pair)
+                powers = (normalised_power(x, taper, hop, self.framing) for x in pair)
+                found, wanted = (x.clamp(min=SILENT).sqrt() for x in powers)
                 if self.linear:
                     linear = linear + (found - wanted).abs().mean()
                 if self.log:
