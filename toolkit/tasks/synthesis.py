@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import toolkit.blocks
-import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
+import toolkit.models
+import toolkit.tasks.tracker  # noqa: F401  (importing them lets a config name their classes)
 from toolkit import audio
 from toolkit.blocks.features import Feature
 from toolkit.data import store

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from toolkit import config, files
-from toolkit.blocks.features import Feature
 from toolkit.log import UserError
+from toolkit.tasks.trained_feature import TrainedFeature
 
 if TYPE_CHECKING:
     from toolkit.tasks.tagging import Tagging
 
 
-class TrainedTeacher(Feature):
+class TrainedTeacher(TrainedFeature):
     """What a trained tagger tells the tags of a clip from: one vector a clip.
 
     Its rate and how many numbers it gives are those of the experiment, which is opened when they are first asked for.
@@ -28,9 +26,6 @@ class TrainedTeacher(Feature):
 
     frame_rate = None
 
-    def __init__(self, exp: str) -> None:
-        self.exp = Path(exp)
-
     @cached_property
     def name(self) -> str:
         """``teacher/0123456789ab``: another one for other weights.
@@ -38,8 +33,7 @@ class TrainedTeacher(Feature):
         Raises:
             UserError: the experiment is not trained.
         """
-        hashes = [files.sha256(self._present(file)) for file in ("config.yaml", "model.safetensors")]
-        return f"teacher/{config.fingerprint(hashes)}"
+        return f"teacher/{self.made_with()}"
 
     @cached_property
     def sample_rate(self) -> int:  # type: ignore[override]
@@ -68,20 +62,6 @@ class TrainedTeacher(Feature):
 
     @cached_property
     def _task(self) -> Tagging:
-        from toolkit.tasks.experiment import load
         from toolkit.tasks.tagging import Tagging
 
-        self._present("config.yaml")
-        task, _ = load(self.exp, torch.device("cpu"))
-        if not isinstance(task, Tagging):
-            raise UserError(f"{self.exp}: expected an experiment of the task tagging, found {type(task).__name__}")
-        return task
-
-    def _present(self, file: str) -> Path:
-        path = self.exp / file
-        if not path.is_file():
-            raise UserError(
-                f"the teacher {self.exp} is not trained: no such file: {path}. "
-                f"Next: ./run.sh --config conf/{self.exp.name}.yaml --tag {self.exp.name}"
-            )
-        return path
+        return self.opened(Tagging, "tagging")
