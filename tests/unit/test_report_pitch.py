@@ -151,7 +151,7 @@ def test_best_median_and_worst_are_heard_with_both_curves(recipe: Path, data: Pa
 def test_octave_errors_are_told_and_seen(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
     page = report(experiment(), recipe / "paper.yaml", "test", data).read_text()
     assert "Errors of the 240 frames" in page
-    assert "66.7 % are off by more than 50 cents, 33.3 % by about an octave or more" in page
+    assert "66.7 % are off by 50 cents or more, 33.3 % by octaves" in page
     assert "Errors up to 100 cents; 50 cents are shaded; the line is their median, +32.0 cents" in page
 
 
@@ -204,6 +204,7 @@ def test_a_recording_without_any_pitch_can_be_drawn() -> None:
 )
 def test_metrics_of_pitch_by_name(identity: str, shown: str) -> None:
     assert display.label(identity) == shown
+    assert display.short("rca@25") == "RCA@25"
     assert display.signed(-0.0123, identity) == ("-0.012" if "octave" in identity else "-1.2")
 
 

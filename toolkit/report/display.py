@@ -55,6 +55,8 @@ METRICS = {
     "recall": Metric("Recall", "", 3, "Recall"),
     "f1": Metric("F1", "", 3, "F1"),
     "model_mb": Metric("Model", "MB", 1, aim="lowest"),
+    "real_time_factor": Metric("Real-time factor", "", 3, aim="lowest"),
+    "processor_factor": Metric("Processor's real-time factor", "", 3, aim="lowest"),
     "multi_scale_spectral": Metric("MSS", "", 3, aim="lowest"),
     "log_spectral_distance": Metric("LSD", "dB\N{SUPERSCRIPT TWO}", 2, aim="lowest"),
     "frechet_distance": Metric("Fréchet distance", "", 3, at=", {}", aim="lowest"),
@@ -101,6 +103,12 @@ def label(identity: str) -> str:
     if shown.of_a_tag and rest[:1] == ["mean"]:
         return ", ".join([shown.of_a_tag, *rest[1:]]) if rest[1:] else shown.name
     return ", ".join([shown.name, *rest]) + (f" ({shown.unit})" if shown.unit else "")
+
+
+def short(identity: str) -> str:
+    """A metric's name where there is little room: `RPA@50`."""
+    name, at, parameter = identity.partition("@")
+    return metric(name).name + at + parameter
 
 
 def number(value: float | None, identity: str) -> str:

@@ -83,12 +83,13 @@ def _errors(tracks: list[Track]) -> list[tuple[str, str]]:
     cents = cents[np.isfinite(cents)]
     if not len(cents):
         return []
-    octaves = np.abs(cents) > pitch_figures.OCTAVE - pitch_figures.RIGHT
-    wrong = np.abs(cents) > pitch_figures.RIGHT
+    wrong = np.abs(cents) >= pitch_figures.RIGHT
+    away = cents - pitch_figures.OCTAVE * np.round(cents / pitch_figures.OCTAVE)  # from the same tone in the nearest octave
+    octaves = wrong & (np.abs(away) < pitch_figures.RIGHT)
     small = cents[np.abs(cents) <= pitch_figures.NEAR]
     everything = (
         f"Errors of the {len(cents):,} frames that are voiced and have an estimate, on a logarithmic scale. Dashed: octaves. "
-        f"{100 * wrong.mean():.1f} % are off by more than 50 cents, {100 * octaves.mean():.1f} % by about an octave or more."
+        f"{100 * wrong.mean():.1f} % are off by {pitch_figures.RIGHT:g} cents or more, {100 * octaves.mean():.1f} % by octaves."
     )
     centre = f"; the line is their median, {np.median(small):+.1f} cents" if len(small) else ""
     near = f"Errors up to {pitch_figures.NEAR:g} cents; {pitch_figures.RIGHT:g} cents are shaded{centre}."
@@ -108,7 +109,7 @@ def _by_instrument(rows: list[dict[str, Any]], items: dict[str, Item], names: li
     lines = []
     for instrument, members in sorted(groups.items()):
         lines.append([instrument, str(len(members)), *(_mean(members, name) for name in names)])
-    headings = [display.label(name) for name in names]
+    headings = list(map(display.short, names))
     return Table(["Instrument", "Recordings", *headings], lines, ["Recordings", *headings])
 
 
@@ -120,7 +121,7 @@ def _by_recording(rows: list[dict[str, Any]], items: dict[str, Item], names: lis
         seconds = NOTHING if item is None else f"{item.seconds:.1f}"
         values = [display.number(row["metrics"].get(name), name) for name in names]
         lines.append([row["id"], _instrument(row, items), seconds, *values])
-    headings = [display.label(name) for name in names]
+    headings = list(map(display.short, names))
     optional = ["Instrument", "Seconds"]
     return Table(["Recording", *optional, *headings], lines, ["Seconds", *headings]).without_empty(optional)
 

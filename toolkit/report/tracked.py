@@ -18,7 +18,7 @@ from toolkit.report.scored import BUDGET, Scored
 
 SECONDS = 20.0  # of a recording that can be heard, at most
 BEFORE = 0.5  # seconds that are heard before the first pitch
-PICTURE = 400_000  # bytes of the pictures of a recording, at most
+PICTURE = 600_000  # bytes of the pictures of a recording, at most
 ROLE = "recording"  # of the manifest's audio
 
 
