@@ -56,7 +56,7 @@ class CausalTCN(Controller):
     def step(self, conditions: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Map the next frames (B, L, conditions) to (B, L, parameters), see `Controller`."""
         check_shape(conditions, "conditions", batch=None, frames=None, conditions=self.conditions)
-        x, carried = conditions.transpose(1, 2), {}
+        x, carried = conditions.transpose(1, 2), State()
         for number, pair in enumerate(self.pairs):
             x, own = pair(x, _of(f"{number}.", state))
             carried |= {f"{number}.{name}": value for name, value in own.items()}

@@ -110,6 +110,7 @@ VERBS = {
     "pack": Verb("a trained experiment as one folder to give away", options.pack, verbs.pack),
     "blocks": Verb("which blocks fit a slot", options.blocks, verbs.blocks),
     "summary": Verb("a config's model: tree, parameters, MACs", options.config, verbs.summary, free=True),
+    "realtime": Verb("how fast a config's synthesizer is, in blocks", options.realtime, verbs.realtime, free=True),
     "index": Verb("write the results index of README.md", options.index, verbs.index),
 }
 

@@ -155,6 +155,11 @@ def blocks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("slot", nargs="?", help="e.g. Separator; all slots if not given")
 
 
+def realtime(parser: argparse.ArgumentParser) -> None:
+    config(parser)
+    parser.add_argument("--exp", type=Path, required=True, help="folder that the figures are kept in, for `toolkit report`")
+
+
 def index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--egs", type=Path, default=Path("egs"))
     parser.add_argument("--readme", type=Path, default=Path("README.md"))

@@ -117,6 +117,12 @@ def summary(a: Arguments) -> None:
     print(summary(a.config, a.rest))
 
 
+def realtime(a: Arguments) -> None:
+    from toolkit.score.real_time import real_time
+
+    real_time(a.config, a.exp, a.rest)
+
+
 def index(a: Arguments) -> None:
     from toolkit.report.results import write_index
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from toolkit.report import display
 from toolkit.report.paper import Paper, Row
 from toolkit.report.runs import FULL, Group, Run, collect, group, without_resultless
+from toolkit.report.sources import base
 
 
 @dataclass(frozen=True)
@@ -114,5 +115,5 @@ def heading(edition: str) -> str:
 
 def unlisted(results: Results) -> list[Group]:
     """Experiments on full corpora whose test data, or metrics, no row of the paper has."""
-    tables = set(results.paper.tables)
-    return [found for found in results.full if not any(found.data == data and found.values(m) for data, m in tables)]
+    figures = {(row.data, metric) for row in results.paper.rows for metric in (row.metric, base(row.metric))}
+    return [found for found in results.full if not any(found.data == data and found.values(m) for data, m in figures)]

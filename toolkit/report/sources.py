@@ -2,6 +2,7 @@
 
 Tags are to metrics of tags what sources are to those of separation; of so many names, each is a line of a table of its own.
 Where accompaniment was added, its levels stand in the sources' place: `rpa@50/mean/20dB` beside the clean `rpa@50/mean`.
+Blocks that a stream is cut into stand there too: `real_time_factor/median/256ms`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ MOST_COLUMNS = 12  # names beyond which they are lines
 ALL = "All"  # the mean over the sources, whose id names none
 CLEAN = "Clean"  # how that is headed where the others are levels
 LEVEL = re.compile(r"(-?[\d.]+)dB")
+BLOCK = re.compile(r"([\d.]+)ms")
 
 
 def base(identity: str) -> str:
@@ -58,7 +60,7 @@ def _named(identities: Iterable[str], metric: str) -> list[str]:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of sources in the order in which they are always shown; others behind, by the alphabet, levels falling."""
+    """Names of sources in the order in which they are always shown; others behind, by the alphabet, numbers falling."""
     places = {name: place for place, name in enumerate((ALL, *ORDER))}
     return sorted(names, key=lambda name: (places.get(name, len(places)), -_level(name), name))
 
@@ -66,7 +68,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 def headings(names: list[str]) -> list[str]:
     """What stands above the columns of these names."""
     if not is_of_levels(names):
-        return names
+        return [BLOCK.sub(r"\1 ms", name) if BLOCK.fullmatch(name) else name for name in names]
     return [CLEAN if name == ALL else LEVEL.sub(r"\1 dB", name) for name in names]
 
 
@@ -76,7 +78,7 @@ def is_of_levels(names: Iterable[str]) -> bool:
 
 
 def _level(name: str) -> float:
-    found = LEVEL.fullmatch(name)
+    found = LEVEL.fullmatch(name) or BLOCK.fullmatch(name)
     return float(found[1]) if found else 0.0
 
 
