@@ -57,6 +57,7 @@ def test_no_reference_package_is_imported_by_the_toolkit() -> None:
         "pyloudnorm",
         "sklearn",
         "librosa",
+        "pesto",
         "openunmix",
         "demucs",
         "pytest",
