@@ -60,6 +60,7 @@ class TrainedSynthesis:
         if trained_with is None or isinstance(trained_with, LabelFeature):
             trained_with = PYINPitch(self.sample_rate, self.hop_length)
         self.tracker: Tracker = trained_with.compute
+        self.live = self._plays()
 
     def to(self, device: torch.device | str) -> TrainedSynthesis:
         """Move the model; recordings stay where they are."""
@@ -87,35 +88,40 @@ class TrainedSynthesis:
 
     def stream(self, recording: Recording, transpose: float = 0.0) -> Iterator[Tensor]:
         """As `resynthesize`, of a recording, e.g. ``Recording.of_file(path)``, one block of samples (time,) after the other."""
-        performance, peak = self.performance(recording, transpose)
-        rendered = (peak * block.numpy() for block in self.render(performance))
+        performance, peak = self.performance(recording)
+        rendered = (peak * block.numpy() for block in self.render(performance, transpose))
         missing = recording.frames
         for block in resample_blocks(rendered, self.sample_rate, recording.sample_rate):
             yield torch.from_numpy(block[:missing])
             missing = max(0, missing - len(block))
 
     @torch.inference_mode()
-    def performance(self, recording: Recording, transpose: float = 0.0) -> tuple[Performance, float]:
+    def performance(self, recording: Recording) -> tuple[Performance, float]:
         """What the model reads of a recording, zeros behind it up to a whole frame, and the recording's peak.
 
         Raises:
-            UserError: the model cannot transpose, or what it reads cannot be computed here.
+            UserError: what the model reads cannot be computed here.
         """
-        if transpose and "f0" not in self.model.reads:
-            raise UserError(f"{type(self.model).__name__} reads the pitch from the sound itself, so that it cannot transpose")
         waveform = torch.cat(list(pieces(recording, self.sample_rate, recording.frames)))
         peak = float(waveform.abs().max())
         waveform = waveform / peak if peak else waveform
         frames = -(-len(waveform) // self.hop_length)
-        f0 = self._curve("f0", self.tracker, waveform, frames) * 2 ** (transpose / 12)
-        loudness = self._curve("loudness", self._loudness, waveform, frames)
+        f0, loudness = (
+            self._curve(name, function, waveform, frames)
+            for name, function in (("f0", self.tracker), ("loudness", self._loudness))
+        )
         heard = F.pad(waveform, (0, frames * self.hop_length - len(waveform)))
         return Performance(heard[None], f0, loudness, torch.tensor([len(waveform)]), [""]), peak
 
-    def render(self, performance: Performance) -> Iterator[Tensor]:
-        """Render a performance: its samples (time,), one block after the other where the model can, else all at once."""
+    def render(self, performance: Performance, transpose: float = 0.0) -> Iterator[Tensor]:
+        """Render a performance: its samples (time,), one block after the other where the model can, else all at once.
+
+        Raises:
+            UserError: the model cannot transpose.
+        """
+        blocks = self._played(performance, transpose) if self.live else self._whole(performance, transpose)
         wanted = int(performance.lengths[0])
-        for block in self._blocks(performance):
+        for block in blocks:
             yield block[:wanted]
             wanted -= len(block[:wanted])
 
@@ -123,23 +129,40 @@ class TrainedSynthesis:
         """What plays frames of pitch and loudness as they come, any number at a time.
 
         Raises:
-            UserError: the model reads sound.
+            UserError: the model needs the whole performance at once, or reads its sound.
         """
-        if "waveform" in self.model.reads:
-            raise UserError(f"{type(self.model).__name__} reads sound, not curves of pitch and loudness. Next: resynthesize()")
+        if not self.live:
+            raise UserError(f"{type(self.model).__name__} does not play while it is told what. Next: resynthesize()")
         return Player(self.model, self.device)
 
-    def _blocks(self, performance: Performance) -> Iterator[Tensor]:
+    def _plays(self) -> bool:
+        """Whether the model can render frame by frame from curves alone."""
         if "waveform" in self.model.reads:
-            with torch.inference_mode():
-                yield self.model(to_device(performance, self.device))[0].float().cpu()
-            return
+            return False
+        try:
+            Player(self.model, self.device).play([440.0], [0.0])
+        except ValueError:
+            return False
+        return True
+
+    def _played(self, performance: Performance, transpose: float) -> Iterator[Tensor]:
         player, late = self.player(), self.model.latency
         frames = max(1, round(AT_ONCE * self.sample_rate / self.hop_length))
-        curves = zip(performance.f0[0].split(frames), performance.loudness[0].split(frames), strict=True)
-        for block in (*(player.play(f0, loudness) for f0, loudness in curves), player.rest()):
+        hertz = performance.f0[0] * 2 ** (transpose / 12)
+        for f0, loudness in zip(hertz.split(frames), performance.loudness[0].split(frames), strict=True):
+            block = player.play(f0, loudness)
             yield block[late:]
             late = max(0, late - len(block))
+        yield player.rest()[late:]
+
+    @torch.inference_mode()
+    def _whole(self, performance: Performance, transpose: float) -> Iterator[Tensor]:
+        moved = to_device(performance, self.device)
+        try:
+            audio = self.model.transposed(moved, transpose) if transpose else self.model(moved)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        yield audio[0].float().cpu()
 
     def _loudness(self, waveforms: Tensor) -> Tensor:
         feature = self.task.config.data.loudness
@@ -170,7 +193,6 @@ class Player:
     def __init__(self, model: SynthesisModel, device: torch.device) -> None:
         self.model, self.device, self.latency = model, device, model.latency
         self._state: State | None = None
-        self._last: tuple[Tensor, Tensor] | None = None
 
     def play(self, f0: Curve, loudness: Curve) -> Tensor:
         """Play the next frames.
@@ -190,16 +212,14 @@ class Player:
             raise ValueError(f"expected f0 and loudness of one length, found {tuple(hertz.shape)} and {tuple(decibels.shape)}")
         if not len(hertz):
             return torch.zeros(0)
-        self._last = hertz[-1:], decibels[-1:]
         return self._step(hertz, decibels)
 
+    @torch.inference_mode()
     def rest(self) -> Tensor:
-        """The last `latency` samples; nothing comes after them."""
-        if self._last is None or not self.latency:
+        """The last `latency` samples, to be asked for once, at the end."""
+        if self._state is None or not self.latency:
             return torch.zeros(0)
-        more = -(-self.latency // self.model.hop_length)  # the last frame lasts until what is late has come
-        hertz, decibels = (last.expand(more) for last in self._last)
-        return self._step(hertz, decibels)[: self.latency]
+        return self.model.finish(self._state)[0].float().cpu()
 
     @torch.inference_mode()
     def _step(self, hertz: Tensor, decibels: Tensor) -> Tensor:

@@ -78,6 +78,17 @@ class SynthesisModel(Model):
     def forward(self, performance: Performance) -> Tensor:
         """Render (B, T)."""
 
+    def transposed(self, performance: Performance, semitones: float) -> Tensor:
+        """Render (B, T), all pitches higher by so much.
+
+        Raises:
+            ValueError: it reads the pitch from the waveform, and cannot change it.
+        """
+        if "f0" not in self.reads:
+            raise ValueError(f"{type(self).__name__} reads the pitch from the sound itself, so that it cannot transpose")
+        rendered: Tensor = self(performance._replace(f0=performance.f0 * 2 ** (semitones / 12)))
+        return rendered
+
     def pitch(self, performance: Performance) -> Tensor | None:
         """F0 (B, L) in Hz that it renders at, where it estimates that from the waveform; None where it is told."""
         return None
@@ -86,6 +97,14 @@ class SynthesisModel(Model):
         """Render the next frames as (B, T); the state is None at the start.
 
         The first `latency` samples of all blocks in a row are to be dropped; then comes what `forward` gives.
+
+        Raises:
+            ValueError: it needs the whole performance at once.
+        """
+        raise ValueError(f"{type(self).__name__} needs the whole performance at once")
+
+    def finish(self, state: State) -> Tensor:
+        """The last `latency` samples (B, latency) when no more frames come.
 
         Raises:
             ValueError: it needs the whole performance at once.

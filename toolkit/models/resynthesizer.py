@@ -64,7 +64,17 @@ class Resynthesizer(SynthesisModel):
             audio, effect = self.effect.step(audio, effect)
         carried = dict(zip(PARTS, (controller, synthesizer, effect), strict=True))
         flat = {f"{part}/{name}": value for part, own in carried.items() for name, value in (own or {}).items()}
-        return audio, {**flat, "pitch": pitch, "waiting": (waiting - audio.shape[1]).clamp(min=0)}
+        waiting = (waiting - audio.shape[1]).clamp(min=0)
+        return audio, {**flat, "parameters": parameters[:, -1:], "pitch": pitch, "waiting": waiting}
+
+    def finish(self, state: State) -> Tensor:
+        """The last `latency` samples (B, latency), see `SynthesisModel`; the last frame lasts until they have come."""
+        more = -(-self.latency // self.hop_length)
+        parameters, f0 = state["parameters"].expand(-1, more, -1), state["pitch"].expand(-1, more)
+        audio, _ = self.synthesizer.step(parameters, f0, _of("synthesizer", state))
+        if self.effect is not None:
+            audio, _ = self.effect.step(audio, _of("effect", state))
+        return audio[:, : self.latency]
 
 
 def conditions(performance: Performance) -> Tensor:

@@ -65,12 +65,16 @@ class SpectralAutoencoder(SynthesisModel):
         self.transform = CQT(sample_rate, hop_length, f_min, bins, 12 * bins_per_semitone, kernels="nnaudio")
         self.network = HarmonicNetwork(bins, harmonics, channels, kernel_size, slope, dropout)
         self.temperature, self.roll_off = temperature, roll_off
-        self.register_buffer("ratio", torch.ones(1, dtype=torch.float64), persistent=False)
         self.lowest, self.highest = self.transform.frequencies[0], self.transform.frequencies[-1]
 
     def forward(self, performance: Performance) -> Tensor:
         """Render (B, L · hop_length)."""
         return self.render(*self.encode(performance.waveform))
+
+    def transposed(self, performance: Performance, semitones: float) -> Tensor:
+        """Render (B, L · hop_length), all pitches higher by so much; the amplitudes of the harmonics stay."""
+        f0, amplitudes = self.encode(performance.waveform)
+        return self.render(f0 * 2 ** (semitones / 12), amplitudes)
 
     def pitch(self, performance: Performance) -> Tensor:
         """F0 (B, L) in Hz."""
@@ -99,8 +103,8 @@ class SpectralAutoencoder(SynthesisModel):
             octaves = (frequencies / SLOPE_FROM).log2().clamp(min=0)
             amplitudes = amplitudes * 10 ** (-self.roll_off / 20 * octaves)
         samples = F.interpolate(f0[:, None], scale_factor=self.hop_length, mode="linear")[:, 0]
-        start = samples.new_zeros(len(f0), 1, dtype=torch.float64)
-        phases, _ = accumulate_phase(samples, self.ratio, self.sample_rate, start)
+        fundamental = samples.new_ones(1, dtype=torch.float64)
+        phases, _ = accumulate_phase(samples, fundamental, self.sample_rate, 0 * fundamental.expand(len(f0), 1))
         following = torch.cat([amplitudes[:, 1:], amplitudes[:, -1:]], 1)
         return oscillator_bank(phases[:, 0], following, amplitudes[:, 0])
 
@@ -125,9 +129,10 @@ class HarmonicNetwork(nn.Module):
         super().__init__()
         self.slope = slope
         self.norm = nn.LayerNorm([1, bins])
-        self.first = nn.Conv1d(1, channels[0], kernel_size, padding=kernel_size // 2)
+        self.reach = kernel_size // 2
+        self.first = nn.Linear(kernel_size, channels[0])  # a convolution of one channel, its taps being the features
         self.second = BinConvolution(channels[0], channels[0], kernel_size)
-        self.narrow = nn.ModuleList(nn.Conv1d(before, after, 1) for before, after in pairwise(channels))
+        self.narrow = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(channels))
         self.dropout = nn.Dropout(dropout)
         self.pitch = ToeplitzLinear(bins * channels[-1], bins)
         self.amplitudes = nn.Linear(bins * channels[-1], harmonics)
@@ -139,17 +144,18 @@ class HarmonicNetwork(nn.Module):
 
     def _features(self, spectra: Tensor) -> Tensor:
         """(M, C · F)."""
-        reach = self.first.padding[0]
+        reach = self.reach
         bins = F.pad(self.norm(spectra[:, None])[:, 0].T, (0, 0, reach, reach))
         around = bins.unfold(0, 2 * reach + 1, 1).mT  # (F, taps, M)
-        hidden = torch.baddbmm(self.first.bias[:, None], self.first.weight[:, 0].expand(len(around), -1, -1), around)
+        hidden = torch.baddbmm(self.first.bias[:, None], self.first.weight.expand(len(around), -1, -1), around)
         hidden = F.leaky_relu_(hidden, self.slope)
         hidden = hidden + F.leaky_relu_(self.second(hidden), self.slope)
-        last = len(self.narrow) - 1
-        for number, layer in enumerate(self.narrow):
-            if number == last:
-                hidden = self.dropout(hidden)
-            hidden = torch.baddbmm(layer.bias[:, None], layer.weight[..., 0].expand(len(hidden), -1, -1), hidden)
-            if number < last:
-                hidden = F.leaky_relu_(hidden, self.slope)
-        return hidden.permute(2, 1, 0).flatten(1)
+        flat = hidden.transpose(0, 1).flatten(1)  # (C, F · M)
+        for number, layer in enumerate(self.narrow, 1):
+            assert isinstance(layer, nn.Linear)
+            if number == len(self.narrow):
+                flat = self.dropout(flat)
+            flat = torch.addmm(layer.bias[:, None], layer.weight, flat)
+            if number < len(self.narrow):
+                flat = F.leaky_relu_(flat, self.slope)
+        return flat.unflatten(1, (len(around), -1)).permute(2, 0, 1).flatten(1)
