@@ -133,7 +133,7 @@ def _write(corpus: Path, count: int, seed: int) -> None:
         return
     shutil.rmtree(corpus / "signals", ignore_errors=True)
     drawn = signals.draw(count, seed)
-    lines = [head]
+    lines: list[dict[str, Any]] = [head]
     for first in progress.track(range(0, count, signals.BATCH), f"batches of {count} signals", -(-count // signals.BATCH)):
         made = signals.render(drawn, first, signals.BATCH)
         for number, signal in enumerate(made, first):
