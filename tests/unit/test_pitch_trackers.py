@@ -1,16 +1,20 @@
 """Pitch as pYIN and CREPE hear it, frame by frame of a recipe's hop."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import Tensor
 
 from toolkit.blocks import CREPEPitch, PYINPitch
 from toolkit.blocks.pitch_trackers import crepe_confidence
+from toolkit.dsp.resample import resample
 from toolkit.log import UserError
+from toolkit.metrics import melody
 
 RATE = 16000
 
@@ -86,3 +90,19 @@ def test_confidence_of_a_block_is_the_mean_of_its_frames(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "torchcrepe", SimpleNamespace(predict=predict))
     assert crepe_confidence(torch.ones(130)) == pytest.approx(0.7)
     assert heard == [(2 * 64 + 1024, RATE, 64, 50.0, 2000.0, "full")]  # three frames, zeros behind the samples
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("tracker", ["pyin", "crepe"])
+def test_a_real_voice(shared_data: Path, tracker: str) -> None:
+    folder, begin, end = shared_data / "mirdata_samples/vocadito", 3.0, 6.0
+    samples, rate = soundfile.read(folder / "Audio/vocadito_1.wav", dtype="float32")
+    times, hertz = np.loadtxt(folder / "Annotations/F0/vocadito_1_f0.csv", delimiter=",").T
+    if tracker == "crepe":
+        pytest.importorskip("torchcrepe")
+    pitch = PYINPitch(RATE, 160) if tracker == "pyin" else CREPEPitch(RATE, 160, size="tiny", center=True)
+    sound = torch.from_numpy(resample(samples[int(begin * rate) : int(end * rate)], rate, RATE))
+    found = pitch.compute(sound[None])[0]
+    there = (times >= begin) & (times < end - 0.01)
+    curves = melody.align(times[there] - begin, hertz[there], 0.01 * np.arange(len(found)), found)
+    assert melody.raw_pitch_accuracy(curves) > 0.9
