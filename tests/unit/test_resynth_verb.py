@@ -249,6 +249,17 @@ def test_long_recordings_are_rendered_in_blocks(exps: Path, monkeypatch: pytest.
     torch.testing.assert_close(torch.cat(blocks), whole(trained, f0, loudness)[:-7], rtol=1e-4, atol=1e-5)
 
 
+def test_long_recordings_are_heard_in_pieces(exps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = TrainedSynthesis(exps / "violin_6")
+    recording = Recording.of_waveform(torch.cat([tone(1), tone(1.01, hertz=440)], 1), RATE)
+    once, _ = trained.performance(recording)
+    monkeypatch.setattr("toolkit.infer.synthesizer.HEARD_AT_ONCE", 0.5)
+    monkeypatch.setattr("toolkit.infer.synthesizer.MARGIN", 0.3)
+    pieces, _ = trained.performance(recording)
+    torch.testing.assert_close(pieces.loudness, once.loudness)
+    assert (pieces.f0 == once.f0).float().mean() > 0.97
+
+
 # From the command line
 
 

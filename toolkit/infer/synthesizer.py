@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ Tracker = Callable[[Tensor], Tensor]
 Curve = Tensor | np.ndarray | Sequence[float]
 
 AT_ONCE = 4.0  # seconds that are rendered at once, where the model can
+HEARD_AT_ONCE, MARGIN = 60.0, 1.0  # seconds whose pitch and loudness are told at once, and more of them on either side
 
 
 class TrainedSynthesis:
@@ -170,11 +172,20 @@ class TrainedSynthesis:
         return feature.compute(waveforms) * feature.scale
 
     def _curve(self, name: str, function: Tracker, waveform: Tensor, frames: int) -> Tensor:
-        """What the model reads of each frame of a waveform (T,): (1, L), or (1, 0) where it does not."""
+        """What the model reads of each frame of a waveform (T,): (1, L), or (1, 0) where it does not.
+
+        Of a long recording minutes are heard one by one, each with a second of its neighbours.
+        """
         if name not in self.model.reads:
             return torch.zeros(1, 0)
-        curve = function(waveform[None].to(self.device)).float().cpu()[:, :frames]
-        return F.pad(curve, (0, frames - curve.shape[1]), mode="replicate")
+        length, more = (math.ceil(seconds * self.sample_rate / self.hop_length) for seconds in (HEARD_AT_ONCE, MARGIN))
+        parts = []
+        for begin in range(0, frames, length):
+            first, end = max(0, begin - more), min(frames, begin + length)
+            heard = waveform[first * self.hop_length : (end + more) * self.hop_length]
+            curve = function(heard[None].to(self.device)).float().cpu()[:, begin - first : end - first]
+            parts.append(F.pad(curve, (0, end - begin - curve.shape[1]), mode="replicate"))
+        return torch.cat(parts, 1)
 
 
 class Player:
