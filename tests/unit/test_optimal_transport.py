@@ -168,3 +168,9 @@ def test_finite_gradients_in_single_precision(samples, options):
 def test_what_cannot_be_is_refused(options, told):
     with pytest.raises(ValueError, match=told):
         SpectralTransport(**options)
+
+
+@pytest.mark.parametrize("axis", ["linear", "log"])
+def test_it_may_be_built_where_there_are_no_numbers(axis):
+    with torch.device("meta"):
+        assert SpectralTransport(512, axis=axis).positions.shape == (257,)

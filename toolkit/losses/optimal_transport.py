@@ -107,7 +107,7 @@ class SpectralTransport(SynthesisLoss):
         self.register_buffer("taper", periodic_window(window, fft_size), persistent=False)
         hertz = torch.linspace(0, sample_rate / 2, fft_size // 2 + 1, dtype=torch.float64)
         if axis == "log":
-            hertz[0] = min(LOWEST, hertz[1].item() / 2)
+            hertz[0] = min(LOWEST, sample_rate / fft_size / 2)
             octaves = hertz.log2()
             ends = torch.tensor([low, high], dtype=torch.float64).log2()
             positions = (octaves - ends[0]) / (ends[1] - ends[0])
