@@ -56,16 +56,19 @@ RUN = {
 }
 
 
-@pytest.fixture(scope="module")
-def exp(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of pitch with the weights it was born with."""
-    folder = tmp_path_factory.mktemp("exp") / "tiny"
-    one = Experiment(copy.deepcopy(CONFIG))
+def experiment(folder: Path, tree: dict[str, Any]) -> Path:
+    """What a configuration makes, with the weights it was born with."""
+    one = Experiment(copy.deepcopy(tree))
     task, _ = one.build()
     one.resolved.save(folder / "config.yaml")
     save_weights(task.model, folder / "model.safetensors")
     files.write_json(folder / "run.json", RUN)
     return folder
+
+
+@pytest.fixture(scope="module")
+def exp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return experiment(tmp_path_factory.mktemp("exp") / "tiny", CONFIG)
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_pitch_verb import CONFIG as TINY_PESTO
+from test_pitch_verb import experiment
 from torch import Tensor
 
 import toolkit
-from toolkit import audio, files
+from toolkit import audio
 from toolkit.audio import Recording
 from toolkit.cli import main
 from toolkit.data.performances import Performance
@@ -23,8 +25,6 @@ from toolkit.infer.resynth import choose
 from toolkit.infer.synthesizer import TrainedSynthesis
 from toolkit.infer.tracker import TrainedPitch
 from toolkit.log import UserError
-from toolkit.tasks.experiment import Experiment
-from toolkit.train.checkpoint import save_weights
 
 RATE, HOP = 8000, 64
 RATES = {"sample_rate": RATE, "hop_length": HOP}
@@ -55,43 +55,6 @@ LISTENING = {
     "class_path": "SpectralAutoencoder",
     "init_args": {"sample_rate": RATE, "f_min": 65.4, "bins": 150, "channels": [4, 3], "harmonics": 3},
 }
-PITCH: dict[str, Any] = {
-    "task": "pitch",
-    "data": {**dict.fromkeys(("train", "valid", "test"), "corpus/all"), "batch_size": 2},
-    "model": {
-        "class_path": "PESTO",
-        "init_args": {
-            "frontend": {
-                "class_path": "LogCQT",
-                "init_args": {"sample_rate": RATE, "hop_length": 80, "f_min": 110.0, "bins": 60, "bins_per_semitone": 1},
-            },
-            "encoder": {"class_path": "PESTOEncoder", "init_args": {"bins_per_semitone": 1, "kernel_size": 5, "channels": [4]}},
-            "widest": 4,
-        },
-    },
-    "loss": {"class_path": "TranspositionLoss", "init_args": {"equivariance": {"class_path": "ClassEquivariance"}}},
-    "optimizer": {"class_path": "Adam"},
-}
-RUN = {
-    "recipe": "urmp/ddx7",
-    "config": "conf/mini.yaml",
-    "command": "toolkit train --config conf/mini.yaml",
-    "parameters": 123,
-    "epochs": 2,
-    "train_seconds": 1.0,
-    "data": {"train": "urmp/ddx7/violin/train"},
-    "edition": "mini",
-}
-
-
-def experiment(folder: Path, tree: dict[str, Any]) -> Path:
-    """What a configuration makes, with the weights it was born with."""
-    one = Experiment(copy.deepcopy(tree))
-    task, _ = one.build()
-    one.resolved.save(folder / "config.yaml")
-    save_weights(task.model, folder / "model.safetensors")
-    files.write_json(folder / "run.json", RUN)
-    return folder
 
 
 def of(instrument: str, **model: Any) -> dict[str, Any]:
@@ -109,7 +72,7 @@ def exps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     experiment(folder / "flute_hpn", of("flute", synthesizer=NOISY))
     listening = {**CONFIG, "data": {**CONFIG["data"], "f0": None, "loudness": None}, "model": LISTENING}
     experiment(folder / "other" / "listening", listening)
-    experiment(folder / "other" / "pesto", PITCH)
+    experiment(folder / "other" / "pesto", TINY_PESTO)
     experiment(folder / "untrained", of("trumpet"))
     (folder / "untrained" / "model.safetensors").unlink()
     return folder
