@@ -87,7 +87,7 @@ def lines(page: str, first: str) -> list[list[str]]:
 def test_shares_are_shown_in_percent_beside_the_papers(recipe: Path, experiment: MakeExperiment) -> None:
     exp = experiment()
     text = markdown(Results.read(recipe / "paper.yaml"), "urmp/pesto")
-    assert "## RPA within 50 cents, mean (%) on urmp/16000/test" in text
+    assert "## RPA@50, mean (%) on urmp/16000/test" in text
     assert "| PESTO | this paper | 96.1 [1] | 33.3 | -62.8 |" in text
     assert "| PESTO | this paper | 90.0 [1] | 34.0 | -56.0 |" in text
     page = report(exp, recipe / "paper.yaml").read_text()
@@ -141,7 +141,7 @@ def test_best_median_and_worst_are_heard_with_both_curves(recipe: Path, data: Pa
     page = report(exp, recipe / "paper.yaml", "test", data).read_text()
     assert page.count("<audio") == 3
     assert page.count('aria-label="Spectrogram with the annotated and the estimated pitch') == 3
-    assert "Best: RPA within 50 cents 100.0 %" in page
+    assert "Best: RPA@50 100.0 %" in page
     assert "80 voiced frames, 0 of them beyond 100 cents" in page  # of `sure`; of `octave_up` it is all of them
     assert "80 voiced frames, 80 of them beyond 100 cents" in page
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
@@ -197,14 +197,13 @@ def test_a_recording_without_any_pitch_can_be_drawn() -> None:
 @pytest.mark.parametrize(
     ("identity", "shown"),
     [
-        ("rpa@50/mean", "RPA within 50 cents, mean (%)"),
-        ("rca@25/frames", "RCA within 25 cents, frames (%)"),
+        ("rpa@50/mean", "RPA@50, mean (%)"),
+        ("rca@25/frames", "RCA@25, frames (%)"),
         ("octave_difference/mean", "Octave difference, mean (octaves)"),
     ],
 )
 def test_metrics_of_pitch_by_name(identity: str, shown: str) -> None:
     assert display.label(identity) == shown
-    assert display.short("rca@25") == "RCA@25"
     assert display.signed(-0.0123, identity) == ("-0.012" if "octave" in identity else "-1.2")
 
 

@@ -60,10 +60,10 @@ METRICS = {
     "multi_scale_spectral": Metric("MSS", "", 3, aim="lowest"),
     "log_spectral_distance": Metric("LSD", "dB\N{SUPERSCRIPT TWO}", 2, aim="lowest"),
     "frechet_distance": Metric("Fréchet distance", "", 3, at=", {}", aim="lowest"),
-    "rpa": Metric("RPA", "%", 1, scale=100, at=" within {} cents"),
-    "rca": Metric("RCA", "%", 1, scale=100, at=" within {} cents"),
-    "oa": Metric("OA", "%", 1, scale=100, at=" within {} cents"),
-    "octave_errors": Metric("Octave errors", "%", 1, scale=100, at=" within {} cents", aim="lowest"),
+    "rpa": Metric("RPA", "%", 1, scale=100, at="@{}"),
+    "rca": Metric("RCA", "%", 1, scale=100, at="@{}"),
+    "oa": Metric("OA", "%", 1, scale=100, at="@{}"),
+    "octave_errors": Metric("Octave errors", "%", 1, scale=100, at="@{}", aim="lowest"),
     "octave_difference": Metric("Octave difference", "octaves", 3, aim="nearest to 0"),
     "voicing_recall": Metric("Voicing recall", "%", 1, scale=100),
     "voicing_false_alarm": Metric("Voicing false alarm", "%", 1, scale=100, aim="lowest"),
@@ -103,12 +103,6 @@ def label(identity: str) -> str:
     if shown.of_a_tag and rest[:1] == ["mean"]:
         return ", ".join([shown.of_a_tag, *rest[1:]]) if rest[1:] else shown.name
     return ", ".join([shown.name, *rest]) + (f" ({shown.unit})" if shown.unit else "")
-
-
-def short(identity: str) -> str:
-    """A metric's name where there is little room: `RPA@50`."""
-    name, at, parameter = identity.partition("@")
-    return metric(name).name + at + parameter
 
 
 def number(value: float | None, identity: str) -> str:

@@ -59,7 +59,8 @@ def curves(lines: Mapping[str, Curve], ylabel: str, xlabel: str = "epoch") -> st
     for (name, (x, y)), colour in zip(lines.items(), itertools.cycle(SERIES)):
         axes.plot(x, y, color=colour, label=name, linewidth=1.8, marker="o", markersize=4 if len(x) < 15 else 0)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole = all(float(place).is_integer() for x, _ in lines.values() for place in x)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=whole))
     if len(lines) > 1:
         axes.legend()
     return svg(figure, f"{ylabel} over {xlabel}: {', '.join(lines)}")

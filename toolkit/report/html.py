@@ -73,7 +73,7 @@ def environment() -> jinja2.Environment:
         "duration": display.duration,
         "typographic": display.typographic,
     }
-    made.globals |= {"number": display.number, "signed": display.signed, "published": display.published, "short": display.short}
+    made.globals |= {"number": display.number, "signed": display.signed, "published": display.published}
     made.globals |= {"metric": display.metric, "FULL": FULL}
     made.globals["dynamic_range"] = figures.DYNAMIC_RANGE
     return made

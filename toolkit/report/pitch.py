@@ -109,7 +109,7 @@ def _by_instrument(rows: list[dict[str, Any]], items: dict[str, Item], names: li
     lines = []
     for instrument, members in sorted(groups.items()):
         lines.append([instrument, str(len(members)), *(_mean(members, name) for name in names)])
-    headings = list(map(display.short, names))
+    headings = [display.metric(name).name for name in names]
     return Table(["Instrument", "Recordings", *headings], lines, ["Recordings", *headings])
 
 
@@ -121,7 +121,7 @@ def _by_recording(rows: list[dict[str, Any]], items: dict[str, Item], names: lis
         seconds = NOTHING if item is None else f"{item.seconds:.1f}"
         values = [display.number(row["metrics"].get(name), name) for name in names]
         lines.append([row["id"], _instrument(row, items), seconds, *values])
-    headings = list(map(display.short, names))
+    headings = [display.metric(name).name for name in names]
     optional = ["Instrument", "Seconds"]
     return Table(["Recording", *optional, *headings], lines, ["Seconds", *headings]).without_empty(optional)
 

@@ -9,7 +9,7 @@ from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Run
-from toolkit.report.sources import columns, is_of_levels
+from toolkit.report.sources import ALL, columns, is_of_levels
 from toolkit.report.table import NOTHING, Table
 from toolkit.report.tables import BELOW, NOT_FOUND, NOT_RUN, full_table, other_table, ours, published, short_table, tag_table
 
@@ -68,7 +68,7 @@ def markdown(results: Results, recipe: str) -> str:
     ]
     named = {name for _, metric in paper.tables for name in columns((row.metric for row in paper.rows), metric)}
     if named:
-        parts.append(BY_LEVEL if is_of_levels(named) else BY_SOURCE)
+        parts.append(BY_LEVEL if is_of_levels(named) else BY_SOURCE if ALL in named else _BELOW)
     for data, metric in paper.tables:
         parts += [
             f"## {display.label(metric)} on {data}",
