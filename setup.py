@@ -44,6 +44,7 @@ setup(
             "demucs",
             "scikit-learn",
             "librosa",
+            "nnAudio",
             "pesto-pitch",
             "torchcrepe",
         ],
