@@ -85,12 +85,9 @@ class PESTOEncoder(PitchEncoder):
         linear_prefilters: the wide convolutions but the first have neither leaky ReLU nor dropout.  So it is in the released
             code of the first version, whose list of layers takes in the convolution alone, and in its released weights.
         toeplitz: whether the last layer is one; or a linear layer without bias, as in an ablation (Table 3).
-        spread: semitones; the Toeplitz layer's first weights are made small, by a Gaussian of this width, away from those that
-            bring the middle of the spectrum to the middle of the pitches.  Null for none, as published: where the pitches come
-            to lie is then left to chance, and loss and gradients draw them upward, so that high notes may fall off the end.
 
     Raises:
-        ValueError: the kernel's size is even, there is no channel or no wide convolution, or a `spread` without Toeplitz layer.
+        ValueError: the kernel's size is even, or there is no channel or no wide convolution.
     """
 
     def __init__(
@@ -104,7 +101,6 @@ class PESTOEncoder(PitchEncoder):
         dropout: float = 0.2,
         linear_prefilters: bool = False,
         toeplitz: bool = True,
-        spread: float | None = None,
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
@@ -121,19 +117,6 @@ class PESTOEncoder(PitchEncoder):
         self.narrow = nn.Sequential(*(_layer(before, after, 1, slope, dropout) for before, after in pairwise(channels)))
         features = bins * channels[-1]
         self.last = ToeplitzLinear(features, self.pitches) if toeplitz else nn.Linear(features, self.pitches, bias=False)
-        if spread is not None:
-            self._centre(spread * bins_per_semitone)
-
-    def _centre(self, spread: float) -> None:
-        """Make the Toeplitz layer's weights small but for those, of each channel, that bring middle to middle."""
-        if not isinstance(self.last, ToeplitzLinear):
-            raise ValueError("spread: expected null where toeplitz is false")
-        taps = self.last.weight.shape[-1]
-        channels = (taps + 1 - self.pitches) // self.bins
-        middles = self.bins * torch.arange(channels) + (self.bins + self.pitches) / 2 - 1
-        apart = (torch.arange(taps)[:, None] - middles).abs().amin(-1)
-        with torch.no_grad():
-            self.last.weight *= torch.exp(-0.5 * (apart / spread) ** 2)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Map log spectra (B, F) to logits (B, P)."""
