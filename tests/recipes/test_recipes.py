@@ -20,7 +20,7 @@ from toolkit.features.run import features
 from toolkit.infer.pack import pack
 from toolkit.infer.run import infer
 from toolkit.metrics import tagging
-from toolkit.prepare.run import prepare
+from toolkit.prepare.run import fetch, prepare
 from toolkit.train.run import train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +110,9 @@ def assert_it_beats_the_trivial_answer(exp: Path, metrics: dict[str, float]) -> 
         prior = tagging.average_precision(torch.zeros_like(labels), labels, mask).nanmean()
         assert metrics["average_precision/mean"] > prior + 0.1
         assert metrics["roc_auc/mean"] > 0.6
+    elif "rpa@50/frames" in metrics:  # any pitch at all is right in about one of thirty frames; octaves are a matter of luck
+        assert metrics["rpa@50/frames"] > 0.3
+        assert metrics["rca@50/frames"] > 0.6
     elif distances := [name for name in metrics if name.startswith(UNTRAINED)]:  # the same network with random weights
         for name in distances:
             assert metrics[name.removeprefix("untrained/")] < 0.8 * metrics[name], name
@@ -120,7 +123,7 @@ def assert_it_beats_the_trivial_answer(exp: Path, metrics: dict[str, float]) -> 
 def assert_a_pack_does_what_the_experiment_does(exp: Path) -> None:
     trained, packed = (toolkit.load(path) for path in (exp, pack(exp, exp.parent / "pack")))
     tone = torch.sin(0.1 * torch.arange(3 * 22050)) + 0.1 * torch.randn(2, 3 * 22050)
-    does = next(name for name in ("tag", "separate", "resynthesize") if hasattr(trained, name))
+    does = next(name for name in ("tag", "separate", "resynthesize", "pitch") if hasattr(trained, name))
     expected, found = (getattr(model, does)(tone, 22050) for model in (trained, packed))
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
@@ -153,7 +156,10 @@ def test_every_system_of_the_table_is_trained_on_the_mini_corpus(recipe: Recipe,
         names = read(config)["data"]
         with FileLock(f"{recipe.data}.lock"):
             wanted = [names[split] for split in ("train", "valid", "test")]
-            prepare(recipe.name.parent.name, "mini", recipe.data, nj=1, strict=False, wanted=wanted, options=[])
+            named = names["train"].partition("/")[0]  # perhaps a corpus that is not the recipe's own
+            corpus = named if (ROOT / "toolkit" / "corpora" / f"{named}.py").is_file() else recipe.name.parent.name
+            fetch(corpus, "mini", recipe.data, [])
+            prepare(corpus, "mini", recipe.data, nj=1, strict=False, wanted=wanted, options=[])
             features(recipe.data, config, [], "cpu")
         train(config, recipe.data, exp, "cpu", ["--train.epochs", "1", "--data.workers", "0"])
         infer(exp, recipe.data, "valid", "cpu")
