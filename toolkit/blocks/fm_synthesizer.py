@@ -95,8 +95,9 @@ class FMSynthesizer(Synthesizer):
         ratios, steps = self.ratios[:, None], cycles @ self.ways.sum(-1)
         gone = steps.cumsum(-1)
         start = -self.latency * ratios * cycles[:, 0, 0] if state is None else state["phases"]
-        begin, end = start[..., None] + ratios[..., None] * (gone - steps), (start + ratios * gone[:, -1]).detach()
-        return begin - begin.detach().floor(), end - end.floor()
+        begin = torch.addcmul(start[..., None], ratios[..., None], gone - steps)
+        end = start + ratios * gone[:, -1]
+        return begin.remainder(1), end.detach().remainder(1)
 
 
 def _moves(controls: Tensor, past: Tensor | None) -> Tensor:
