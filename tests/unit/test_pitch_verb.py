@@ -127,7 +127,7 @@ def test_what_is_very_short(tracker: TrainedPitch, samples: int) -> None:
 
 
 @given(st.lists(st.integers(0, 3000), max_size=6))
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_what_is_heard_piece_by_piece_is_the_whole(tracker: TrainedPitch, lengths: list[int]) -> None:
     listener, wave = tracker.listener(), melody()[0]
     parts = [listener.hear(part) for part in np.split(wave.numpy(), np.cumsum(lengths).clip(max=len(wave)))]
