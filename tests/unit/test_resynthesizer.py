@@ -59,7 +59,7 @@ def test_a_pitch_lasts_until_the_next():
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(blocks=st.lists(st.sampled_from([1, 2, 7]), min_size=1, max_size=4))
 def test_blocks_of_any_size_are_the_whole_late(model, blocks):
     model, frames = model().double(), sum(blocks)

@@ -30,7 +30,7 @@ from toolkit.models.base import SynthesisModel
 from toolkit.tasks.base import Examples, Task
 from toolkit.tasks.options import Training
 
-PROBE = 4.0  # seconds that the model is checked with where the configuration takes whole recordings
+PROBE, CHECK = 1.0, 0.2  # seconds that the model is described and checked with: recurrences are slow on the meta device
 ESTIMATE, UNTRAINED = "estimate", "untrained"
 SPECTRAL = ("multi_scale_spectral", "log_spectral_distance")  # metrics of waveforms; all others are those of pitch curves
 DECIMALS = 3  # of stored pitches
@@ -242,13 +242,12 @@ class Synthesis(Task):
         return figures
 
     def probe(self) -> tuple[Performance, float]:
-        """One performance as in training, on the meta device, and how many seconds that is."""
-        seconds = self.config.data.segment or PROBE
-        return self._probe(1, seconds), seconds
+        """A second of a performance, on the meta device."""
+        return self._probe(1, PROBE), PROBE
 
     def check(self) -> None:
         """See that the model renders every sample, on the meta device."""
-        performance = self._probe(2, 0.5)
+        performance = self._probe(2, CHECK)
         try:
             rendered = self.model(performance)
         except (RuntimeError, ValueError) as error:
