@@ -7,7 +7,7 @@ from torch import Tensor
 
 from toolkit.blocks.precision import full_precision
 from toolkit.blocks.synthesis import State, Synthesizer
-from toolkit.dsp.control_rate import audible, silent_start, transition
+from toolkit.dsp.control_rate import audible, transition
 from toolkit.dsp.fm import PATCHES, Patch, render
 
 
@@ -78,13 +78,12 @@ class FMSynthesizer(Synthesizer):
         pitch_moves = _moves(f0, None if state is None else state["f0"])
         begin, end = self._phases(pitch_moves.double() / self.sample_rate, state)
         turns = self.ratios.to(f0.dtype)[:, None, None, None] * (pitch_moves / self.sample_rate)
-        phases = torch.cat([begin.to(f0.dtype)[..., None], turns], -1).flatten(1, 2)
+        phases = torch.cat([begin.to(f0.dtype)[..., None], turns], -1)
         with full_precision(levels):
             curves = self.advances.to(f0.dtype), self.ways.to(f0.dtype)
-            audio = render(phases, level_moves.permute(2, 0, 1, 3).flatten(1, 2), *curves, self.patch, self.max_level)
-        audio = audio.view(len(f0), -1)
+            audio = render(phases, level_moves.permute(2, 0, 1, 3), *curves, self.patch, self.max_level)
         if state is None:  # nothing moves before the middle of the first frame
-            audio = silent_start(audio, self.latency)
+            audio[:, : self.latency] = 0
         return audio, {"phases": end, "levels": levels[:, -1:].detach(), "f0": f0[:, -1:].detach()}
 
     def _phases(self, cycles: Tensor, state: State | None) -> tuple[Tensor, Tensor]:

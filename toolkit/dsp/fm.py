@@ -95,36 +95,40 @@ def render(phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch
     cache holds; none are kept for the gradient (of first order), which makes them once more.
 
     Args:
-        phases: cycles of each operator, (operators, N, A): factors of the curves in `advances`, which are then added.
-        levels: of each operator, (operators, N, W): factors of the curves in `ways`.
+        phases: cycles of each operator, (operators, B, L, A): factors of the curves in `advances`, which are then added.
+        levels: of each operator, (operators, B, L, W): factors of the curves in `ways`.
         advances: (A, hop_length).
         ways: (W, hop_length).
         patch: how the operators are wired.
         full: level that is 1 in what comes out.
 
     Returns:
-        (N, hop_length).
+        (B, L · hop_length).
     """
-    return _Rendering.apply(phases, levels, advances, ways, patch, full)
+    return _Rendering.apply(phases.flatten(1, 2), levels.flatten(1, 2), advances, ways, patch, full, levels.shape[1])
 
 
 class _Rendering(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch: Patch, full: float) -> Tensor:
+    def forward(
+        ctx: Any, phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch: Patch, full: float, batch: int
+    ) -> Tensor:
         ctx.save_for_backward(phases, levels, advances, ways)
         ctx.patch, ctx.full = patch, full
-        audio = levels.new_empty(levels.shape[1], ways.shape[1])
+        audio = levels.new_empty(batch, levels.shape[1] // batch * ways.shape[1])
+        pieces = audio.view(-1, ways.shape[1])
         curves = _in_radians(advances, patch), _in_radians(ways, patch)
-        for frames, desk in _desks(audio, patch.operators, keep=False):
+        for frames, desk in _desks(pieces, patch.operators, keep=False):
             desk.play(phases[:, frames], levels[:, frames], *curves, patch)
             heard = [desk.outputs[carrier - 1] for carrier in patch.carriers]
-            torch.div(sum(heard[1:], heard[0]), 2 * math.pi * full, out=audio[frames])
+            torch.div(sum(heard[1:], heard[0]), 2 * math.pi * full, out=pieces[frames])
         return audio
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         phases, levels, advances, ways = ctx.saved_tensors
+        gradient = gradient.reshape(-1, ways.shape[1])
         to_phases, to_levels = torch.empty_like(phases), torch.empty_like(levels)
         curves = _in_radians(advances, ctx.patch), _in_radians(ways, ctx.patch)
         for frames, desk in _desks(gradient, ctx.patch.operators, keep=True):
@@ -133,7 +137,7 @@ class _Rendering(torch.autograd.Function):
             if ctx.needs_input_grad[0]:
                 to_phases[:, frames] = torch.bmm(desk.angles, curves[0].mT)
             to_levels[:, frames] = torch.bmm(desk.strengths, curves[1].mT)
-        return to_phases if ctx.needs_input_grad[0] else None, to_levels, None, None, None, None
+        return to_phases if ctx.needs_input_grad[0] else None, to_levels, None, None, None, None, None
 
 
 def _in_radians(curves: Tensor, patch: Patch) -> Tensor:
