@@ -35,7 +35,7 @@ def config(**changes) -> dict:
         **changes.pop("data", {}),
     }
     blocks = {
-        "controller": {"class_path": "RecurrentDecoder", "init_args": {"hidden": 8, "layers": 1}},
+        "controller": {"class_path": "CausalTCN", "init_args": {"hidden": 16, "blocks": 2, "dropout": 0.0}},
         "synthesizer": {"class_path": "HarmonicNoise", "init_args": {"harmonics": 4, "bands": 9}},
         "effect": {"class_path": "NoiseReverb", "init_args": {"taps": 50, "sample_rate": RATE, "wet": -4.0}},
         **rates,
@@ -46,7 +46,7 @@ def config(**changes) -> dict:
         "data": data,
         "model": {"class_path": "Resynthesizer", "init_args": {**blocks, **changes.pop("model", {})}},
         "loss": {"class_path": "MultiScaleSpectral", "init_args": {"fft_sizes": [256, 64]}},
-        "optimizer": {"class_path": "Adam", "init_args": {"lr": 0.02}},
+        "optimizer": {"class_path": "Adam", "init_args": {"lr": 0.05}},
         "score": {"metrics": ["multi_scale_spectral", "log_spectral_distance", "rpa@50"], "embedding": embedding},
     }
     return {**tree, **changes}
@@ -82,7 +82,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_from_performances_to_figures(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config(train={"epochs": 15})))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config(train={"epochs": 6})))
     exp = tmp_path / "exp"
     train(tmp_path / "config.yaml", data, exp, "cpu", [])
     infer(exp, data, "test", "cpu")
