@@ -1,6 +1,7 @@
 """A pitch experiment from recordings to scores, on gliding tones whose curves are known; accompaniment at any level."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 from toolkit import audio, files
 from toolkit.blocks.frame_augment import BackgroundLevel, SpectrumGain, SpectrumNoise
+from toolkit.cli import books
 from toolkit.data import manifest
 from toolkit.data.frames import annotated
 from toolkit.data.manifest import Item, Manifest
@@ -211,3 +213,14 @@ def test_mistakes_in_a_pitch_experiment_are_told(data: Path) -> None:
     with pytest.raises(UserError, match="equivariance, shifted: expected one at least"):
         task(loss={})
     Experiment(config()).build("meta")[0].check()
+
+
+def test_another_front_end_is_another_stage_of_features(tmp_path: Path) -> None:
+    def stage(bins: int) -> str:
+        tree = config()
+        tree["model"]["init_args"]["frontend"]["init_args"]["bins"] = bins
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+        arguments = SimpleNamespace(data=tmp_path, config=tmp_path / "config.yaml", rest=[])
+        return str(books.features(arguments).record_name)
+
+    assert stage(160) == stage(160) != stage(150)

@@ -27,6 +27,8 @@ def features(arguments: Arguments) -> Stage:
     section = tree.get("data", {})
     scored_in = (tree.get("score") or {}).get("embedding")
     computed = section if scored_in is None else {**section, "embedding": scored_in}
+    if tree.get("task") == "pitch":  # which stores what its model's front end makes of the recordings
+        computed = {**computed, "frontend": ((tree.get("model") or {}).get("init_args") or {}).get("frontend")}
     inputs = [*_manifests_of(section, arguments.data), *_weights(computed)]
     return _stage("features", arguments.data, arguments, computed, inputs=inputs)
 
