@@ -252,6 +252,12 @@ def test_the_room_of_ddx7():
         assert parameter.grad.isfinite().all()
 
 
+def test_a_string_has_a_shape_where_there_are_no_numbers():
+    synthesizer = KarplusStrong(16000, 64).to("meta")
+    with torch.device("meta"):
+        assert synthesizer(torch.empty(2, 5, 3), torch.empty(2, 5)).shape == (2, 320)
+
+
 def test_pitches_a_line_cannot_hold_are_refused():
     with pytest.raises(ValueError, match=r"0 to 5333\.33 Hz"):
         KarplusStrong(16000, 64, highest=6000)

@@ -30,7 +30,7 @@ def pluck(excitation: Tensor, periods: Tensor, gains: Tensor, damping: Tensor, l
     part = delays - whole
     taps = torch.stack([(1 - damping) * (1 - part), (1 - damping) * part + damping * (1 - part), damping * part])
     back = whole.long() + torch.arange(3, device=whole.device)[:, None, None]  # (3, B, T) samples
-    chunk = max(1, int(whole.min()))
+    chunk = samples if whole.is_meta else max(1, int(whole.min()))  # only the shape is wanted where there are no numbers
     pieces = []
     for begin in range(0, samples, chunk):
         end = min(begin + chunk, samples)
