@@ -1,5 +1,7 @@
 """Learnable rooms."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -14,9 +16,9 @@ class _Convolution(Effect):
 
     length: int
 
+    @abstractmethod
     def response(self) -> Tensor:
-        """(N)."""
-        raise NotImplementedError
+        """The impulse response (length)."""
 
     def step(self, audio: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Map the next samples (B, T) to as many; the state is None at the start.
