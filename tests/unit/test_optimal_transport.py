@@ -130,6 +130,7 @@ def test_the_variants_of_the_paper_on_waveforms(options):
     powers = [spectrum.abs().square().numpy() for spectrum in spectra]
     rows = [plainly(a, b, loss.positions.numpy(), 2, loss.cut) for a, b in zip(*powers, strict=True)]
     assert loss(y, x).item() == pytest.approx(np.mean(rows), rel=1e-6)
+    assert SpectralTransport(**options, root=True)(y, x).item() == pytest.approx(np.mean(np.sqrt(rows)), rel=1e-6)
 
 
 def test_the_farther_a_tone_the_larger_the_loss():
@@ -150,15 +151,16 @@ def test_the_logarithmic_axis_is_that_of_midi():
 
 
 @pytest.mark.parametrize("samples", [1, 300, 4096])
-@pytest.mark.parametrize("options", [{}, {"cut": False, "axis": "log"}])
+@pytest.mark.parametrize("options", [{}, {"cut": False, "axis": "log"}, {"root": True}])
 def test_finite_gradients_in_single_precision(samples, options):
     loss = SpectralTransport(**options)
     for level in (0.0, 1e-6, 1.0):
         x = (level * torch.randn(2, samples)).requires_grad_()
-        value = loss(x, torch.randn(2, samples))
-        value.backward()
-        assert value.isfinite()
-        assert x.grad.isfinite().all()
+        for reference in (torch.randn(2, samples), x.detach()):
+            value = loss(x, reference)
+            value.backward()
+            assert value.isfinite()
+            assert x.grad.isfinite().all()
 
 
 @pytest.mark.parametrize(
