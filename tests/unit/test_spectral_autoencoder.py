@@ -46,6 +46,16 @@ def test_a_frame_for_each_hop_and_all_samples() -> None:
     assert model.reads == {"waveform"}
 
 
+def test_a_sound_that_does_not_change_may_be_heard_in_its_middle_alone() -> None:
+    torch.manual_seed(0)
+    whole, middle = SpectralAutoencoder().eval(), SpectralAutoencoder(stationary=True).eval()
+    middle.load_state_dict(whole.state_dict())
+    played = performance(tones(220, 440))
+    for everywhere, there in zip(whole.encode(played.waveform), middle.encode(played.waveform), strict=True):
+        assert torch.allclose(there, everywhere[:, 8, None].expand_as(there), atol=1e-5, rtol=1e-5)
+    assert middle(played).shape == (2, 4096)
+
+
 def test_the_network_is_the_released_stack_of_layers() -> None:
     """As torch's own layers put it, frames first."""
     torch.manual_seed(0)
