@@ -21,7 +21,7 @@ from toolkit import audio
 from toolkit.audio import Recording
 from toolkit.cli import main
 from toolkit.data.performances import Performance
-from toolkit.infer.resynth import choose
+from toolkit.infer.resynth import choose, tracker
 from toolkit.infer.synthesizer import TrainedSynthesis
 from toolkit.infer.tracker import TrainedPitch
 from toolkit.log import UserError
@@ -167,7 +167,7 @@ def test_a_model_that_listens_is_given_the_sound(exps: Path, monkeypatch: pytest
 
 def test_a_model_of_pitch_may_tell_it(exps: Path, violin: TrainedSynthesis, monkeypatch: pytest.MonkeyPatch) -> None:
     pitch = TrainedPitch(exps / "other" / "pesto")
-    monkeypatch.setattr(violin, "tracker", pitch.tracker(RATE, HOP))
+    monkeypatch.setattr(violin, "tracker", tracker(str(exps / "other" / "pesto"), RATE, HOP))
     performance, _ = violin.performance(Recording.of_waveform(tone(), RATE))
     curve = pitch.pitch(tone() / tone().abs().max(), RATE)
     assert performance.f0.shape == (1, math.ceil(4000 / HOP))

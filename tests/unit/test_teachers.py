@@ -234,7 +234,7 @@ def test_a_teacher_of_another_task(tmp_path: Path) -> None:
     model = {"class_path": "Oracle", "init_args": {"kind": "irm2", "sources": 2}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"task": "oracle", "data": data, "model": model}))
     save_file(Experiment.read(tmp_path / "config.yaml").build()[0].model.state_dict(), tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match="expected an experiment of the task tagging, found OracleSeparation"):
+    with pytest.raises(UserError, match="expected a model that tags, found one of the task OracleSeparation"):
         TrainedTeacher(str(tmp_path)).compute(torch.zeros(1, 16000))
 
 

@@ -95,7 +95,7 @@ def test_an_experiment_that_is_not_trained_or_of_another_task(tmp_path: Path) ->
     model = {"class_path": "Oracle", "init_args": {"kind": "irm2", "sources": 2}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"task": "oracle", "data": data, "model": model}))
     save_file(Experiment.read(tmp_path / "config.yaml").build()[0].model.state_dict(), tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match="expected an experiment of the task pitch, found OracleSeparation"):
+    with pytest.raises(UserError, match="expected a model that tracks pitch, found one of the task OracleSeparation"):
         PESTOPitch(str(tmp_path), 16000, 64).compute(torch.zeros(1, 16000))
 
 

@@ -6,16 +6,14 @@ import time
 from pathlib import Path
 from typing import cast, get_args
 
-import torch
-
 from toolkit import config, log, progress
 from toolkit.audio import Encoding, Recording, writing
 from toolkit.audio.encode import Format
 from toolkit.blocks.pitch_trackers import CREPEPitch, PYINPitch
 from toolkit.infer.synthesizer import Tracker, TrainedSynthesis
-from toolkit.infer.tracker import TrainedPitch
 from toolkit.log import UserError
 from toolkit.tasks.experiment import COMPRESSED
+from toolkit.tasks.tracker import PESTOPitch
 from toolkit.train import distributed
 
 FOLDER = Path("resynthesized")
@@ -61,7 +59,7 @@ def resynth(
     place = distributed.start(device)
     trained = TrainedSynthesis(exp).to(place)
     if pitch is not None:
-        trained.tracker = tracker(pitch, trained.sample_rate, trained.hop_length, place)
+        trained.tracker = tracker(pitch, trained.sample_rate, trained.hop_length)
     sound = Recording.of_file(recording)
     if not sound.frames:
         raise UserError(f"{recording} holds no samples")
@@ -95,14 +93,13 @@ def choose(model: Path, instrument: str | None = None) -> Path:
     return chosen[0]
 
 
-def tracker(pitch: str, sample_rate: int, hop_length: int, device: torch.device) -> Tracker:
+def tracker(pitch: str, sample_rate: int, hop_length: int) -> Tracker:
     """What tells the pitch in the frames of a model of synthesis.
 
     Args:
         pitch: `pyin`, `crepe`, or a trained experiment or a pack.
         sample_rate: Hz.
         hop_length: samples of a frame.
-        device: where a trained model of pitch computes.
 
     Raises:
         UserError: it is none of them.
@@ -114,7 +111,8 @@ def tracker(pitch: str, sample_rate: int, hop_length: int, device: torch.device)
         raise UserError(f"--pitch {pitch}: {error}") from error
     if not (Path(pitch) / "config.yaml").is_file():
         raise UserError(f"--pitch: expected {', '.join(PACKAGED)} or the folder of a trained model of pitch, found {pitch!r}")
-    return TrainedPitch(pitch).to(device).tracker(sample_rate, hop_length)
+    # However unsure the model is, there is a pitch, as in the data that DDX7 was trained on.
+    return PESTOPitch(pitch, sample_rate, hop_length, least_confidence=0.0).compute
 
 
 def _folders(model: Path) -> list[Path]:

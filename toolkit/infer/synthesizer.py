@@ -22,7 +22,7 @@ from toolkit.infer.tracker import pieces
 from toolkit.infer.trained import checked
 from toolkit.log import UserError
 from toolkit.models.base import SynthesisModel
-from toolkit.tasks.experiment import load
+from toolkit.tasks.experiment import load_as
 from toolkit.tasks.synthesis import Synthesis
 
 Tracker = Callable[[Tensor], Tensor]
@@ -51,10 +51,7 @@ class TrainedSynthesis:
         Raises:
             UserError: there is no trained model of synthesis in it, or its configuration names what is not the toolkit's.
         """
-        task, _ = load(Path(path), torch.device("cpu"))
-        if not isinstance(task, Synthesis):
-            raise UserError(f"{path}: expected a model that synthesizes, found one of the task {type(task).__name__}")
-        self.task = task
+        self.task = task = load_as(Path(path), Synthesis, "synthesizes")
         self.model: SynthesisModel = task.model
         self.sample_rate, self.hop_length = self.model.sample_rate, self.model.hop_length
         self.device = torch.device("cpu")

@@ -16,7 +16,7 @@ from toolkit.blocks.features import Published
 from toolkit.dsp.resample import resample_blocks
 from toolkit.infer.trained import checked
 from toolkit.log import UserError
-from toolkit.tasks.experiment import load
+from toolkit.tasks.experiment import load_as
 from toolkit.tasks.tagging import TAGS, Tagging
 
 WHOLE = 30.0  # seconds up to which a recording is heard as the clips of a corpus are
@@ -42,10 +42,7 @@ class TrainedTagger:
         Raises:
             UserError: there is no trained tagger in it, or its configuration names what is not the toolkit's.
         """
-        task, _ = load(Path(path), torch.device("cpu"))
-        if not isinstance(task, Tagging):
-            raise UserError(f"{path}: expected a model that tags, found one of the task {type(task).__name__}")
-        self.task = task
+        self.task = task = load_as(Path(path), Tagging, "tags")
         self.tags = _names(Path(path) / TAGS, task.model.tags)
         self.device = torch.device("cpu")
         self._path = path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +14,8 @@ from toolkit.audio import Recording
 from toolkit.blocks.synthesis import State
 from toolkit.dsp.resample import resample_blocks
 from toolkit.infer.trained import checked
-from toolkit.log import UserError
 from toolkit.models.base import PitchModel
-from toolkit.tasks.experiment import load
+from toolkit.tasks.experiment import load_as
 from toolkit.tasks.pitch import PitchTracking
 
 AT_ONCE = 4.0  # seconds of a long recording
@@ -57,10 +56,7 @@ class TrainedPitch:
         Raises:
             UserError: there is no trained model of pitch in it, or its configuration names what is not the toolkit's.
         """
-        task, _ = load(Path(path), torch.device("cpu"))
-        if not isinstance(task, PitchTracking):
-            raise UserError(f"{path}: expected a model that tracks pitch, found one of the task {type(task).__name__}")
-        self.task = task
+        self.task = task = load_as(Path(path), PitchTracking, "tracks pitch")
         self.model: PitchModel = task.model
         self.voiced = task.config.score.voiced
         self.sample_rate, self.hop_length = self.model.sample_rate, self.model.hop_length
@@ -97,21 +93,6 @@ class TrainedPitch:
         for samples in pieces(recording, self.sample_rate, round(AT_ONCE * self.sample_rate)):
             yield listener.hear(samples)
         yield listener.rest()
-
-    def tracker(self, sample_rate: int, hop_length: int) -> Callable[[Tensor], Tensor]:
-        """What tells the pitch in other frames: a function of waveforms (B, T) of that rate that gives Hz (B, L).
-
-        L = ⌈T / hop_length⌉; between this model's frames the pitch moves along a line of cents.  However unsure the model is,
-        there is a pitch, as in the data that DDX7 was trained on.
-        """
-
-        def track(waveforms: Tensor) -> Tensor:
-            times = np.arange(-(-waveforms.shape[-1] // hop_length)) * (hop_length / sample_rate)
-            curves = [self.pitch(waveform, sample_rate) for waveform in waveforms]
-            octaves = [np.interp(times, curve.seconds.numpy(), curve.hertz.log2().numpy()) for curve in curves]
-            return torch.from_numpy(2 ** np.stack(octaves)).float()
-
-        return track
 
     def listener(self) -> Listener:
         """What hears a sound as it comes in, any number of samples at a time."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from toolkit.audio import Recording
-from toolkit.log import UserError
-from toolkit.tasks.experiment import load
+from toolkit.tasks.experiment import load_as
 from toolkit.tasks.options import InferOptions
 from toolkit.tasks.separation import Separation
 
@@ -37,10 +35,7 @@ class TrainedModel:
         Raises:
             UserError: there is no trained separation model in it, or its configuration names what is not the toolkit's.
         """
-        task, _ = load(Path(path), torch.device("cpu"))
-        if not isinstance(task, Separation):
-            raise UserError(f"{path}: expected a model that separates, found one of the task {type(task).__name__}")
-        self.task = cast(Separation, task)
+        self.task = load_as(Path(path), Separation, "separates")
         self.sources: list[str] = self.task.sources
         self.sample_rate: int = self.task.config.data.sample_rate
         self.sums_to_mixture: bool = self.task.model.sums_to_mixture

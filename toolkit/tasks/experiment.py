@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,6 +13,8 @@ from toolkit.models.quantized import Quantized
 from toolkit.tasks import Task, find
 
 COMPRESSED = "model.compressed.safetensors"  # of a quantized model, which a pack has in place of its weights
+Kind = TypeVar("Kind", bound=Task)
+
 PROGRESS_ONLY = ("epochs", "patience", "max_minutes", "checkpoint_every")  # a longer run goes on from a shorter one's end
 
 
@@ -63,6 +65,23 @@ class Experiment:
         train = {key: value for key, value in self.tree["train"].items() if key not in PROGRESS_ONLY}
         kept = {key: value for key, value in self.tree.items() if key not in ("infer", "score")}
         return config.fingerprint({**kept, "train": train})
+
+
+def load_as(exp: Path, kind: type[Kind], does: str) -> Kind:
+    """The task of a trained experiment or of a pack of one, as `load` gives it on the CPU, where it must be of one kind.
+
+    Args:
+        exp: its folder.
+        kind: class that the task must be of.
+        does: what models of such a task do, in a word: `separates`.
+
+    Raises:
+        UserError: as of `load`, or the task is another.
+    """
+    task, _ = load(exp, torch.device("cpu"))
+    if not isinstance(task, kind):
+        raise UserError(f"{exp}: expected a model that {does}, found one of the task {type(task).__name__}")
+    return task
 
 
 def load(exp: Path, device: torch.device) -> tuple[Task, Any]:

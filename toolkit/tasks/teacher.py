@@ -64,4 +64,4 @@ class TrainedTeacher(TrainedFeature):
     def _task(self) -> Tagging:
         from toolkit.tasks.tagging import Tagging
 
-        return self.opened(Tagging, "tagging")
+        return self.opened(Tagging, "tags")

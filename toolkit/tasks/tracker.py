@@ -62,7 +62,7 @@ class PESTOPitch(TrainedFeature):
     def _task(self) -> PitchTracking:
         from toolkit.tasks.pitch import PitchTracking
 
-        return self.opened(PitchTracking, "pitch")
+        return self.opened(PitchTracking, "tracks pitch")
 
 
 def between(values: Tensor, places: Tensor) -> Tensor:

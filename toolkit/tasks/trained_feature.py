@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 from toolkit import config, files
 from toolkit.blocks.features import Feature
 from toolkit.log import UserError
@@ -34,23 +32,20 @@ class TrainedFeature(Feature):
         hashes = [files.sha256(self._present(file)) for file in ("config.yaml", "model.safetensors")]
         return config.fingerprint([*hashes, *options])
 
-    def opened(self, kind: type[Kind], name: str) -> Kind:
+    def opened(self, kind: type[Kind], does: str) -> Kind:
         """The experiment's task, with its trained model, on the CPU.
 
         Args:
             kind: class that the task must be of.
-            name: of that task.
+            does: what models of such a task do, in a word.
 
         Raises:
             UserError: the experiment is not trained, or is of another task.
         """
-        from toolkit.tasks.experiment import load
+        from toolkit.tasks.experiment import load_as
 
         self._present("config.yaml")
-        task, _ = load(self.exp, torch.device("cpu"))
-        if not isinstance(task, kind):
-            raise UserError(f"{self.exp}: expected an experiment of the task {name}, found {type(task).__name__}")
-        return task
+        return load_as(self.exp, kind, does)
 
     def _present(self, file: str) -> Path:
         path = self.exp / file
