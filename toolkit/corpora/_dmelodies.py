@@ -120,10 +120,9 @@ def _vocabulary() -> dict[int, int]:
 def _bars(tokens: dict[int, int]) -> Tokens:
     """Tokens of the six notes of a bar and of the rest: (bar, tonic, octave, scale, first and second direction, 7)."""
     bars = np.full((2, FACTORS["tonic"], FACTORS["octave"], len(SCALES), 2, 2, ONSETS + 1), REST, np.uint8)
-    for place in np.ndindex(bars.shape[1:-1]):
-        tonic, octave, scale, *directions = place
-        notes = _notes(tonic, octave, list(SCALES)[scale], (*directions, *directions))
-        bars[(slice(None), *place, slice(ONSETS))] = np.reshape([tokens[note] for note in notes], (2, ONSETS))
+    for tonic, octave, scale, first, second in np.ndindex(bars.shape[1:-1]):
+        notes = _notes(tonic, octave, list(SCALES)[scale], (first, second, first, second))
+        bars[:, tonic, octave, scale, first, second, :ONSETS] = np.reshape([tokens[note] for note in notes], (2, ONSETS))
     return bars
 
 

@@ -4,7 +4,11 @@ from toolkit.models.base import Model, PitchModel, SeparationModel, SynthesisMod
 from toolkit.models.demucs import Demucs
 from toolkit.models.demucs_weights import hybrid_demucs_weights, time_demucs_weights
 from toolkit.models.hybrid_demucs import HybridDemucs
+from toolkit.models.latent import LatentModel
+from toolkit.models.latent_discriminator import LatentDiscriminator
 from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
+from toolkit.models.measure_vae import MeasureVAE
+from toolkit.models.melody_cnn_vae import MelodyCNNVAE
 from toolkit.models.oracle import Oracle
 from toolkit.models.pesto import PESTO
 from toolkit.models.quantized import Quantized
@@ -12,6 +16,7 @@ from toolkit.models.random_forest import RandomForest
 from toolkit.models.resynthesizer import Resynthesizer
 from toolkit.models.spectral_autoencoder import SpectralAutoencoder
 from toolkit.models.spectrogram_separator import SpectrogramSeparator
+from toolkit.models.sprite_vae import SpriteVAE
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
 from toolkit.models.teachers import OpenL3, PANNs, PaSST
@@ -23,7 +28,11 @@ __all__ = [
     "PESTO",
     "Demucs",
     "HybridDemucs",
+    "LatentDiscriminator",
+    "LatentModel",
     "MaskedSeparator",
+    "MeasureVAE",
+    "MelodyCNNVAE",
     "Model",
     "OpenL3",
     "Oracle",
@@ -38,6 +47,7 @@ __all__ = [
     "SeparationModel",
     "SpectralAutoencoder",
     "SpectrogramSeparator",
+    "SpriteVAE",
     "SynthesisModel",
     "Tagger",
     "TaggingModel",
