@@ -14,8 +14,17 @@ from toolkit.losses.equivariance import (
 from toolkit.losses.feature_losses import CosineDistanceDifference, DistanceCorrelation, FeatureLoss
 from toolkit.losses.fixed_order import FixedOrder
 from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoice, RelaxedMultipleChoice
+from toolkit.losses.nearest_reference import NearestReference
 from toolkit.losses.optimal_transport import SpectralTransport
-from toolkit.losses.pairwise import MeanAbsoluteError, MeanSquaredError, NegativeSDSDR, NegativeSISDR, NegativeSNR
+from toolkit.losses.pairwise import (
+    EuclideanDistance,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    NegativeSDSDR,
+    NegativeSISDR,
+    NegativeSNR,
+    SquaredDistance,
+)
 from toolkit.losses.penalties import Penalty, SVDPenalty
 from toolkit.losses.permutation import PermutationInvariant
 from toolkit.losses.spectral import MultiScaleSpectral
@@ -33,6 +42,7 @@ __all__ = [
     "DistanceCorrelation",
     "Distillation",
     "EquivarianceLoss",
+    "EuclideanDistance",
     "ExponentialTemperature",
     "FeatureLoss",
     "FixedOrder",
@@ -42,6 +52,7 @@ __all__ = [
     "MeanSquaredError",
     "MultiScaleSpectral",
     "MultipleChoice",
+    "NearestReference",
     "NegativeSDSDR",
     "NegativeSISDR",
     "NegativeSNR",
@@ -54,6 +65,7 @@ __all__ = [
     "SeparationLoss",
     "ShiftedCrossEntropy",
     "SpectralTransport",
+    "SquaredDistance",
     "SynthesisLoss",
     "TaggingLoss",
     "TemperatureSchedule",

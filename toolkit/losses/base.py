@@ -67,13 +67,26 @@ class WeightedPairs(SeparationLoss):
         return self.pairwise(estimate, reference)
 
     def weighted(self, distance: Tensor) -> Tensor:
-        """Losses (B) given distances (B, K, n); the weights pass no gradient."""
-        return (self.weights(distance.detach()) * distance).sum(1).mean(1)
+        """Losses of the references (B, n) given distances (B, K, n); the weights pass no gradient."""
+        return (self.weights(distance.detach()) * distance).sum(1)
 
     def forward(self, estimate: Tensor, reference: Tensor, scores: Tensor | None = None) -> Tensor:
         """Map estimate (B, K, C, T) and reference (B, n, C, T) to losses (B)."""
-        return self.weighted(self.distance(estimate, reference))
+        return self.weighted(self.distance(estimate, reference)).mean(1)
 
     def assign(self, estimate: Tensor, reference: Tensor, scores: Tensor | None = None) -> Tensor:
         """The index of the estimate chosen for each reference, (B, n)."""
         return self.choose(self.distance(estimate, reference).detach())
+
+
+def without_absent(reference: Tensor, mask: Tensor | None) -> Tensor:
+    """References (B, n, ...) with 0 wherever the mask (B, n) says that there is none, whatever stood there.
+
+    Raises:
+        ValueError: the mask has another shape.
+    """
+    if mask is None:
+        return reference
+    if mask.shape != reference.shape[:2]:
+        raise ValueError(f"mask: expected one value a reference, {tuple(reference.shape[:2])}, found {tuple(mask.shape)}")
+    return reference.masked_fill(~mask.reshape(*mask.shape, *[1] * (reference.ndim - 2)), 0)

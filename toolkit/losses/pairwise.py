@@ -99,3 +99,29 @@ class MeanAbsoluteError(PairwiseLoss):
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """Map estimate (B, K, ...) and reference (B, n, ...) to distances (B, K, n)."""
         return torch.cdist(estimate.flatten(2), reference.flatten(2), p=1) / estimate[0, 0].numel()
+
+
+class SquaredDistance(PairwiseLoss):
+    """Squared Euclidean distance: the sum, not the mean, of squared differences; for points of few dimensions."""
+
+    def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
+        """Map estimate (B, K, ...) and reference (B, n, ...) to distances (B, K, n)."""
+        return (estimate.flatten(2)[:, :, None] - reference.flatten(2)[:, None]).square().sum(-1)
+
+
+class EuclideanDistance(PairwiseLoss):
+    """Euclidean distance, rounded off where it comes near to 0; for points of few dimensions.
+
+    Args:
+        eps: added to its square, so that the root has a gradient everywhere; 0.001 in the code of Letzelter et al. 2023.
+    """
+
+    def __init__(self, eps: float = 1e-3) -> None:
+        super().__init__()
+        if eps <= 0:
+            raise ValueError(f"EuclideanDistance: expected eps above 0, found {eps}")
+        self.squared, self.eps = SquaredDistance(), eps
+
+    def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
+        """Map estimate (B, K, ...) and reference (B, n, ...) to distances (B, K, n)."""
+        return (self.squared(estimate, reference) + self.eps).sqrt()
