@@ -1,6 +1,7 @@
 """Losses of estimates against references: pairwise distances, and what is made of all of them."""
 
 from toolkit.losses.activity import SeparationAndActivity
+from toolkit.losses.attribute_regularization import AttributeRegularization
 from toolkit.losses.base import PairwiseLoss, SeparationLoss, WeightedPairs
 from toolkit.losses.distillation import Distillation
 from toolkit.losses.equivariance import (
@@ -13,6 +14,15 @@ from toolkit.losses.equivariance import (
 )
 from toolkit.losses.feature_losses import CosineDistanceDifference, DistanceCorrelation, FeatureLoss
 from toolkit.losses.fixed_order import FixedOrder
+from toolkit.losses.latent import (
+    AnnealedDivergence,
+    BetaDivergence,
+    DivergenceLoss,
+    PixelCrossEntropy,
+    ReconstructionLoss,
+    TokenCrossEntropy,
+    VariationalLoss,
+)
 from toolkit.losses.multiple_choice import AnnealedMultipleChoice, MultipleChoice, RelaxedMultipleChoice
 from toolkit.losses.nearest_reference import NearestReference
 from toolkit.losses.optimal_transport import SpectralTransport
@@ -31,16 +41,21 @@ from toolkit.losses.spectral import MultiScaleSpectral
 from toolkit.losses.synthesis import SynthesisLoss, WeightedSum
 from toolkit.losses.tagging import BinaryCrossEntropy, TaggingLoss
 from toolkit.losses.temperature import ExponentialTemperature, LinearTemperature, TemperatureSchedule
+from toolkit.losses.total_correlation import TotalCorrelation
 from toolkit.losses.transposition import TranspositionLoss
 
 __all__ = [
+    "AnnealedDivergence",
     "AnnealedMultipleChoice",
+    "AttributeRegularization",
+    "BetaDivergence",
     "BinaryCrossEntropy",
     "ClassEquivariance",
     "CosineDistanceDifference",
     "CrossEntropy",
     "DistanceCorrelation",
     "Distillation",
+    "DivergenceLoss",
     "EquivarianceLoss",
     "EuclideanDistance",
     "ExponentialTemperature",
@@ -59,6 +74,8 @@ __all__ = [
     "PairwiseLoss",
     "Penalty",
     "PermutationInvariant",
+    "PixelCrossEntropy",
+    "ReconstructionLoss",
     "RelaxedMultipleChoice",
     "SVDPenalty",
     "SeparationAndActivity",
@@ -69,8 +86,11 @@ __all__ = [
     "SynthesisLoss",
     "TaggingLoss",
     "TemperatureSchedule",
+    "TokenCrossEntropy",
+    "TotalCorrelation",
     "TransportEquivariance",
     "TranspositionLoss",
+    "VariationalLoss",
     "WeightedPairs",
     "WeightedSum",
 ]

@@ -13,7 +13,7 @@ class MeasureVAE(LatentModel):
     """GRUs over the tokens of a melody → code → a GRU over its beats → for each beat, a GRU over its ticks.
 
     "Learning to traverse latent spaces for musical score inpainting" (ISMIR 2019).  The defaults are those of AR-VAE (Pati &
-    Lerch 2021, bars of 24 ticks); with ``beats=2, ticks=8, hidden=64, dropout=0.2`` it is the RNN of the dMelodies benchmark
+    Lerch 2020, bars of 24 ticks); with ``beats=2, ticks=8, hidden=64, dropout=0.2`` it is the RNN of the dMelodies benchmark
     (2020).  The released logits end in a ReLU, and so do these.
 
     A tick hears the token before it.  While training, one draw for the whole batch says whether that is the right token or the

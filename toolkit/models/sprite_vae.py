@@ -1,4 +1,4 @@
-"""The autoencoder of 2-d sprites in AR-VAE's experiments (Pati & Lerch 2021, NCAA, arXiv 2004.05485)."""
+"""The autoencoder of 2-d sprites in AR-VAE's experiments (Pati & Lerch 2020, arXiv 2004.05485)."""
 
 from __future__ import annotations
 
