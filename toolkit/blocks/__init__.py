@@ -26,6 +26,7 @@ from toolkit.blocks.harmonic_noise import HarmonicNoise, SourceFilter
 from toolkit.blocks.heads import LinearHead
 from toolkit.blocks.kaldi_mel import KaldiMel
 from toolkit.blocks.karplus_strong import KarplusStrong
+from toolkit.blocks.low_rank import LowRankAdapters
 from toolkit.blocks.magnitude import MagnitudeMasks
 from toolkit.blocks.mel import MelSpectrogram, RawWaveform
 from toolkit.blocks.mmdense import MMDense, MultiScale
@@ -114,6 +115,7 @@ __all__ = [
     "LogCQT",
     "LogMel",
     "Loudness",
+    "LowRankAdapters",
     "MMDense",
     "MagnitudeMasks",
     "Masker",
