@@ -32,6 +32,7 @@ setup(
         "teachers": ["hear21passt", "panns-inference"],
         "openl3": ["openl3"],
         "crepe": ["torchcrepe"],
+        "scores": ["music21"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "imageio-ffmpeg"],
         "reference": [
             "asteroid",

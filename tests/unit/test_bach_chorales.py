@@ -1,0 +1,116 @@
+"""Sopranos of chorales as bars of ticks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit.corpora._bach_chorales import BAR, Chorale, bars, names, read, read_soprano, split
+from toolkit.corpora._bach_chorales_mini import make_mini
+from toolkit.dsp.tick_grid import END, HOLD, REST, SIXTEENTHS_AND_TRIPLETS, START
+from toolkit.log import UserError
+from toolkit.metrics.bar_attributes import attributes
+
+
+def soprano(*pitches: int, meter: str = "4/4") -> Chorale:
+    """Quarter notes."""
+    return Chorale("ours", (meter,), np.array([token for pitch in pitches for token in (pitch, *[HOLD] * 5)], np.uint8))
+
+
+class TestChoraleBars:
+    def test_bars_in_all_transpositions(self) -> None:
+        """From 60 to 67: down to 55, up to 84."""
+        made = bars([soprano(60, 62, 64, 65, 67, 65, 64, 62)], margins=False)
+        assert made.tokens.shape == (2 * 23, BAR)
+        assert made.tokens.dtype == np.uint8
+        assert made.semitones.tolist() == sorted([*range(-5, 18)] * 2)
+        assert made.tokens[:2, ::6].tolist() == [[55, 57, 59, 60], [62, 60, 59, 57]]
+        assert made.tokens[-2:, ::6].tolist() == [[77, 79, 81, 82], [84, 82, 81, 79]]
+
+    def test_margins(self) -> None:
+        made = bars([soprano(60, 62, 64, 65, 67)], transpose=False)
+        assert (made.tokens[0] == START).all()
+        assert made.tokens[1, ::6].tolist() == [60, 62, 64, 65]
+        assert made.tokens[2].tolist() == [67, *[HOLD] * 5, *[END] * 18]
+        assert len(bars([soprano(60, 62, 64, 65, 67)], transpose=False, margins=False).tokens) == 1
+
+    def test_less_than_a_beat_makes_no_bar(self) -> None:
+        short = soprano(60, 62, 64, 65)
+        made = bars([short._replace(tokens=np.append(short.tokens, [60, HOLD]).astype(np.uint8))], transpose=False)
+        assert len(made.tokens) == 2
+
+    def test_other_meters(self) -> None:
+        pieces = [soprano(60, 62, 64, meter="3/4"), soprano(60, 62, 64, 65), Chorale("two", ("3/4", "4/4"), soprano(60).tokens)]
+        assert set(bars(pieces).chorale) == {1}
+        assert set(bars(pieces, meter=None).chorale) == {0, 1, 2}
+        assert bars(pieces, meter="6/8").tokens.shape == (0, BAR)
+
+    def test_a_melody_of_too_wide_a_range_fits_nowhere(self) -> None:
+        assert len(bars([soprano(50, 80, 60, 70)]).tokens) == 0
+        assert len(bars([soprano(55, 84, 60, 70)], margins=False).tokens) == 1
+
+    def test_shares(self) -> None:
+        parts = split(4826)
+        assert [part.stop - part.start for part in parts.values()] == [4102, 482, 242]
+        assert list(parts) == ["train", "valid", "test"]
+
+
+class TestMiniChorales:
+    def test_as_real_ones(self) -> None:
+        pieces = make_mini()
+        made = bars(pieces)
+        assert set(made.chorale) == set(range(8))
+        assert 1000 < len(made.tokens) < 2500
+        notes = made.tokens[made.tokens < 128]
+        assert (notes.min(), notes.max()) == (55, 84)
+        assert set(np.unique(made.tokens[made.tokens > 127])) == {HOLD, REST, START}
+        assert pieces[1].tokens[0] == REST
+        for piece in pieces:
+            assert (
+                SIXTEENTHS_AND_TRIPLETS.encode(SIXTEENTHS_AND_TRIPLETS.decode(piece.tokens), len(piece.tokens)) == piece.tokens
+            ).all()
+
+    def test_every_attribute_varies(self) -> None:
+        assert (attributes(bars(make_mini(), margins=False).tokens).std(0) > 0.02).all()
+
+    def test_of_a_seed(self) -> None:
+        assert (make_mini(3)[0].tokens == make_mini(3)[0].tokens).all()
+        assert len(make_mini(3, 2)) == 2
+        assert any(not np.array_equal(a.tokens, b.tokens) for a, b in zip(make_mini(3), make_mini(4), strict=True))
+
+
+class TestRealChorales:
+    @pytest.fixture(autouse=True)
+    def _music21(self) -> None:
+        pytest.importorskip("music21")
+
+    def test_names(self) -> None:
+        found = names()
+        assert len(found) == 371
+        assert len(set(found)) == 350
+        assert found[:2] == ["bach/bwv269", "bach/bwv347"]
+
+    def test_a_chorale(self) -> None:
+        """An upbeat of a quarter; 13 bars are written, the first part of which is repeated; the last note fills its bar."""
+        found = read_soprano("bach/bwv347")
+        tokens = np.array(found["tokens"])
+        assert found["meters"] == ["4/4"]
+        assert len(tokens) == 18 * BAR
+        assert tokens[:18].tolist() == [REST, *[HOLD] * 17]
+        first = [note.pitch for note in SIXTEENTHS_AND_TRIPLETS.decode(tokens[18 : 3 * BAR])]
+        assert first == [69, 69, 69, 69, 71, 67, 66, 64, 71]
+        assert tokens[-17:].tolist() == [HOLD] * 17
+
+    def test_what_cannot_be_used_is_left_out(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        chosen = ["bach/bwv347", "bach/bwv41.6", "bach/bwv347"]
+        pieces = read(tmp_path / "journal.jsonl", nj=1, chosen=chosen)
+        assert [piece.name for piece in pieces] == ["bach/bwv347", "bach/bwv347"]
+        assert "bach/bwv41.6: expected 4 voices, found 9" in caplog.text
+        again = read(tmp_path / "journal.jsonl", nj=1, chosen=chosen[:1])
+        assert (again[0].tokens == pieces[0].tokens).all()
+
+
+def test_without_music21(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "music21", None)
+    with pytest.raises(UserError, match=r"not installed .* Next: pip install music21"):
+        names()

@@ -1,0 +1,189 @@
+"""Bach's chorales as music21 brings them: their sopranos as bars of 24 ticks, in every transposition that fits.
+
+This is how AR-VAE's released code makes its bars (Pati & Lerch 2020, arXiv 2004.05485): repeats are played out, an upbeat is
+filled with a rest, tied notes begin anew, and a chorale any note of which lies between ticks is left out.  Each chorale has a
+bar before its first one.  The code takes chorales of any meter and cuts them every four beats; the paper speaks of 4/4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit import log
+from toolkit.data import parallel
+from toolkit.data.parallel import Job
+from toolkit.dsp.notes import PITCHES, STEPS
+from toolkit.dsp.tick_grid import END, HOLD, REST, SIXTEENTHS_AND_TRIPLETS, START, Tokens, transposed
+from toolkit.log import UserError
+
+GRID = SIXTEENTHS_AND_TRIPLETS
+BEAT = len(GRID.ticks)  # ticks
+BAR = 4 * BEAT
+VOICES = 4
+LOWEST, HIGHEST = 55, 84  # MIDI numbers between which a soprano is transposed, both included
+SPLIT = (0.85, 0.10)  # training and validation; the rest is for testing
+EDITION = 1  # of `read_soprano`: another one reads all chorales again
+
+logger = log.get(__name__)
+
+
+class Chorale(NamedTuple):
+    """The soprano of a chorale.
+
+    Attributes:
+        name: music21's, such as `bach/bwv269`.
+        meters: that occur, such as `4/4`.
+        tokens: (ticks,), the first being the first beat of a bar.
+    """
+
+    name: str
+    meters: tuple[str, ...]
+    tokens: Tokens
+
+
+class Bars(NamedTuple):
+    """N bars: chorale by chorale, within each from the lowest transposition to the highest, within each from first to last.
+
+    Attributes:
+        tokens: (N, 24).
+        chorale: (N,), which of the chorales it is of.
+        semitones: (N,), how far it is transposed.
+    """
+
+    tokens: Tokens
+    chorale: NDArray[np.int16]
+    semitones: NDArray[np.int8]
+
+
+def names() -> list[str]:
+    """The 371 numbers of Riemenschneider's edition in their order; 21 of them name a chorale that stands there before.
+
+    Raises:
+        UserError: music21 is not installed.
+    """
+    return [str(name) for name in _music21().corpus.chorales.Iterator(returnType="filename")]
+
+
+def read(journal: Path | None = None, nj: int | None = None, chosen: Sequence[str] | None = None) -> list[Chorale]:
+    """Read sopranos; a minute of one processor for all.  A chorale that cannot be used is named in the log and left out.
+
+    Args:
+        journal: file that keeps what was read, so that it is read once.
+        nj: processes; as many as there are processors if null.
+        chosen: names, in this order; all if null.
+
+    Raises:
+        UserError: music21 is not installed.
+    """
+    version = _music21().__version__
+    wanted = names() if chosen is None else list(chosen)
+    jobs = [Job(name, name, f"music21 {version}, edition {EDITION}") for name in dict.fromkeys(wanted)]
+    results = parallel.run(read_soprano, jobs, "chorales", nj=nj, journal=journal).results
+    found = {
+        name: Chorale(name, tuple(result["meters"]), np.array(result["tokens"], np.uint8)) for name, result in results.items()
+    }
+    return [found[name] for name in wanted if name in found]
+
+
+def read_soprano(name: str) -> dict[str, Any]:
+    """The meters and the tokens of one chorale's soprano, as JSON holds them.
+
+    Raises:
+        UserError: it has not four voices, its repeats contradict each other, or a note lies between ticks.
+    """
+    music21 = _music21()
+    parser = music21.converter.Converter()
+    found = music21.corpus.getWork(name)  # a list where there are several files, the first of which music21 takes, too
+    parser.parseFileNoPickle(found[0] if isinstance(found, list) else found)
+    score = parser.stream
+    if len(score.parts) != VOICES:
+        raise UserError(f"expected {VOICES} voices, found {len(score.parts)}")
+    meters = sorted({meter.ratioString for meter in score.recurse().getElementsByClass("TimeSignature")})
+    try:
+        soprano = score.parts[0].expandRepeats()
+    except music21.repeat.ExpanderException as error:
+        raise UserError(f"expected repeats that can be played out, found others ({error})") from error
+    upbeat, after = _missing(list(soprano.getElementsByClass("Measure")))
+    tokens = np.full(int((upbeat + soprano.highestTime + after) * BEAT), HOLD, np.uint8)
+    tokens[0] = REST  # where there is an upbeat
+    for event in soprano.flatten().notesAndRests:
+        if not event.isRest and not event.isNote:
+            raise UserError(f"expected one note at a time, found {event} at beat {float(event.offset):g}")
+        tokens[_tick(upbeat + event.offset)] = event.pitch.midi if event.isNote else REST
+    return {"meters": meters, "tokens": tokens.tolist()}
+
+
+def bars(chorales: Sequence[Chorale], meter: str | None = "4/4", transpose: bool = True, margins: bool = True) -> Bars:
+    """Cut sopranos into bars.
+
+    Args:
+        chorales: whose sopranos.
+        meter: only those that are in this meter from beginning to end; all if null, cut every four beats.
+        transpose: to all semitones at which all of a chorale lies between `LOWEST` and `HIGHEST`; as written if not.
+        margins: with a bar of START before each chorale, and its last bar filled up with END where it is too short; if not,
+            whole bars alone.
+    """
+    tokens, sources, semitones = [], [], []
+    for place, chorale in enumerate(chorales):
+        if meter is not None and chorale.meters != (meter,):
+            continue
+        cut = _cut(chorale.tokens, margins)
+        pitches = chorale.tokens[chorale.tokens < PITCHES].astype(int)
+        least, most = (LOWEST - pitches.min(), HIGHEST - pitches.max()) if transpose else (0, 0)
+        for interval in range(least, most + 1):
+            tokens.append(transposed(cut, interval))
+            sources += [place] * len(cut)
+            semitones += [interval] * len(cut)
+    found = np.concatenate(tokens) if tokens else np.empty((0, BAR), np.uint8)
+    return Bars(found, np.array(sources, np.int16), np.array(semitones, np.int8))
+
+
+def split(count: int) -> dict[str, slice]:
+    """Which of so many bars are for what, as the released code has it: the first ones for training, the last ones for testing.
+
+    A chorale may be cut in two by that, and its melody is met again where Bach has set it more than once.
+    """
+    first, second = int(SPLIT[0] * count), int(sum(SPLIT) * count)
+    return {"train": slice(0, first), "valid": slice(first, second), "test": slice(second, count)}
+
+
+def _cut(tokens: Tokens, margins: bool) -> Tokens:
+    """Bars (n, BAR) of one soprano."""
+    if not margins:
+        return tokens[: len(tokens) // BAR * BAR].reshape(-1, BAR)
+    count = -(-(len(tokens) // BEAT * BEAT) // BAR)  # of the bars, what is less than a beat making none
+    filled = np.full((1 + count, BAR), END, np.uint8)
+    filled[0] = START
+    heard = tokens[: count * BAR]
+    filled.reshape(-1)[BAR : BAR + len(heard)] = heard
+    return filled
+
+
+def _missing(measures: list[Any]) -> tuple[Fraction, Fraction]:
+    """Quarter notes that the first measure lacks, unless the second makes up for it, and that the last one lacks."""
+    first, last = measures[0], measures[-1]
+    alone = len(measures) < 2 or first.barDurationProportion() + measures[1].barDurationProportion() != 1
+    upbeat = first.paddingLeft if first.barDurationProportion() != 1 and alone else 0
+    return Fraction(upbeat), Fraction(last.paddingRight if last.barDurationProportion() != 1 else 0)
+
+
+def _tick(offset: Fraction) -> int:
+    """The tick at so many quarter notes."""
+    beat, step = divmod(Fraction(offset).limit_denominator(1000) * STEPS, STEPS)
+    if step not in GRID.ticks:
+        raise UserError(f"expected notes on sixteenths and triplets, found one at beat {float(offset):g}")
+    return int(beat) * BEAT + GRID.ticks.index(int(step))
+
+
+def _music21() -> Any:
+    try:
+        import music21
+    except ImportError as error:
+        raise UserError(f"scores are read by music21, which is not installed ({error}). Next: pip install music21") from error
+    return music21
