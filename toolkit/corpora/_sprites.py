@@ -1,0 +1,124 @@
+"""Sprites as dSprites has them (Matthey, Higgins, Hassabis & Lerchner 2017): a square, an ellipse or a heart on black.
+
+Nothing is stored: an image has a number from 0 to COUNT - 1, whose digits, shape first, are its factors.  Numbers, factors and
+what they stand for are those of dSprites; the pixels are not, for neither its code nor its measures were published.  Here all
+shapes of a scale have the same area, 294 pixels at scale 1; the ellipse is half as long again as it is broad; a step of a
+position is one pixel, from 16 to 47 of 64; orientations turn counterclockwise, and at the first of them the square and the
+ellipse lie straight and the heart stands upright.  Pixels are 0 or 1, by where their centres lie, without smoothing.  The last
+orientation is a full turn, so its images are those of the first; small squares also look alike at other turns.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SIZE = 64  # pixels
+SHAPES = ("square", "ellipse", "heart")
+FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "position_x": 32, "position_y": 32}  # the last one changes fastest
+RANGES = {"shape": (1, 3), "scale": (0.5, 1), "orientation": (0, 2 * math.pi), "position_x": (0, 1), "position_y": (0, 1)}
+COUNT = math.prod(FACTORS.values())
+SPLIT = (0.80, 0.15)  # training and validation in AR-VAE's code; the rest is for testing
+
+AREA = 294.0  # pixels at scale 1
+RATIO = 1.5  # of the ellipse's axes
+RADIUS = 14  # pixels that a sprite reaches at most
+FIRST = 16  # the pixel at which a sprite of position 0 is centred
+HEART_AREA, HEART_CENTRE = 3.66199, 0.29348  # of (x² + y² - 1)³ = x² y³: its area, and the height of its centre of gravity
+
+Images = NDArray[np.uint8]
+
+
+def factors(indices: ArrayLike) -> NDArray[np.uint8]:
+    """Factors (N, 5) of images (N), named and counted by FACTORS.
+
+    Raises:
+        ValueError: there is no such image.
+    """
+    rest = _checked(indices)
+    found = np.empty((len(rest), len(FACTORS)), np.uint8)
+    for column, size in reversed(list(enumerate(FACTORS.values()))):
+        rest, found[:, column] = np.divmod(rest, size)
+    return found
+
+
+def indices_of(found: ArrayLike) -> NDArray[np.int64]:
+    """Images (N) of factors (N, 5).
+
+    Raises:
+        ValueError: a factor has no such value.
+    """
+    array = np.asarray(found, np.int64)
+    sizes = np.array(list(FACTORS.values()))
+    if array.ndim != 2 or array.shape[1] != len(sizes) or (array < 0).any() or (array >= sizes).any():
+        raise ValueError(f"sprites: expected factors (N, {len(sizes)}) from 0 to below {sizes.tolist()}, found others")
+    return np.ravel_multi_index(tuple(array.T), tuple(sizes))
+
+
+def values(found: ArrayLike) -> NDArray[np.float32]:
+    """What factors (N, 5) stand for (N, 5), evenly spaced over their RANGES as in dSprites."""
+    columns = np.asarray(found).T
+    evenly = (np.linspace(*RANGES[name], size)[column] for (name, size), column in zip(FACTORS.items(), columns, strict=True))
+    return np.stack(list(evenly), axis=1).astype(np.float32)
+
+
+def render(indices: ArrayLike) -> Images:
+    """Draw images (N) as (N, 64, 64) of 0 and 1, the first row being the top one and position y growing downward.
+
+    Raises:
+        ValueError: there is no such image.
+    """
+    found = factors(indices).astype(np.int64)
+    shape, scale, orientation, x, y = found.T
+    images = np.zeros((len(found), SIZE, SIZE), np.uint8)
+    square = np.arange(-RADIUS, RADIUS + 1) + FIRST
+    rows, columns = y[:, None, None] + square[:, None], x[:, None, None] + square
+    images[np.arange(len(found))[:, None, None], rows, columns] = _sprites()[shape, scale, orientation]
+    return images
+
+
+def split(seed: int = 0) -> dict[str, NDArray[np.int64]]:
+    """Numbers of the images for training, validation and testing, in the order in which AR-VAE's code shuffles dSprites.
+
+    Args:
+        seed: of NumPy's old generator; the code takes that of the first model which is trained.
+    """
+    order = np.arange(COUNT)
+    np.random.RandomState(seed).shuffle(order)
+    first, second = int(SPLIT[0] * COUNT), int(sum(SPLIT) * COUNT)
+    return {"train": order[:first], "valid": order[first:second], "test": order[second:]}
+
+
+@functools.cache
+def _sprites() -> Images:
+    """All sprites (3, 6, 40, 29, 29), each in the middle of its picture."""
+    scale, orientation = (np.linspace(*RANGES[name], FACTORS[name]) for name in ("scale", "orientation"))
+    down, right = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1].astype(float)
+    cosine, sine = np.cos(orientation)[:, None, None], np.sin(orientation)[:, None, None]
+    along = (cosine * right - sine * down) / scale[:, None, None, None]  # the pixel in the sprite's own axes
+    across = (-sine * right - cosine * down) / scale[:, None, None, None]
+    return np.stack([_square(along, across), _ellipse(along, across), _heart(along, across)]).astype(np.uint8)
+
+
+def _square(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.maximum(np.abs(x), np.abs(y)) < math.sqrt(AREA) / 2
+
+
+def _ellipse(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return x**2 / RATIO + y**2 * RATIO < AREA / math.pi
+
+
+def _heart(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    unit = math.sqrt(AREA / HEART_AREA)
+    x, y = x / unit, y / unit + HEART_CENTRE
+    return (x**2 + y**2 - 1) ** 3 < x**2 * y**3
+
+
+def _checked(indices: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(indices, np.int64).reshape(-1)
+    if len(array) and (array.min() < 0 or array.max() >= COUNT):
+        raise ValueError(f"sprites: expected numbers of images from 0 to {COUNT - 1}, found {array.min()} to {array.max()}")
+    return array
