@@ -143,7 +143,7 @@ class LowRankAttention(nn.MultiheadAttention):
         self.out_proj = LowRankLinear(base.out_proj, hypotheses, rank, alpha, dropout)
         self.register_buffer("merged", None, persistent=False)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         query: Tensor,
         key: Tensor,
