@@ -37,6 +37,7 @@ from toolkit.losses.pairwise import (
 )
 from toolkit.losses.penalties import Penalty, SVDPenalty
 from toolkit.losses.permutation import PermutationInvariant
+from toolkit.losses.sequence import SequenceLikelihood
 from toolkit.losses.spectral import MultiScaleSpectral
 from toolkit.losses.synthesis import SynthesisLoss, WeightedSum
 from toolkit.losses.tagging import BinaryCrossEntropy, TaggingLoss
@@ -80,6 +81,7 @@ __all__ = [
     "SVDPenalty",
     "SeparationAndActivity",
     "SeparationLoss",
+    "SequenceLikelihood",
     "ShiftedCrossEntropy",
     "SpectralTransport",
     "SquaredDistance",
