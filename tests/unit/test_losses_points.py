@@ -15,6 +15,7 @@ from toolkit.losses import (
     RelaxedMultipleChoice,
     SquaredDistance,
 )
+from toolkit.metrics.hypotheses import dead_share, wins
 
 COMPETING = [
     MultipleChoice(SquaredDistance(), scoring=1.0),
@@ -137,3 +138,19 @@ def test_a_mask_of_another_shape_is_refused() -> None:
     points, _, reference, mask = draw(0)
     with pytest.raises(ValueError, match=r"mask: expected one value a reference, \(4, 2\), found \(4, 1\)"):
         MultipleChoice(SquaredDistance())(points, reference, mask=mask[:, :1])
+
+
+@pytest.mark.parametrize(("start", "alive"), [(1e-9, 0.2), (2.0, 1.0)])
+def test_annealing_leaves_nobody_behind(start: float, alive: float) -> None:
+    """Ten hypotheses, nine of them in a corner far from the three places where the samples are."""
+    torch.manual_seed(0)
+    samples = (torch.tensor([[-0.5, -0.5], [0.0, 0.5], [0.5, -0.5]]).repeat(50, 1) + 0.1 * torch.randn(150, 2))[:, None]
+    points = (0.95 + 0.01 * torch.randn(10, 2)).requires_grad_()
+    points.data[0] = 0
+    loss = AnnealedMultipleChoice(SquaredDistance(), ExponentialTemperature(start, 0.9))
+    for epoch in range(60):
+        loss.start_epoch(epoch)
+        for _ in range(3):
+            (gradient,) = torch.autograd.grad(loss(points.expand(150, -1, -1), samples).mean(), points)
+            points.data -= gradient
+    assert dead_share(wins(points.detach()[None], samples[None, :, 0])) == pytest.approx(1 - alive)
