@@ -77,7 +77,7 @@ def test_what_is_masked_does_not_count():
         SequenceLikelihood()(logits, tokens, mask), SequenceLikelihood()(logits[:, :, :3], tokens[:, :3])
     )
     likelihood = next_token_likelihood(logits, tokens, mask)
-    assert likelihood.count.tolist() == [2] * 6
+    assert likelihood.tokens.tolist() == [2] * 6
     assert (SequenceLikelihood()(logits, tokens, torch.zeros_like(mask)) == 0).all()
 
 

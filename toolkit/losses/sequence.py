@@ -20,16 +20,16 @@ class TokenLikelihood(NamedTuple):
 
     Attributes:
         nll: (B, K), negative log-likelihood of all tokens that count, under each hypothesis.
-        count: (B), how many they are.
+        tokens: (B), how many they are.
     """
 
     nll: Tensor
-    count: Tensor
+    tokens: Tensor
 
     @property
     def per_token(self) -> Tensor:
         """(B, K); 0 of a sequence in which no token counts."""
-        return self.nll / self.count.clamp(min=1)[:, None]
+        return self.nll / self.tokens.clamp(min=1)[:, None]
 
 
 def next_token_likelihood(logits: Tensor, tokens: Tensor, mask: Tensor | None = None) -> TokenLikelihood:
