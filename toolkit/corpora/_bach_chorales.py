@@ -167,10 +167,9 @@ def _cut(tokens: Tokens, margins: bool) -> Tokens:
 
 def _missing(measures: list[Any]) -> tuple[Fraction, Fraction]:
     """Quarter notes that the first measure lacks, unless the second makes up for it, and that the last one lacks."""
-    first, last = measures[0], measures[-1]
-    alone = len(measures) < 2 or first.barDurationProportion() + measures[1].barDurationProportion() != 1
-    upbeat = first.paddingLeft if first.barDurationProportion() != 1 and alone else 0
-    return Fraction(upbeat), Fraction(last.paddingRight if last.barDurationProportion() != 1 else 0)
+    lacking = [Fraction(measure.barDuration.quarterLength - measure.highestTime) for measure in (measures[0], measures[-1])]
+    made_up = len(measures) > 1 and measures[0].barDurationProportion() + measures[1].barDurationProportion() == 1
+    return Fraction(0) if made_up else max(Fraction(0), lacking[0]), max(Fraction(0), lacking[1])
 
 
 def _tick(offset: Fraction) -> int:
