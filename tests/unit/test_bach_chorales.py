@@ -1,5 +1,6 @@
 """Sopranos of chorales as bars of ticks."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,6 @@ class TestRealChorales:
 
 
 def test_without_music21(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "music21", None)
+    monkeypatch.setitem(sys.modules, "music21", None)
     with pytest.raises(UserError, match=r"not installed .* Next: pip install music21"):
         names()

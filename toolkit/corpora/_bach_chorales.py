@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit import log
+from toolkit.audio import scores
 from toolkit.data import parallel
 from toolkit.data.parallel import Job
 from toolkit.dsp.notes import PITCHES, STEPS
@@ -29,8 +29,6 @@ VOICES = 4
 LOWEST, HIGHEST = 55, 84  # MIDI numbers between which a soprano is transposed, both included
 SPLIT = (0.85, 0.10)  # training and validation; the rest is for testing
 EDITION = 1  # of `read_soprano`: another one reads all chorales again
-
-logger = log.get(__name__)
 
 
 class Chorale(NamedTuple):
@@ -67,7 +65,7 @@ def names() -> list[str]:
     Raises:
         UserError: music21 is not installed.
     """
-    return [str(name) for name in _music21().corpus.chorales.Iterator(returnType="filename")]
+    return [str(name) for name in scores.music21().corpus.chorales.Iterator(returnType="filename")]
 
 
 def read(journal: Path | None = None, nj: int | None = None, chosen: Sequence[str] | None = None) -> list[Chorale]:
@@ -81,7 +79,7 @@ def read(journal: Path | None = None, nj: int | None = None, chosen: Sequence[st
     Raises:
         UserError: music21 is not installed.
     """
-    version = _music21().__version__
+    version = scores.music21().__version__
     wanted = names() if chosen is None else list(chosen)
     jobs = [Job(name, name, f"music21 {version}, edition {EDITION}") for name in dict.fromkeys(wanted)]
     results = parallel.run(read_soprano, jobs, "chorales", nj=nj, journal=journal).results
@@ -97,7 +95,7 @@ def read_soprano(name: str) -> dict[str, Any]:
     Raises:
         UserError: it has not four voices, its repeats contradict each other, or a note lies between ticks.
     """
-    music21 = _music21()
+    music21 = scores.music21()
     parser = music21.converter.Converter()
     found = music21.corpus.getWork(name)  # a list where there are several files, the first of which music21 takes, too
     parser.parseFileNoPickle(found[0] if isinstance(found, list) else found)
@@ -178,11 +176,3 @@ def _tick(offset: Fraction) -> int:
     if step not in GRID.ticks:
         raise UserError(f"expected notes on sixteenths and triplets, found one at beat {float(offset):g}")
     return int(beat) * BEAT + GRID.ticks.index(int(step))
-
-
-def _music21() -> Any:
-    try:
-        import music21
-    except ImportError as error:
-        raise UserError(f"scores are read by music21, which is not installed ({error}). Next: pip install music21") from error
-    return music21
