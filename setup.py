@@ -33,6 +33,7 @@ setup(
         "openl3": ["openl3"],
         "crepe": ["torchcrepe"],
         "scores": ["music21"],
+        "text": ["sentencepiece"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "imageio-ffmpeg"],
         "reference": [
             "asteroid",
