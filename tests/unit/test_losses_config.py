@@ -39,6 +39,13 @@ def test_the_schedule_too() -> None:
     assert loss.temperature == 2.0
 
 
+def test_points_by_their_euclidean_distance() -> None:
+    options = "{pairwise: EuclideanDistance, scoring: 1.0, negatives: 3, average: reference}"
+    loss = build(f"loss: {{class_path: MultipleChoice, init_args: {options}}}")
+    assert isinstance(loss, MultipleChoice)
+    assert (loss.negatives, loss.average) == (3, "reference")
+
+
 @dataclass
 class Experiment:
     """What the test configures.
