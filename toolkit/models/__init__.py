@@ -5,10 +5,10 @@ from toolkit.models.demucs import Demucs
 from toolkit.models.demucs_weights import hybrid_demucs_weights, time_demucs_weights
 from toolkit.models.gpt import GPT
 from toolkit.models.hybrid_demucs import HybridDemucs
+from toolkit.models.hypothesis_mlp import HypothesisEnsemble, HypothesisMLP, HypothesisModel
 from toolkit.models.language_model import LanguageModel
 from toolkit.models.latent import LatentModel
 from toolkit.models.latent_discriminator import LatentDiscriminator
-from toolkit.models.hypothesis_mlp import HypothesisEnsemble, HypothesisMLP, HypothesisModel
 from toolkit.models.masked_separator import MaskedSeparator, ScoredSeparator
 from toolkit.models.measure_vae import MeasureVAE
 from toolkit.models.melody_cnn_vae import MelodyCNNVAE
