@@ -14,8 +14,9 @@ from toolkit.metrics.bar_attributes import attributes
 
 
 def soprano(*pitches: int, meter: str = "4/4") -> Chorale:
-    """Quarter notes."""
-    return Chorale("ours", (meter,), np.array([token for pitch in pitches for token in (pitch, *[HOLD] * 5)], np.uint8))
+    """Quarter notes, all of them called C."""
+    tokens = np.array([token for pitch in pitches for token in (pitch, *[HOLD] * 5)], np.uint8)
+    return Chorale("ours", (meter,), tokens, np.zeros(len(tokens), np.int8))
 
 
 class TestChoraleBars:
@@ -37,11 +38,11 @@ class TestChoraleBars:
 
     def test_less_than_a_beat_makes_no_bar(self) -> None:
         short = soprano(60, 62, 64, 65)
-        made = bars([short._replace(tokens=np.append(short.tokens, [60, HOLD]).astype(np.uint8))], transpose=False)
-        assert len(made.tokens) == 2
+        longer = short._replace(tokens=np.append(short.tokens, [60, HOLD]).astype(np.uint8), fifths=np.zeros(26, np.int8))
+        assert len(bars([longer], transpose=False).tokens) == 2
 
     def test_other_meters(self) -> None:
-        pieces = [soprano(60, 62, 64, meter="3/4"), soprano(60, 62, 64, 65), Chorale("two", ("3/4", "4/4"), soprano(60).tokens)]
+        pieces = [soprano(60, 62, 64, meter="3/4"), soprano(60, 62, 64, 65), soprano(60)._replace(meters=("3/4", "4/4"))]
         assert set(bars(pieces).chorale) == {1}
         assert set(bars(pieces, meter=None).chorale) == {0, 1, 2}
         assert bars(pieces, meter="6/8").tokens.shape == (0, BAR)
@@ -49,6 +50,19 @@ class TestChoraleBars:
     def test_a_melody_of_too_wide_a_range_fits_nowhere(self) -> None:
         assert len(bars([soprano(50, 80, 60, 70)]).tokens) == 0
         assert len(bars([soprano(55, 84, 60, 70)], margins=False).tokens) == 1
+
+    def test_names_of_notes(self) -> None:
+        """B flat and C sharp; one semitone up C flat and D, one down A and B sharp, a fifth up F and G sharp."""
+        tokens = np.array([70, *[HOLD] * 11, 73, *[HOLD] * 11], np.uint8)
+        fifths = np.zeros(24, np.int8)
+        fifths[[0, 12]] = -2, 7
+        made = bars([Chorale("ours", ("4/4",), tokens, fifths)], margins=False)
+        named = {interval: made.fifths[made.semitones == interval][0, [0, 12]].tolist() for interval in (-1, 0, 1, 7, -12)}
+        assert named == {0: [-2, 7], 1: [-7, 2], -1: [3, 12], 7: [-1, 8], -12: [-2, 7]}
+        assert not made.fifths[made.tokens > 127].any()
+        assert made.spelled().dtype == np.int16
+        assert (made.spelled() % 256 == made.tokens).all()
+        assert len(np.unique(made.spelled())) > len(np.unique(made.tokens))
 
     def test_shares(self) -> None:
         parts = split(4826)
@@ -66,6 +80,7 @@ class TestMiniChorales:
         assert (notes.min(), notes.max()) == (55, 84)
         assert set(np.unique(made.tokens[made.tokens > 127])) == {HOLD, REST, START}
         assert pieces[1].tokens[0] == REST
+        assert len(np.unique(made.spelled())) > len(np.unique(made.tokens))
         for piece in pieces:
             assert (
                 SIXTEENTHS_AND_TRIPLETS.encode(SIXTEENTHS_AND_TRIPLETS.decode(piece.tokens), len(piece.tokens)) == piece.tokens
@@ -101,6 +116,7 @@ class TestRealChorales:
         first = [note.pitch for note in SIXTEENTHS_AND_TRIPLETS.decode(tokens[18 : 3 * BAR])]
         assert first == [69, 69, 69, 69, 71, 67, 66, 64, 71]
         assert tokens[-17:].tolist() == [HOLD] * 17
+        assert np.array(found["fifths"])[tokens < 128][:7].tolist() == [3, 3, 3, 3, 5, 1, 6]  # A A A A B G F sharp
 
     def test_what_cannot_be_used_is_left_out(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         chosen = ["bach/bwv347", "bach/bwv41.6", "bach/bwv347"]

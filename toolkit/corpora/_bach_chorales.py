@@ -28,6 +28,10 @@ BAR = 4 * BEAT
 VOICES = 4
 LOWEST, HIGHEST = 55, 84  # MIDI numbers between which a soprano is transposed, both included
 SPLIT = (0.85, 0.10)  # training and validation; the rest is for testing
+ON_FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
+SHARP = 7  # fifths
+INTERVALS = (0, -5, 2, -3, 4, -1, -6, 1, -4, 3, -2, 5)  # fifths by which so many semitones up are spelled: six as a fifth
+NAME = 256  # by which a spelled token is larger for each fifth
 EDITION = 1  # of `read_soprano`: another one reads all chorales again
 
 
@@ -38,11 +42,13 @@ class Chorale(NamedTuple):
         name: music21's, such as `bach/bwv269`.
         meters: that occur, such as `4/4`.
         tokens: (ticks,), the first being the first beat of a bar.
+        fifths: (ticks,), where the name of each note stands on the line of fifths, C being 0; 0 where none begins.
     """
 
     name: str
     meters: tuple[str, ...]
     tokens: Tokens
+    fifths: NDArray[np.int8]
 
 
 class Bars(NamedTuple):
@@ -50,13 +56,19 @@ class Bars(NamedTuple):
 
     Attributes:
         tokens: (N, 24).
+        fifths: (N, 24), of the notes' names.
         chorale: (N,), which of the chorales it is of.
         semitones: (N,), how far it is transposed.
     """
 
     tokens: Tokens
+    fifths: NDArray[np.int8]
     chorale: NDArray[np.int16]
     semitones: NDArray[np.int8]
+
+    def spelled(self) -> NDArray[np.int16]:
+        """Tokens (N, 24) that tell C sharp from D flat, as those of the released code do; modulo 256 they are `tokens`."""
+        return self.tokens + np.int16(NAME) * self.fifths
 
 
 def names() -> list[str]:
@@ -83,14 +95,16 @@ def read(journal: Path | None = None, nj: int | None = None, chosen: Sequence[st
     wanted = names() if chosen is None else list(chosen)
     jobs = [Job(name, name, f"music21 {version}, edition {EDITION}") for name in dict.fromkeys(wanted)]
     results = parallel.run(read_soprano, jobs, "chorales", nj=nj, journal=journal).results
-    found = {
-        name: Chorale(name, tuple(result["meters"]), np.array(result["tokens"], np.uint8)) for name, result in results.items()
-    }
+    found = {name: _chorale(name, **result) for name, result in results.items()}
     return [found[name] for name in wanted if name in found]
 
 
+def _chorale(name: str, meters: list[str], tokens: list[int], fifths: list[int]) -> Chorale:
+    return Chorale(name, tuple(meters), np.array(tokens, np.uint8), np.array(fifths, np.int8))
+
+
 def read_soprano(name: str) -> dict[str, Any]:
-    """The meters and the tokens of one chorale's soprano, as JSON holds them.
+    """The meters, tokens and names of notes of one chorale's soprano, as JSON holds them.
 
     Raises:
         UserError: it has not four voices, its repeats contradict each other, or a note lies between ticks.
@@ -110,11 +124,14 @@ def read_soprano(name: str) -> dict[str, Any]:
     upbeat, after = _missing(list(soprano.getElementsByClass("Measure")))
     tokens = np.full(int((upbeat + soprano.highestTime + after) * BEAT), HOLD, np.uint8)
     tokens[0] = REST  # where there is an upbeat
+    fifths = [0] * len(tokens)
     for event in soprano.flatten().notesAndRests:
         if not event.isRest and not event.isNote:
             raise UserError(f"expected one note at a time, found {event} at beat {float(event.offset):g}")
-        tokens[_tick(upbeat + event.offset)] = event.pitch.midi if event.isNote else REST
-    return {"meters": meters, "tokens": tokens.tolist()}
+        tick = _tick(upbeat + event.offset)
+        tokens[tick] = event.pitch.midi if event.isNote else REST
+        fifths[tick] = ON_FIFTHS[event.pitch.step] + SHARP * int(event.pitch.alter) if event.isNote else 0
+    return {"meters": meters, "tokens": tokens.tolist(), "fifths": fifths}
 
 
 def bars(chorales: Sequence[Chorale], meter: str | None = "4/4", transpose: bool = True, margins: bool = True) -> Bars:
@@ -127,19 +144,21 @@ def bars(chorales: Sequence[Chorale], meter: str | None = "4/4", transpose: bool
         margins: with a bar of START before each chorale, and its last bar filled up with END where it is too short; if not,
             whole bars alone.
     """
-    tokens, sources, semitones = [], [], []
+    tokens, names, sources, semitones = [], [], [], []
     for place, chorale in enumerate(chorales):
         if meter is not None and chorale.meters != (meter,):
             continue
-        cut = _cut(chorale.tokens, margins)
+        spelling, cut = np.divmod(_cut(chorale.tokens + np.int16(NAME) * chorale.fifths, margins), NAME)
         pitches = chorale.tokens[chorale.tokens < PITCHES].astype(int)
         least, most = (LOWEST - pitches.min(), HIGHEST - pitches.max()) if transpose else (0, 0)
         for interval in range(least, most + 1):
-            tokens.append(transposed(cut, interval))
+            tokens.append(transposed(cut.astype(np.uint8), interval))
+            names.append(np.where(cut < PITCHES, spelling + np.sign(interval) * INTERVALS[abs(interval) % 12], 0))
             sources += [place] * len(cut)
             semitones += [interval] * len(cut)
-    found = np.concatenate(tokens) if tokens else np.empty((0, BAR), np.uint8)
-    return Bars(found, np.array(sources, np.int16), np.array(semitones, np.int8))
+    empty = [np.empty((0, BAR), np.uint8)]
+    found = np.concatenate(tokens or empty), np.concatenate(names or empty).astype(np.int8)
+    return Bars(*found, np.array(sources, np.int16), np.array(semitones, np.int8))
 
 
 def split(count: int) -> dict[str, slice]:
@@ -151,12 +170,12 @@ def split(count: int) -> dict[str, slice]:
     return {"train": slice(0, first), "valid": slice(first, second), "test": slice(second, count)}
 
 
-def _cut(tokens: Tokens, margins: bool) -> Tokens:
+def _cut(tokens: NDArray[np.int16], margins: bool) -> NDArray[np.int16]:
     """Bars (n, BAR) of one soprano."""
     if not margins:
         return tokens[: len(tokens) // BAR * BAR].reshape(-1, BAR)
     count = -(-(len(tokens) // BEAT * BEAT) // BAR)  # of the bars, what is less than a beat making none
-    filled = np.full((1 + count, BAR), END, np.uint8)
+    filled = np.full((1 + count, BAR), END, np.int16)
     filled[0] = START
     heard = tokens[: count * BAR]
     filled.reshape(-1)[BAR : BAR + len(heard)] = heard

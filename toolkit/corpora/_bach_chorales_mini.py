@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.corpora._bach_chorales import BEAT, GRID, Chorale
-from toolkit.dsp.notes import STEPS, NoteEvent
+from toolkit.dsp.notes import PITCHES, STEPS, NoteEvent
 
-SCALE = (0, 2, 4, 5, 7, 9, 11)  # semitones
-TONICS = (62, 64, 65, 67, 69)  # MIDI numbers
+SCALE = ((0, 0), (2, 2), (4, 4), (5, -1), (7, 1), (9, 3), (11, 5))  # semitones and fifths
+TONICS = ((62, 2), (64, 4), (65, -1), (67, 1), (69, 3))  # MIDI numbers and fifths
 DEGREES = (-4, 7)  # lowest and highest, counted from the tonic
 LEAPS = (-3, -2, -1, -1, -1, 0, 1, 1, 1, 2, 3)  # degrees from note to note
 BEATS = (  # durations in steps; the first ones are the likely ones
@@ -37,7 +37,7 @@ def make_mini(seed: int = 0, count: int = 8) -> list[Chorale]:
 
 def _chorale(rng: np.random.Generator, number: int) -> Chorale:
     upbeat = number % 2 == 1
-    tonic, at, degree = int(rng.choice(TONICS)), 36 if upbeat else 0, int(rng.choice([0, 2, 4]))
+    (tonic, key), at, degree = TONICS[rng.integers(len(TONICS))], 36 if upbeat else 0, int(rng.choice([0, 2, 4]))
     beats = (4 if upbeat else 0) + 4 * BARS * PHRASES
     notes = []
     for phrase in range(PHRASES):
@@ -50,10 +50,12 @@ def _chorale(rng: np.random.Generator, number: int) -> Chorale:
         degree = 0 if phrase == PHRASES - 1 else int(rng.choice([0, 2, 4]))
         notes.append(NoteEvent(at, end - at, _pitch(tonic, degree)))
         at = end
-    meters = ("4/4",)
-    return Chorale(f"mini/{number}", meters, GRID.encode(notes, beats * BEAT))
+    tokens = GRID.encode(notes, beats * BEAT)
+    name_of = {(tonic + semitones) % 12: key + fifths for semitones, fifths in SCALE}
+    fifths = [name_of[token % 12] if token < PITCHES else 0 for token in tokens.tolist()]
+    return Chorale(f"mini/{number}", ("4/4",), tokens, np.array(fifths, np.int8))
 
 
 def _pitch(tonic: int, degree: int) -> int:
     octave, step = divmod(degree, len(SCALE))
-    return tonic + 12 * octave + SCALE[step]
+    return tonic + 12 * octave + SCALE[step][0]
