@@ -104,3 +104,23 @@ def test_shapes_that_do_not_fit():
     logits, tokens = some()
     with pytest.raises(ValueError, match=r"found \(6, 3, 5, 4\), \(6, 4\) and None"):
         SequenceLikelihood()(logits, tokens[:, 1:])
+
+
+def test_two_hypotheses_find_the_two_chains():
+    """In twenty steps they do better than the best model of one opinion can, as neither has to find out which chain it is."""
+    torch.manual_seed(0)
+    transitions = mixtures.MIXTURES["transition1"]
+    adapters = LowRankAdapters(["*.query", "*.key", "*.value", "*.attention.output"], hypotheses=2, rank=64, alpha=64.0)
+    model, loss = GPT(2, context=32, window=5, scaled=False, adapters=adapters), SequenceLikelihood()
+    optimizer = torch.optim.AdamW(model.parameter_groups(), lr=3e-3)
+    for tokens in torch.from_numpy(mixtures.draw(transitions, 20 * 32, 32, seed=0).tokens).split(32):
+        optimizer.zero_grad()
+        loss(model(tokens), tokens).mean().backward()
+        optimizer.step()
+    held_out = mixtures.draw(transitions, 100, 32, seed=0, split=1)
+    with torch.no_grad():
+        logits = model(tokens := torch.from_numpy(held_out.tokens))
+    assert loss(logits, tokens).mean() < markov.mixture_losses(held_out.tokens, transitions).mean() - 0.005
+    assigned, _ = markov.match_chains(markov.average_predictions(logits, tokens), transitions)
+    winners = loss.assign(logits, tokens).numpy()
+    assert (winners == np.array(assigned)[held_out.chains]).mean() > 0.9
