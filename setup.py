@@ -49,6 +49,7 @@ setup(
             "nnAudio",
             "pesto-pitch",
             "torchcrepe",
+            "music21",
         ],
     },
     entry_points={"console_scripts": ["toolkit = toolkit.cli:main"]},
