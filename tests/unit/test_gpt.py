@@ -1,6 +1,7 @@
 """A small language model: what it sees, how it goes on, and hypotheses as adapters."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from torch import nn
 
 from toolkit.blocks import LowRankAdapters
 from toolkit.blocks.low_rank import LowRankUpdate, one_hypothesis, without_adapters
-from toolkit.models import GPT
+from toolkit.config import Resolved
+from toolkit.models import GPT, LanguageModel
 from toolkit.models.language_model import sample
+from toolkit.train.checkpoint import load_weights, save_weights
 
 PROJECTIONS = ["*.query", "*.key", "*.value", "*.attention.output"]
 
@@ -92,6 +95,16 @@ def test_the_toy_of_the_paper():
     assert torch.equal(logits[:, 0], logits[:, 1])  # before the first step all hypotheses are the base
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_are_kept(tied, tmp_path):
+    model, other = (small(seed, tied=tied, adapters=LowRankAdapters(["*.value"], 2, rank=2)) for seed in (1, 2))
+    save_weights(model, tmp_path / "model.safetensors")
+    load_weights(other, tmp_path / "model.safetensors")
+    tokens = torch.randint(7, (2, 5))
+    assert torch.equal(model(tokens), other(tokens))
+    assert ("head.weight" in model.state_dict()) is not tied
+
+
 def test_vectors_do_not_decay():
     matrices, vectors = GPT(7).parameter_groups()
     assert all(parameter.ndim == 2 for parameter in matrices["params"])
@@ -164,3 +177,16 @@ def test_draws_follow_the_logits():
 def test_what_a_gpt_refuses(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_configuration_puts_adapters_in():
+    @dataclass
+    class Recipe:
+        model: LanguageModel
+
+    adapters = {"class_path": "LowRankAdapters", "init_args": {"layers": ["*.query"], "hypotheses": 2, "trained": ["head.*"]}}
+    tree = {"model": {"class_path": "GPT", "init_args": {"vocabulary": 3, "tied": False, "adapters": adapters}}}
+    model = Resolved(Recipe, tree).build().model
+    assert model(torch.randint(3, (1, 4))).shape == (1, 2, 4, 3)
+    assert model.head.weight.requires_grad
+    assert not model.tokens.weight.requires_grad

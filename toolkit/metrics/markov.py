@@ -205,15 +205,19 @@ def mixture_losses(tokens: NDArray[Any], transitions: Floats, initial: Floats | 
     return losses
 
 
-def recover_transitions(predict: Callable[[Tensor], Tensor], states: int) -> Floats:
+def recover_transitions(predict: Callable[[Tensor], Tensor], states: int, device: torch.device | str = "cpu") -> Floats:
     """The matrices (K, V, V) that a next-token model holds, read off what it says after each state alone.
+
+    So does the released code.  Where a model reads more than one token, `average_predictions` says what it does in sequences,
+    and may be nearer to the chains: a hypothesis sees few sequences that begin as the other's do.
 
     Args:
         predict: maps tokens (V, 1) to logits (V, 1, V), or (V, K, 1, V) of K hypotheses.
         states: V.
+        device: where the tokens are put.
     """
     with torch.no_grad():
-        logits = predict(torch.arange(states)[:, None])
+        logits = predict(torch.arange(states, device=device)[:, None])
     logits = logits[:, None] if logits.ndim == 3 else logits
     matrices: Floats = logits[:, :, -1].double().softmax(-1).transpose(0, 1).cpu().numpy()
     return matrices

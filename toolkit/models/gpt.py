@@ -73,10 +73,8 @@ class GPT(LanguageModel):
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(channels, heads, window, scaled, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(channels)
-        self.head = nn.Linear(channels, vocabulary, bias=False)
+        self.head = None if tied else nn.Linear(channels, vocabulary, bias=False)
         self._draw_weights(spread, layers)
-        if tied:
-            self.head.weight = self.tokens.weight
         if adapters is not None:
             adapters.put_into(self)
             self.hypotheses = adapters.hypotheses
@@ -92,7 +90,8 @@ class GPT(LanguageModel):
         for number, block in enumerate(self.blocks):
             x, past = block(x, None if state is None else state.layers[number])
             pasts.append(past)
-        return self.head(self.norm(x)), GPTState(end, pasts)
+        x = self.norm(x)
+        return F.linear(x, self.tokens.weight) if self.head is None else self.head(x), GPTState(end, pasts)
 
     def _draw_weights(self, spread: float, layers: int) -> None:
         for name, parameter in self.named_parameters():
