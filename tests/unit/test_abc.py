@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from toolkit.corpora import _nottingham as nottingham
 from toolkit.corpora import _nottingham_mini as mini
 from toolkit.data import abc
 from toolkit.data.abc_music import Note, bars, full_bars, key_signature
@@ -171,3 +172,14 @@ class TestNottinghamMini:
         files = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "ABC_cleaned").iterdir()}
         assert files == mini.collection(seed=3, tunes=5)
         assert files != mini.collection(seed=4, tunes=5)
+
+    def test_the_folder_is_read(self, tmp_path):
+        mini.write(tmp_path, seed=0, tunes=4)
+        found = nottingham.read_tunes(tmp_path, complete=False)
+        assert len(found.tunes) == 12
+        assert found == nottingham.read_tunes(tmp_path / "ABC_cleaned", complete=False)
+        assert found.tunes[-1].origin == "waltzes.abc/4"
+        with pytest.raises(UserError, match=r"expected the 14 files of Nottingham's tunes, found 3, without ashover.abc"):
+            nottingham.read_tunes(tmp_path)
+        with pytest.raises(UserError, match=r"expected files of tunes \(\*.abc\), found none"):
+            nottingham.read_tunes(tmp_path / "elsewhere", complete=False)
