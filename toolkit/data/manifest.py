@@ -31,8 +31,8 @@ class Item:
     Attributes:
         id: unique within its manifest; also the name of what is predicted from it.
         split: as the corpus names it, e.g. ``tr``.
-        sample_rate: Hz.
-        frames: samples per channel.
+        sample_rate: Hz; 0 of what is no sound, such as a table (see `toolkit.data.tables`).
+        frames: samples per channel; rows of a table.
         channels: audio channels.
         audio: role (``mixture``, ``s1``, ``drums``, ``speech``, …) to path below the manifest's root.
         labels: whatever else is known (speakers, gains in dB, tags).
@@ -53,8 +53,8 @@ class Item:
 
     @property
     def seconds(self) -> float:
-        """Duration in seconds."""
-        return self.frames / self.sample_rate
+        """Duration in seconds; 0 of what is no sound."""
+        return self.frames / self.sample_rate if self.sample_rate else 0.0
 
 
 _TYPES = {"id": str, "split": str, "sample_rate": int, "frames": int, "channels": int, "audio": dict, "labels": dict}

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit import config
-from toolkit.infer.synthesizer import TrainedSynthesis
-from toolkit.infer.tagger import TrainedTagger
-from toolkit.infer.tracker import TrainedPitch
-from toolkit.infer.trained import TrainedModel
 
-Trained = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
+if TYPE_CHECKING:
+    from toolkit.infer.synthesizer import TrainedSynthesis
+    from toolkit.infer.tagger import TrainedTagger
+    from toolkit.infer.tracker import TrainedPitch
+    from toolkit.infer.trained import TrainedModel
 
-BY_TASK: dict[str, type[Trained]] = {"tagging": TrainedTagger, "pitch": TrainedPitch, "synthesis": TrainedSynthesis}
+    Trained = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
+
+BY_TASK = {  # the others separate
+    "tagging": "toolkit.infer.tagger.TrainedTagger",
+    "pitch": "toolkit.infer.tracker.TrainedPitch",
+    "synthesis": "toolkit.infer.synthesizer.TrainedSynthesis",
+}
 
 
 def opened(path: Path | str) -> Trained:
@@ -23,4 +31,5 @@ def opened(path: Path | str) -> Trained:
     """
     file = Path(path) / "config.yaml"
     task = config.read(file).get("task") if file.is_file() else None
-    return BY_TASK.get(str(task), TrainedModel)(path)
+    module, _, name = BY_TASK.get(str(task), "toolkit.infer.trained.TrainedModel").rpartition(".")
+    return getattr(import_module(module), name)(path)

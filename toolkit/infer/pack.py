@@ -10,18 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import files
-from toolkit.blocks.features import Feature, Published
-from toolkit.infer.opened import Trained, opened
-from toolkit.infer.synthesizer import TrainedSynthesis
-from toolkit.infer.tagger import TrainedTagger
-from toolkit.infer.tracker import TrainedPitch
-from toolkit.infer.trained import TrainedModel
+from toolkit.infer.opened import opened
+from toolkit.infer.use import Usable
 from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.runs import FULL, Run
 from toolkit.report.sources import metrics_table
 from toolkit.tasks.experiment import COMPRESSED
-from toolkit.tasks.tagging import TAGS
 
 KEPT = ("config.yaml", "run.json")
 
@@ -51,7 +46,7 @@ def pack(exp: Path, out: Path) -> Path:
         made = Path(temporary) / "pack"
         (made / "scores").mkdir(parents=True)
         weights = COMPRESSED if (exp / COMPRESSED).is_file() else "model.safetensors"
-        for name in (*KEPT, weights, *([TAGS] if isinstance(trained, TrainedTagger) else [])):
+        for name in (*KEPT, weights, *trained.kept):
             shutil.copyfile(exp / name, made / name)
         for split, summary in run.summaries.items():
             files.write_json(made / "scores" / f"{split}.summary.json", summary)
@@ -60,17 +55,18 @@ def pack(exp: Path, out: Path) -> Path:
     return out
 
 
-def card(run: Run, trained: Trained, name: str) -> str:
+def card(run: Run, trained: Usable, name: str) -> str:
     """What a stranger has to know of a model in a folder of that name, in Markdown."""
     info, task = run.info, trained.task.config.task
-    gives, hears, command, python = _use(trained)
+    use = trained.use
     model = f"{type(trained.task.model).__name__}, {info['parameters']:,} parameters"
     parts = [
         f"# {info.get('recipe', run.tag)}, {run.tag}",
         f"A model of the task `{task}`, trained by Reprise's recipe `{info.get('recipe')}` with `{run.description}`.",
-        _list({"Gives": gives, "Hears": hears, "Model": model}),
+        _list({"Gives": use.gives, "Hears": use.hears, "Model": model}),
         "## Use",
-        f'```\ntoolkit {command.format(name)}\n```\n\n```python\nmodel = toolkit.load("{name}")\n{python}\n```',
+        *([f"```\ntoolkit {use.command.format(name)}\n```"] if use.command else []),
+        f'```python\nmodel = toolkit.load("{name}")\n{use.python}\n```',
         "Opening this folder executes nothing of it and unpickles nothing.",
         "## Data",
         _list(
@@ -94,67 +90,6 @@ def card(run: Run, trained: Trained, name: str) -> str:
         "`config.yaml` is the whole configuration, `run.json` the record of the run.",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _use(trained: Trained) -> tuple[str, str, str, str]:
-    """What it gives, what it hears, and how it is used: from the command line, from Python."""
-    if isinstance(trained, TrainedTagger):
-        return _tagger(trained)
-    if isinstance(trained, TrainedPitch):
-        return _tracker(trained)
-    return _synthesizer(trained) if isinstance(trained, TrainedSynthesis) else _separator(trained)
-
-
-def _separator(trained: TrainedModel) -> tuple[str, str, str, str]:
-    channels = trained.task.model.audio_channels
-    whole = "" if trained.task.config.infer.chunk else " (what it was scored on, it saw whole)"
-    return (
-        ", ".join(trained.sources),
-        f"{channels} channel{'s' * (channels > 1)} at {trained.sample_rate} Hz, {trained.options.chunk:g} s at once{whole}; "
-        "recordings of other rates and numbers of channels are converted there and back",
-        "separate song.mp3 --model {} -o separated",
-        "stems = model.separate(wave, sample_rate)  # name to (channels, time)",
-    )
-
-
-def _tagger(trained: TrainedTagger) -> tuple[str, str, str, str]:
-    return (
-        f"probabilities of {len(trained.tags)} tags: {', '.join(trained.tags)}",
-        f"recordings of any rate and length as one channel, the mean of theirs, {_read_as(trained.task.config.data.input)}; "
-        f"long ones in windows of {trained.window:g} s",
-        "tag song.mp3 --model {}",
-        "probabilities = model.tag(wave, sample_rate)  # name to probability\nvector = model.embed(wave, sample_rate)  # (C,)",
-    )
-
-
-def _tracker(trained: TrainedPitch) -> tuple[str, str, str, str]:
-    milliseconds = 1000 * trained.hop_length / trained.sample_rate
-    return (
-        f"the pitch (Hz) and its confidence, every {milliseconds:.4g} ms",
-        f"recordings of any rate and length as one channel, the mean of theirs, at {trained.sample_rate} Hz",
-        "pitch solo.wav --model {}",
-        "curve = model.pitch(wave, sample_rate)  # curve.seconds, curve.hertz, curve.confidence: (frames,)",
-    )
-
-
-def _synthesizer(trained: TrainedSynthesis) -> tuple[str, str, str, str]:
-    reads = " and ".join({"f0": "pitch", "waveform": "sound"}.get(name, name) for name in sorted(trained.model.reads))
-    live = "" if "waveform" in trained.model.reads else "\nsound = model.player().play(f0, loudness)  # (frames,) to (time,)"
-    return (
-        f"the same music, rendered at {trained.sample_rate} Hz",
-        f"{reads} of recordings of any rate and length as one channel, the mean of theirs, in frames of {trained.hop_length} "
-        f"samples at {trained.sample_rate} Hz",
-        "resynth solo.wav --model {}",
-        f"played = model.resynthesize(wave, sample_rate)  # (time,){live}",
-    )
-
-
-def _read_as(feature: Feature) -> str:
-    if not isinstance(feature, Published):
-        return f"read as `{type(feature).__name__}`"
-    if feature.same_as is None:
-        return f"read as `{feature.name}`, which comes with the corpus: nothing computes it of other recordings"
-    return f"read as `{feature.name}`, computed by `{type(feature.same_as).__name__}`"
 
 
 def _scores(run: Run) -> list[str]:

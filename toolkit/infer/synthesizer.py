@@ -20,6 +20,7 @@ from toolkit.data.performances import Performance
 from toolkit.dsp.resample import resample_blocks
 from toolkit.infer.tracker import pieces
 from toolkit.infer.trained import checked
+from toolkit.infer.use import Usable, Use
 from toolkit.log import UserError
 from toolkit.models.base import SynthesisModel
 from toolkit.tasks.experiment import load_as
@@ -32,7 +33,7 @@ AT_ONCE = 4.0  # seconds that are rendered at once, where the model can
 HEARD_AT_ONCE, MARGIN = 60.0, 1.0  # seconds whose pitch and loudness are told at once, and more of them on either side
 
 
-class TrainedSynthesis:
+class TrainedSynthesis(Usable):
     """What `toolkit.load` gives of a model that plays music again.
 
     A recording is heard as one channel, the mean of its own, and brought to a peak of 1, as the recordings of the corpora are;
@@ -60,6 +61,19 @@ class TrainedSynthesis:
             trained_with = PYINPitch(self.sample_rate, self.hop_length)
         self.tracker: Tracker = trained_with.compute
         self.live = self._plays()
+
+    @property
+    def use(self) -> Use:
+        """What a model card says of it."""
+        reads = " and ".join({"f0": "pitch", "waveform": "sound"}.get(name, name) for name in sorted(self.model.reads))
+        live = "" if "waveform" in self.model.reads else "\nsound = model.player().play(f0, loudness)  # (frames,) to (time,)"
+        return Use(
+            f"the same music, rendered at {self.sample_rate} Hz",
+            f"{reads} of recordings of any rate and length as one channel, the mean of theirs, in frames of {self.hop_length} "
+            f"samples at {self.sample_rate} Hz",
+            "resynth solo.wav --model {}",
+            f"played = model.resynthesize(wave, sample_rate)  # (time,){live}",
+        )
 
     def to(self, device: torch.device | str) -> TrainedSynthesis:
         """Move the model; recordings stay where they are."""

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from toolkit import files, progress
 from toolkit.audio import Recording
-from toolkit.blocks.features import Published
+from toolkit.blocks.features import Feature, Published
 from toolkit.dsp.resample import resample_blocks
 from toolkit.infer.trained import checked
+from toolkit.infer.use import Usable, Use
 from toolkit.log import UserError
 from toolkit.tasks.experiment import load_as
 from toolkit.tasks.tagging import TAGS, Tagging
@@ -25,7 +26,7 @@ SHORTEST = 1.0  # seconds; what is shorter is filled up with silence
 BATCH = 60.0  # seconds heard at once in all
 
 
-class TrainedTagger:
+class TrainedTagger(Usable):
     """What `toolkit.load` gives of a model that tags.
 
     A recording is heard as one channel, the mean of its own.  Up to half a minute of it is tagged as the stage `infer` tags a
@@ -35,6 +36,8 @@ class TrainedTagger:
         tags: their names, in the model's order.
         window: seconds of a window: what the model was trained on or is asked with, if that is not whole clips.
     """
+
+    kept = (TAGS,)
 
     def __init__(self, path: Path | str) -> None:
         """Open an experiment's folder or a pack; nothing in it is executed or unpickled.
@@ -48,6 +51,18 @@ class TrainedTagger:
         self._path = path
         self._segment = task.config.infer.chunk or task.config.data.segment
         self.window = self._segment or WINDOW
+
+    @property
+    def use(self) -> Use:
+        """What a model card says of it."""
+        return Use(
+            f"probabilities of {len(self.tags)} tags: {', '.join(self.tags)}",
+            f"recordings of any rate and length as one channel, the mean of theirs, {_read_as(self.task.config.data.input)}; "
+            f"long ones in windows of {self.window:g} s",
+            "tag song.mp3 --model {}",
+            "probabilities = model.tag(wave, sample_rate)  # name to probability\n"
+            "vector = model.embed(wave, sample_rate)  # (C,)",
+        )
 
     def to(self, device: torch.device | str) -> TrainedTagger:
         """Move the model; recordings stay where they are."""
@@ -228,3 +243,11 @@ def _names(path: Path, expected: int) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) != expected:
         raise UserError(f"{path}: expected the names of the model's {expected} tags. Next: run the stage `train` again")
     return names
+
+
+def _read_as(feature: Feature) -> str:
+    if not isinstance(feature, Published):
+        return f"read as `{type(feature).__name__}`"
+    if feature.same_as is None:
+        return f"read as `{feature.name}`, which comes with the corpus: nothing computes it of other recordings"
+    return f"read as `{feature.name}`, computed by `{type(feature.same_as).__name__}`"

@@ -14,6 +14,7 @@ from toolkit.audio import Recording
 from toolkit.blocks.synthesis import State
 from toolkit.dsp.resample import resample_blocks
 from toolkit.infer.trained import checked
+from toolkit.infer.use import Usable, Use
 from toolkit.models.base import PitchModel
 from toolkit.tasks.experiment import load_as
 from toolkit.tasks.pitch import PitchTracking
@@ -39,7 +40,7 @@ class PitchCurve(NamedTuple):
         return self._replace(hertz=torch.where(self.confidence >= threshold, self.hertz, 0))
 
 
-class TrainedPitch:
+class TrainedPitch(Usable):
     """What `toolkit.load` gives of a model that tracks pitch.
 
     A recording is heard as one channel, the mean of its own.
@@ -61,6 +62,17 @@ class TrainedPitch:
         self.voiced = task.config.score.voiced
         self.sample_rate, self.hop_length = self.model.sample_rate, self.model.hop_length
         self.device = torch.device("cpu")
+
+    @property
+    def use(self) -> Use:
+        """What a model card says of it."""
+        milliseconds = 1000 * self.hop_length / self.sample_rate
+        return Use(
+            f"the pitch (Hz) and its confidence, every {milliseconds:.4g} ms",
+            f"recordings of any rate and length as one channel, the mean of theirs, at {self.sample_rate} Hz",
+            "pitch solo.wav --model {}",
+            "curve = model.pitch(wave, sample_rate)  # curve.seconds, curve.hertz, curve.confidence: (frames,)",
+        )
 
     def to(self, device: torch.device | str) -> TrainedPitch:
         """Move the model; recordings stay where they are."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from toolkit.audio import Recording
+from toolkit.infer.use import Usable, Use
 from toolkit.tasks.experiment import load_as
 from toolkit.tasks.options import InferOptions
 from toolkit.tasks.separation import Separation
@@ -19,7 +20,7 @@ CHUNK = 30.0  # seconds at once where the configuration takes recordings whole, 
 MOST_CHANNELS = 64  # a first dimension beyond this is taken for time
 
 
-class TrainedModel:
+class TrainedModel(Usable):
     """What `toolkit.load` gives of a model that separates.
 
     Attributes:
@@ -41,6 +42,19 @@ class TrainedModel:
         self.sums_to_mixture: bool = self.task.model.sums_to_mixture
         infer = self.task.config.infer
         self.options: InferOptions = replace(infer, chunk=infer.chunk or CHUNK)
+
+    @property
+    def use(self) -> Use:
+        """What a model card says of it."""
+        channels = self.task.model.audio_channels
+        whole = "" if self.task.config.infer.chunk else " (what it was scored on, it saw whole)"
+        return Use(
+            ", ".join(self.sources),
+            f"{channels} channel{'s' * (channels > 1)} at {self.sample_rate} Hz, {self.options.chunk:g} s at once{whole}; "
+            "recordings of other rates and numbers of channels are converted there and back",
+            "separate song.mp3 --model {} -o separated",
+            "stems = model.separate(wave, sample_rate)  # name to (channels, time)",
+        )
 
     def to(self, device: torch.device | str) -> TrainedModel:
         """Move the model; recordings stay where they are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import jinja2
 
 from toolkit import files
 from toolkit.data.manifest import Manifest
-from toolkit.report import display, figures, pitch, separation, synthesis, tagging
+from toolkit.report import display, figures
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
 from toolkit.report.scored import Scored
@@ -21,7 +22,11 @@ from toolkit.report.table import Table
 from toolkit.report.tables import other_table, short_table, tag_table
 
 WARNINGS = 20  # log lines shown, at most
-VIEWS = {"tagging": tagging, "synthesis": synthesis, "pitch": pitch}  # of tasks; the others separate
+VIEWS = {  # of tasks; the others separate
+    "tagging": "toolkit.report.tagging",
+    "synthesis": "toolkit.report.synthesis",
+    "pitch": "toolkit.report.pitch",
+}
 SPLIT_CURVES = {"train": "training", "valid": "validation"}
 
 
@@ -40,7 +45,7 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
     first = headline(results, run, split)
     rows = _read_rows(run.folder / "scores" / f"{split}.jsonl", "scores of single items", missing)
     scored = Scored(run, split, group, first.metric, rows, manifest)
-    view: Any = VIEWS.get(run.task or "", separation).view
+    view: Any = import_module(VIEWS.get(run.task or "", "toolkit.report.separation")).view
     context = {
         "paper": results.paper,
         "run": run,

@@ -1,0 +1,41 @@
+"""What a stranger is told of a trained model: what it gives, what it hears, and how it is used."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+from toolkit.tasks.base import Task
+
+
+class Use(NamedTuple):
+    """The lines of a model card that say what a model is good for.
+
+    Attributes:
+        gives: what comes out.
+        hears: what goes in.
+        command: words after `toolkit`, `{}` standing for the model's folder; empty where no verb uses it.
+        python: lines that follow ``model = toolkit.load(...)``.
+    """
+
+    gives: str
+    hears: str
+    command: str
+    python: str
+
+
+class Usable(ABC):
+    """What `toolkit.load` gives, whatever its task.
+
+    Attributes:
+        task: the task of the experiment, its model having the trained weights.
+        kept: files of the experiment beside weights and configuration that it cannot do without.
+    """
+
+    kept: ClassVar[tuple[str, ...]] = ()
+    task: Task | Any
+
+    @property
+    @abstractmethod
+    def use(self) -> Use:
+        """What a model card says of it."""
