@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,20 @@ def test_what_is_not_scored_yet_is_named(recipe: Path, experiment: MakeExperimen
     exp = experiment("half", 1.0)
     (exp / "scores" / "test.summary.json").unlink()
     assert "Not scored yet: exp/half." in results_of(recipe)
+
+
+def test_runs_on_the_full_corpus_outlive_their_folders(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
+    """The figures of `RESULTS.md` come from a file that is kept with the recipe, whoever made them."""
+    mini = experiment("mini", 3.25, edition="mini", config="conf/mini.yaml")
+    report(mini, recipe / "paper.yaml", "test")
+    assert not (recipe / "RESULTS.json").exists()
+    for seed in (0, 1):
+        report(experiment(f"paper_{seed}", 15.5 + seed, seed=seed), recipe / "paper.yaml", "test")
+    shutil.rmtree(recipe / "exp")
+    assert cells(results_of(recipe), "Net")[3] == "16.00 ± 0.71"
+    report(experiment("paper_1", 15.7, seed=1), recipe / "paper.yaml", "test")  # made anew: that one counts
+    assert [row["tag"] for row in files.read_json(recipe / "RESULTS.json")] == ["paper_0", "paper_1"]
+    assert cells(results_of(recipe), "Net")[3] == "15.60 ± 0.14"
 
 
 def test_report_writes_page_table_and_results(recipe: Path, data: Path, experiment: MakeExperiment) -> None:

@@ -16,6 +16,7 @@ from toolkit.report.table import NOTHING
 
 FULL = "full"
 SIZE = "model_mb/size"  # the one metric that no stage scores
+KEPT = "RESULTS.json"  # beside RESULTS.md: the runs on full corpora that it was made from, wherever they were made
 RESULTLESS = ("train.seed", "data.workers")  # overrides that make no other experiment of a run
 
 
@@ -160,7 +161,8 @@ def collect(recipe: Path, *further: Path) -> tuple[list[Run], list[str]]:
         further: experiments that lie elsewhere.
 
     Returns:
-        Runs that have scores, by tag, and the tags of experiments that are not that far.
+        Runs that have scores, by tag, and the tags of experiments that are not that far; also runs whose folder is not here,
+        but which were kept with the recipe.
     """
     folders = {path.resolve(): path for path in [*(recipe / "exp").glob("*/"), *further]}
     scored, unfinished = [], []
@@ -170,7 +172,22 @@ def collect(recipe: Path, *further: Path) -> tuple[list[Run], list[str]]:
             scored.append(run)
         elif (folder / "config.yaml").is_file():
             unfinished.append(folder.name)
-    return scored, unfinished
+    return [*scored, *_kept(recipe, {run.tag for run in scored})], unfinished
+
+
+def keep(recipe: Path, runs: list[Run]) -> None:
+    """Write what is known of the runs on full corpora beside `RESULTS.md`, so that their figures outlive their folders."""
+    full = [run for run in runs if any(run.edition(split) == FULL for split in run.summaries)]
+    if full:
+        rows = [{"tag": run.tag, "info": run.info, "summaries": run.summaries} for run in sorted(full, key=lambda run: run.tag)]
+        files.write_json(recipe / KEPT, rows)
+
+
+def _kept(recipe: Path, but: set[str]) -> list[Run]:
+    """The runs that were kept, but those of some tags."""
+    path = recipe / KEPT
+    rows = files.read_json(path) if path.is_file() else []
+    return [Run(recipe / "exp" / row["tag"], row["info"], row["summaries"]) for row in rows if row["tag"] not in but]
 
 
 def group(runs: list[Run]) -> list[Group]:
