@@ -111,22 +111,21 @@ class Corpus:
         (sizes, seed), edition = self._read(corpus), self.verify(corpus)
         for variant in self.variants:
             folder = data / self.name / variant
+            stem = f"{self.name}/{variant}".rstrip("/")
             found = self.items(variant, sizes, seed, folder)
             for split, items in found.items():
-                name = f"{self.name}/{variant}".rstrip("/") + f"/{split}"
+                rows = [(one.id, one.frames, one.labels) for one in items]
                 head = {
                     "root": ".",
-                    "name": name,
+                    "name": f"{stem}/{split}",
                     "corpus": self.name,
                     "edition": edition,
                     "split": split,
-                    "fingerprint": config.fingerprint(
-                        [self.version, seed, *((one.id, one.frames, one.labels) for one in items)]
-                    ),
+                    "fingerprint": config.fingerprint([self.version, seed, rows]),
                 }
                 manifest.write(folder / f"{split}.jsonl", head | {"skipped": 0}, items)
             told = ", ".join(f"{sum(one.frames for one in items):,} rows in {split}" for split, items in found.items())
-            logger.info("%s: %s", f"{self.name}/{variant}".rstrip("/"), told)
+            logger.info("%s: %s", stem, told)
 
     def _read(self, corpus: Path) -> tuple[Sizes, int]:
         """Sizes and seed."""
