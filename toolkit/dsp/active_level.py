@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage, signal
+import scipy
 
 PASS_BAND = (200.0, 5500.0)  # Hz, the edges at -RIPPLE
 RIPPLE, STOP_BAND, ORDER = 0.25, 50.0, 5  # dB, dB, of a Chebyshev filter of the second kind
@@ -29,7 +29,7 @@ def active_level(speech: np.ndarray, sample_rate: int) -> float:
         Level as a power (full scale sine: 0.5), 0 for digital silence; ``speech / sqrt(level)`` has the active level 0 dB.
     """
     padded = np.concatenate([np.asarray(speech, np.float64), np.zeros(int(np.ceil(TAIL * sample_rate)))])
-    filtered = signal.sosfilt(_band_pass(sample_rate), padded)
+    filtered = scipy.signal.sosfilt(_band_pass(sample_rate), padded)
     power = _envelope(filtered, sample_rate) ** 2
     if not power.any():
         return 0.0
@@ -43,7 +43,7 @@ def active_level(speech: np.ndarray, sample_rate: int) -> float:
 def _envelope(filtered: np.ndarray, sample_rate: int) -> np.ndarray:
     """Rectified and smoothed by two equal poles."""
     pole = np.exp(-1 / (ENVELOPE_TIME * sample_rate))
-    return signal.lfilter([(1 - pole) ** 2], [1, -2 * pole, pole**2], np.abs(filtered))
+    return scipy.signal.lfilter([(1 - pole) ** 2], [1, -2 * pole, pole**2], np.abs(filtered))
 
 
 def _activity(power: np.ndarray, hangover: int) -> tuple[int, np.ndarray]:
@@ -55,7 +55,7 @@ def _activity(power: np.ndarray, hangover: int) -> tuple[int, np.ndarray]:
     exponents = np.frexp(power)[1]  # 2**(exponent - 1) <= power < 2**exponent
     top = int(exponents[power > 0].max())
     exponents = np.where(power > 0, exponents, top - BINS)
-    held = ndimage.maximum_filter1d(exponents, hangover, mode="nearest", origin=(hangover - 1) // 2)
+    held = scipy.ndimage.maximum_filter1d(exponents, hangover, mode="nearest", origin=(hangover - 1) // 2)
     bins = np.minimum(top - held, BINS - 1)
     return top, np.cumsum(np.bincount(bins, minlength=BINS))
 
@@ -85,5 +85,5 @@ def _second_order_sections(edge: float, kind: str) -> np.ndarray:
     attenuation = 10 ** (STOP_BAND / 10) - 1, 10 ** (RIPPLE / 10) - 1
     to_stop_band = np.cosh(np.arccosh(np.sqrt(attenuation[0] / attenuation[1])) / ORDER)  # T_n(x) = cosh(n arccosh x)
     stop_edge = edge / to_stop_band if kind == "high" else edge * to_stop_band
-    zeros, poles, gain = signal.cheby2(ORDER, STOP_BAND, stop_edge, kind, analog=True, output="zpk")
-    return signal.zpk2sos(*signal.bilinear_zpk(zeros, poles, gain, fs=0.5))
+    zeros, poles, gain = scipy.signal.cheby2(ORDER, STOP_BAND, stop_edge, kind, analog=True, output="zpk")
+    return scipy.signal.zpk2sos(*scipy.signal.bilinear_zpk(zeros, poles, gain, fs=0.5))

@@ -11,8 +11,8 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import scipy
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -170,6 +170,7 @@ def _align(piece: Tensor, before: Tensor) -> Tensor:
     """Order the sources of `piece` (B, S, C, t) like those of `before` (B, S, C, n), n <= t."""
     head = piece[..., : before.shape[-1]]
     similarity = before.flatten(2) @ head.flatten(2).transpose(1, 2)
-    order = np.stack([linear_sum_assignment(matrix, maximize=True)[1] for matrix in similarity.double().cpu().numpy()])
+    matrices = similarity.double().cpu().numpy()
+    order = np.stack([scipy.optimize.linear_sum_assignment(matrix, maximize=True)[1] for matrix in matrices])
     index = torch.from_numpy(order).to(piece.device)
     return torch.take_along_dim(piece, index[:, :, None, None], dim=1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from toolkit.dsp.band import BASS_LINES, BEATS, KICKS, Song, compose, melody
 from toolkit.dsp.stereo import pan, reverberate
@@ -223,4 +223,4 @@ def _part(instrument: Instrument, song: Song, rng: np.random.Generator) -> np.nd
     if instrument.timbre.bright or song.sample_rate < 32000:
         return instrument.timbre.sound(lines, song.seconds, song.sample_rate, rng)
     half = instrument.timbre.sound(lines, song.seconds + 2 / song.sample_rate, song.sample_rate // 2, rng)
-    return signal.resample_poly(half, 2, 1)[: round(song.seconds * song.sample_rate)]
+    return scipy.signal.resample_poly(half, 2, 1)[: round(song.seconds * song.sample_rate)]

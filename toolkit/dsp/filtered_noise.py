@@ -1,7 +1,7 @@
 """White noise that can be asked for from any sample on, and filters that change from frame to frame."""
 
+import scipy
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 WORD = 0xFFFFFFFF
@@ -49,7 +49,7 @@ def frequency_sampling_filter(magnitudes: Tensor) -> Tensor:
 def filter_frames(pieces: Tensor, responses: Tensor) -> Tensor:
     """Convolve pieces (B, L, hop_length) with a response (B, L, N) each: (B, L, hop_length + N - 1)."""
     length = pieces.shape[-1] + responses.shape[-1] - 1
-    size = next_fast_len(length, real=True)
+    size = scipy.fft.next_fast_len(length, real=True)
     return torch.fft.irfft(torch.fft.rfft(pieces, size) * torch.fft.rfft(responses, size), size)[..., :length]
 
 

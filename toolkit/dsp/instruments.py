@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import signal
+import scipy
 
 
 def plucked_string(
@@ -96,7 +96,8 @@ def _noise(rng: np.random.Generator, time: np.ndarray, decay: float) -> np.ndarr
 
 
 def _band(sound: np.ndarray, low: float, sample_rate: int) -> np.ndarray:
-    return signal.sosfilt(signal.butter(2, min(low, 0.4 * sample_rate), "highpass", fs=sample_rate, output="sos"), sound)
+    sections = scipy.signal.butter(2, min(low, 0.4 * sample_rate), "highpass", fs=sample_rate, output="sos")
+    return scipy.signal.sosfilt(sections, sound)
 
 
 def _finish(sound: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import signal
+import scipy
 
 BLOCK, STEP = 0.4, 0.25  # gating block in seconds, its hop as a share of it
 ABSOLUTE_GATE, RELATIVE_GATE, OFFSET = -70.0, -10.0, -0.691  # LUFS, LU, LUFS of unit power
@@ -34,7 +34,7 @@ def integrated_loudness(waveform: np.ndarray, sample_rate: int) -> float:
     channels, time = samples.shape
     if time < BLOCK * sample_rate:
         raise ValueError(f"loudness needs at least {BLOCK} s, found {time / sample_rate:.3f} s")
-    blocks = _block_powers(signal.sosfilt(_k_weighting(sample_rate), samples), sample_rate)
+    blocks = _block_powers(scipy.signal.sosfilt(_k_weighting(sample_rate), samples), sample_rate)
     powers = np.sum(CHANNEL_WEIGHTS[:channels, None] * blocks, axis=0)
     loud = powers[_lufs(powers) >= ABSOLUTE_GATE]
     if not len(loud):

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import scipy
 import torch
-from scipy import special
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -153,7 +153,7 @@ def _shifts(difference: Tensor) -> Tensor:
 def _trough_probabilities(heights: Tensor) -> Tensor:
     """How probable each of the troughs (R, M), by rising period, is the one: the rest of 1 is that none is."""
     thresholds = torch.linspace(0, 1, THRESHOLDS + 1, dtype=torch.float64)
-    cumulative = torch.from_numpy(special.betainc(*BETA, thresholds.numpy()))
+    cumulative = torch.from_numpy(scipy.special.betainc(*BETA, thresholds.numpy()))
     weights, limits = cumulative.diff().to(heights), thresholds[1:].to(heights)
     below = heights[..., None] < limits
     rank, count = below.cumsum(1).to(heights) - 1, below.sum(1, keepdim=True).to(heights)

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import signal
 
 HALF_WIDTH, KAISER_BETA = 10, 5.0  # MATLAB's N and bta
 GROUP = 16  # neighbouring samples that are made by one product of matrices
@@ -89,7 +89,7 @@ def _banks(up: int, down: int, dtype: np.dtype) -> _Banks:
 
 @lru_cache
 def _low_pass(factor: int) -> np.ndarray:
-    return signal.firwin(2 * HALF_WIDTH * factor + 1, 1 / factor, window=("kaiser", KAISER_BETA))
+    return scipy.signal.firwin(2 * HALF_WIDTH * factor + 1, 1 / factor, window=("kaiser", KAISER_BETA))
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], sample_rate: int, new_sample_rate: int) -> Iterator[np.ndarray]:

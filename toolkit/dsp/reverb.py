@@ -1,7 +1,7 @@
 """Convolution with long impulse responses, in blocks of any size."""
 
+import scipy
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,7 +18,7 @@ def convolve(audio: Tensor, response: Tensor, past: Tensor) -> Tensor:
         (B, T).
     """
     seen = torch.cat([past, audio], 1)
-    size = next_fast_len(seen.shape[1], real=True)
+    size = scipy.fft.next_fast_len(seen.shape[1], real=True)
     wet = torch.fft.irfft(torch.fft.rfft(seen, size) * torch.fft.rfft(response, size), size)
     return wet[:, past.shape[1] : seen.shape[1]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import signal
+import scipy
 
 
 def pan(sound: np.ndarray, position: float) -> np.ndarray:
@@ -34,4 +34,4 @@ def reverberate(
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     room = rng.standard_normal((len(sound), len(time))) * 10.0 ** (-3 * time / seconds)
     room *= np.sqrt(wet / np.sum(room**2, axis=1, keepdims=True))
-    return sound + signal.oaconvolve(sound, room, axes=-1)[:, : sound.shape[1]]
+    return sound + scipy.signal.oaconvolve(sound, room, axes=-1)[:, : sound.shape[1]]

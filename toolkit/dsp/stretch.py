@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import fft
+import scipy
 
 SEQUENCE, OVERLAP, SEARCH = 0.08, 0.012, 0.025  # seconds; SEARCH is a period of 40 Hz, so that the lowest bass finds its phase
 SILENCE = 1e-12  # energy below which one place is as good as another
@@ -56,9 +56,9 @@ def _most_alike(expected: np.ndarray, region: np.ndarray) -> int:
     overlap, places = expected.shape[1], region.shape[1] - expected.shape[1] + 1
     if not expected.any():  # all places are alike: the due one
         return places // 2
-    size = fft.next_fast_len(region.shape[1], real=True)
-    spectrum = (fft.rfft(region, size) * fft.rfft(expected, size).conj()).sum(0)
-    products = fft.irfft(spectrum, size)[:places]
+    size = scipy.fft.next_fast_len(region.shape[1], real=True)
+    spectrum = (scipy.fft.rfft(region, size) * scipy.fft.rfft(expected, size).conj()).sum(0)
+    products = scipy.fft.irfft(spectrum, size)[:places]
     energies = np.cumsum(np.square(region, dtype=np.float64).sum(0))
     energies[overlap:] -= energies[:-overlap].copy()
     return int(np.argmax(products / np.sqrt(energies[overlap - 1 :] + SILENCE)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from toolkit.dsp import synths
 from toolkit.dsp.band import add
@@ -198,10 +198,10 @@ class Struck(Timbre):
 
 def _cymbals(sample_rate: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Metal plates: modulation by ratios that are no harmonics, the low end taken away."""
-    low = signal.butter(2, min(2500.0, 0.3 * sample_rate), "highpass", fs=sample_rate, output="sos")
+    low = scipy.signal.butter(2, min(2500.0, 0.3 * sample_rate), "highpass", fs=sample_rate, output="sos")
     sounds = {}
     for name, decay, index in (("ride", 0.9, 9.0), ("crash", 2.5, 16.0)):
         tones = [fm_tone(rng.uniform(900, 1500), decay, sample_rate, ratio, index, 0.002, decay) for ratio in PLATES]
-        plate = signal.sosfilt(low, sum(tones))
+        plate = scipy.signal.sosfilt(low, sum(tones))
         sounds[name] = plate / np.abs(plate).max()
     return sounds

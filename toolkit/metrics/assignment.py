@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import scipy
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 MOST_TRIED = 3  # sources up to which trying all permutations on the tensor's own device is quicker
@@ -35,7 +35,7 @@ def assign(cost: Tensor) -> Tensor:
     cost = cost.detach().nan_to_num(nan=WORST, posinf=WORST, neginf=-WORST)
     if hypotheses == references <= MOST_TRIED:
         return _try_all(cost)
-    chosen = [linear_sum_assignment(matrix.T)[1].tolist() for matrix in cost.cpu().numpy()]
+    chosen = [scipy.optimize.linear_sum_assignment(matrix.T)[1].tolist() for matrix in cost.cpu().numpy()]
     return torch.tensor(chosen, dtype=torch.long, device=cost.device).reshape(-1, references)
 
 

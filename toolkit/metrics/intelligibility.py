@@ -10,8 +10,8 @@ import math
 from functools import lru_cache
 
 import numpy as np
+import scipy
 import torch
-from scipy import signal
 from torch import Tensor
 
 SAMPLE_RATE = 10_000
@@ -103,7 +103,7 @@ def _resample(waveform: Tensor, sample_rate: int) -> Tensor:
     up, down = SAMPLE_RATE // common, sample_rate // common
     if up == down:
         return waveform.double()
-    resampled = signal.resample_poly(waveform.double().cpu().numpy(), up, down, axis=-1, window=_low_pass(max(up, down)))
+    resampled = scipy.signal.resample_poly(waveform.double().cpu().numpy(), up, down, axis=-1, window=_low_pass(max(up, down)))
     return torch.from_numpy(resampled).to(waveform.device)
 
 
@@ -112,4 +112,4 @@ def _low_pass(factor: int) -> np.ndarray:
     """Octave's design: stop band of 60 dB, a transition a tenth of the pass band wide (in cycles per sample)."""
     rejection, cutoff = 60.0, 1 / (2 * factor)
     half = math.ceil((rejection - 8) / (28.714 * cutoff / 10))
-    return signal.firwin(2 * half + 1, 2 * cutoff, window=("kaiser", signal.kaiser_beta(rejection)))
+    return scipy.signal.firwin(2 * half + 1, 2 * cutoff, window=("kaiser", scipy.signal.kaiser_beta(rejection)))
