@@ -12,6 +12,8 @@ TASKS = {
     "tagging": "toolkit.tasks.tagging.Tagging",
     "synthesis": "toolkit.tasks.synthesis.Synthesis",
     "pitch": "toolkit.tasks.pitch.PitchTracking",
+    "hypotheses": "toolkit.tasks.hypotheses.HypothesisLearning",
+    "latent": "toolkit.tasks.latent.LatentLearning",
     "oracle": "toolkit.tasks.oracle.OracleSeparation",
 }
 
