@@ -79,15 +79,15 @@ def pitches() -> NDArray[np.int16]:
     return PITCHES.copy()
 
 
-def split(seed: int) -> dict[str, NDArray[np.int32]]:
-    """The melodies of each split, as the benchmark deals them out with that seed: 948,326, 270,950 and 135,476.
+def split(seed: int, count: int = COUNT) -> dict[str, NDArray[np.int32]]:
+    """The melodies of each split, as the benchmark deals `count` of them out with that seed: 948,326, 270,950 and 135,476.
 
     Its data are shuffled by NumPy's generator of old, seeded with the seed of the training, so that each seed tests on other
     melodies.  The latent metrics see the first 201 batches of 512 of the test split, in this order.
     """
-    order = np.random.RandomState(seed).permutation(COUNT).astype(np.int32)
+    order = np.random.RandomState(seed).permutation(count).astype(np.int32)
     train, valid = SPLIT
-    first, second = int(train * COUNT), int((train + valid) * COUNT)
+    first, second = int(train * count), int((train + valid) * count)
     return {"train": order[:first], "valid": order[first:second], "test": order[second:]}
 
 
