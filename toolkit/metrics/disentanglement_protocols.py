@@ -10,7 +10,9 @@ The first two drew codes from the posteriors rather than taking their means, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +20,7 @@ from numpy.typing import ArrayLike
 from toolkit.metrics import disentanglement as metrics
 from toolkit.metrics.dependence import (
     Floats,
+    Information,
     classifier_accuracy,
     histogram_information,
     neighbour_information,
@@ -29,18 +32,19 @@ BINS = 20
 C = 0.01
 
 
-def ar_vae(codes: ArrayLike, attributes: ArrayLike, seed: int = 0) -> dict[str, Floats]:
+def ar_vae(codes: ArrayLike, attributes: ArrayLike, seed: int = 0, information: Information | None = None) -> dict[str, Floats]:
     """The metrics of AR-VAE: `modularity` (Z), the others (A); the paper's figures are their means.
 
     Args:
         codes: (N, Z).
         attributes: (N, A), numbers.
         seed: of the noise that tells neighbours apart; the code draws it anew each time.
+        information: of codes and attributes, where it has been found already.
 
     Raises:
         UserError: scikit-learn is not installed.
     """
-    information = neighbour_information(codes, attributes, seed=seed)
+    information = information or neighbour_information(codes, attributes, seed=seed)
     return {
         "interpretability": metrics.interpretability(codes, attributes, information.codes)[0],
         "scc": metrics.scc(codes, attributes),
@@ -50,13 +54,16 @@ def ar_vae(codes: ArrayLike, attributes: ArrayLike, seed: int = 0) -> dict[str, 
     }
 
 
-def dmelodies(codes: ArrayLike, attributes: ArrayLike, seed: int = 0) -> dict[str, Floats]:
+def dmelodies(
+    codes: ArrayLike, attributes: ArrayLike, seed: int = 0, information: Information | None = None
+) -> dict[str, Floats]:
     """The metrics of the dMelodies benchmark: `modularity` (Z), the others (A); the paper's figures are their means.
 
     Args:
         codes: (N, Z).
         attributes: (N, A), classes.
         seed: of the classifiers.
+        information: of all codes and attributes, where it has been found already.
 
     Raises:
         UserError: scikit-learn is not installed.
@@ -66,7 +73,7 @@ def dmelodies(codes: ArrayLike, attributes: ArrayLike, seed: int = 0) -> dict[st
     tested = codes_[fitted:], values[fitted:]
     accuracy = classifier_accuracy(codes_[:fitted], values[:fitted], tested, c=C, balanced=True, seed=seed)
     return {
-        "mig": metrics.mig(histogram_information(codes_, values, BINS)),
+        "mig": metrics.mig(information or histogram_information(codes_, values, BINS)),
         "modularity": metrics.modularity(histogram_information(codes_[:fitted], values[:fitted], BINS).codes),
         "sap": metrics.sap(accuracy),
     }
@@ -78,6 +85,7 @@ def latte(
     dimensions: Sequence[int] | None = None,
     discrete: bool = False,
     seed: int = 42,
+    information: Information | None = None,
 ) -> dict[str, Floats]:
     """Latte's metrics of codes: `modularity` (Z), the others (A).
 
@@ -87,11 +95,12 @@ def latte(
         dimensions: which dimension belongs to each attribute; if null, MIG and SAP take the best ones and the others the first.
         discrete: attributes are classes.
         seed: of the noise and the classifiers.
+        information: of codes and attributes, where it has been found already.
 
     Raises:
         UserError: scikit-learn is not installed.
     """
-    information = neighbour_information(codes, attributes, discrete, seed)
+    information = information or neighbour_information(codes, attributes, discrete, seed)
     scores = classifier_accuracy(codes, attributes, seed=seed) if discrete else squared_correlation(codes, attributes)
     return {
         "mig": metrics.mig(information, dimensions),
@@ -101,3 +110,22 @@ def latte(
         "sap": metrics.sap(scores, dimensions),
         "modularity": metrics.modularity(information.codes),
     }
+
+
+class Protocol(NamedTuple):
+    """An evaluation.
+
+    Attributes:
+        information: what codes (N, Z) tell of attributes (N, A), as its MIG sees it.
+        metrics: all that it measures, given codes, attributes and that `information`.
+    """
+
+    information: Callable[[ArrayLike, ArrayLike], Information]
+    metrics: Callable[..., dict[str, Floats]]
+
+
+PROTOCOLS = {
+    "ar_vae": Protocol(neighbour_information, ar_vae),
+    "dmelodies": Protocol(partial(histogram_information, bins=BINS), dmelodies),
+    "latte": Protocol(partial(neighbour_information, seed=42), latte),
+}

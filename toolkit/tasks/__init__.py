@@ -14,6 +14,7 @@ TASKS = {
     "pitch": "toolkit.tasks.pitch.PitchTracking",
     "hypotheses": "toolkit.tasks.hypotheses.HypothesisLearning",
     "latent": "toolkit.tasks.latent.LatentLearning",
+    "language": "toolkit.tasks.language.LanguageModelling",
     "oracle": "toolkit.tasks.oracle.OracleSeparation",
 }
 

@@ -1,0 +1,412 @@
+"""Codes of melodies and pictures: autoencoders whose dimensions are to stand for attributes.
+
+A manifest's item is a table (see `toolkit.data.tables`), and its roles are
+
+    tokens or pictures   the items: tokens (N, T), small numbers; or pictures of black and white (N, H, W / 8), eight pixels of a
+                         row in a byte as `numpy.packbits` has them
+    attributes           (N, A), numbers; `labels.attributes` are their A names.  Without the role nothing is tied or scored
+
+What is predicted of a table is one file, `<item>.safetensors` (see `LatentLearning.predict`).  Figures are `<metric>/mean`, the
+mean over the attributes, and `<metric>/mean/<attribute>`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
+from toolkit import files
+from toolkit.data import tables
+from toolkit.data.manifest import Item, Manifest
+from toolkit.log import UserError
+from toolkit.losses.latent import VariationalLoss, kl_divergence
+from toolkit.losses.total_correlation import TotalCorrelation
+from toolkit.metrics.disentanglement_protocols import PROTOCOLS
+from toolkit.metrics.reconstruction import pixel_accuracy, token_accuracy
+from toolkit.models.latent import LatentModel
+from toolkit.tasks.adversary import Adversary
+from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.options import Training
+
+ATTRIBUTES = "attributes"  # role, and label of the names
+BITS = 8  # pixels of a byte
+
+
+class LatentBatch(NamedTuple):
+    """Items of a table.
+
+    Attributes:
+        items: as they are stored: tokens (B, T), or pictures (B, H, W / 8).
+        attributes: (B, A); A is 0 where there are none.
+        ids: their rows.
+    """
+
+    items: Tensor
+    attributes: Tensor
+    ids: list[str]
+
+
+@dataclass
+class LatentData:
+    """Which tables, and how batches are made of their rows.
+
+    Args:
+        train: manifest to train on, named below the data folder, e.g. ``bach_chorales/soprano/train``.
+        valid: manifest that is validated on.
+        test: manifest that results are reported on.
+        batch_size: rows in a batch; FactorVAE takes one half of them for the model, the other one for the discriminator.
+        items: role of the items.
+        workers: processes that load; 0 is best for rows that are in memory.
+    """
+
+    train: str
+    valid: str
+    test: str
+    batch_size: int
+    items: Literal["tokens", "pictures"] = "tokens"
+    workers: int = 0
+
+
+@dataclass
+class LatentInfer:
+    """How predictions are made.
+
+    Args:
+        rows: of each table, the first ones; null for all.
+        batch_size: rows at once.
+        examples: rows, the first ones, whose reconstructions and traversals are kept.
+        traverse: from minus this to this each dimension of an example's code is moved.
+        steps: how many values it takes on its way.
+        seed: of the codes that are drawn.
+    """
+
+    rows: int | None = None
+    batch_size: int = 256
+    examples: int = 8
+    traverse: float = 4.0
+    steps: int = 9
+    seed: int = 0
+
+
+@dataclass
+class LatentScore:
+    """What is measured.
+
+    Args:
+        protocol: whose metrics of disentanglement, see `toolkit.metrics.disentanglement_protocols`.
+        codes: what they are computed of: codes that are drawn, as published, or the means of the posteriors.
+    """
+
+    protocol: Literal["ar_vae", "dmelodies", "latte"] = "ar_vae"
+    codes: Literal["drawn", "means"] = "drawn"
+
+    @property
+    def metrics(self) -> list[str]:
+        """What tells whether stored scores are still those that are wanted."""
+        return [self.protocol, self.codes]
+
+
+@dataclass(kw_only=True)
+class LatentConfig(Training):
+    """Everything an experiment of this task is made of.
+
+    Args:
+        data: tables and batches.
+        model: items to codes and back.
+        loss: reconstruction, divergence, attributes.
+        total_correlation: FactorVAE's further part of the loss, with its discriminator; null for none.
+        discriminator_optimizer: class and options; Adam with 1e-4 if null, as in the dMelodies benchmark.
+        infer: how predictions are made.
+        score: what is measured.
+        task: this task's name.
+    """
+
+    data: LatentData
+    model: LatentModel
+    loss: VariationalLoss
+    total_correlation: TotalCorrelation | None = None
+    discriminator_optimizer: Callable[[Iterable], Optimizer] | None = None
+    infer: LatentInfer = field(default_factory=LatentInfer)
+    score: LatentScore = field(default_factory=LatentScore)
+    task: Literal["latent"] = "latent"
+
+
+class LatentLearning(Task):
+    """Items in, codes and the same items out."""
+
+    Config: ClassVar[type] = LatentConfig
+    contract = "items -> (B, Z) -> items"
+
+    def __init__(self, config: LatentConfig) -> None:
+        self.config = config
+        self.model: LatentModel = config.model
+        self._batches, self._steps_per_epoch = 0, 1
+        self._restored: dict[str, Any] = {}
+        self._adversary: Adversary | None = None
+
+    def training(self, data: Path) -> Examples:
+        """All rows."""
+        examples = self._examples(data, self.config.data.train)
+        at_once = self.config.data.batch_size * _processes()
+        self._steps_per_epoch = max(len(examples.source) // at_once // self.config.train.accumulate, 1)
+        return examples
+
+    def validation(self, data: Path) -> Examples:
+        """All rows."""
+        return self._examples(data, self.config.data.valid)
+
+    def start_training(self, device: torch.device) -> None:
+        """The discriminator goes where the model is."""
+        if self.config.total_correlation is not None:
+            correlation, optimizer = self.config.total_correlation.to(device), self.config.discriminator_optimizer
+            self._adversary = Adversary(correlation, optimizer, self._restored)
+
+    def training_state(self) -> dict[str, Any]:
+        """How many batches there were, which the schedules follow; and of FactorVAE's discriminator."""
+        other = {} if self._adversary is None else self._adversary.state()
+        return {"batches": self._batches, **other}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._batches, self._restored = state["batches"], state
+
+    def start_validation(self, model: nn.Module) -> None:
+        """Validate with the schedules where the last step had them."""
+        self._schedule(max(self._batches - 1, 0))
+
+    def loss(self, model: nn.Module, batch: LatentBatch) -> Tensor:
+        """The configured loss, of the batch or, with a discriminator, of its first half."""
+        self._schedule(self._batches)
+        self._batches += 1
+        items, attributes = self.read(batch.items), batch.attributes
+        if self._adversary is None:
+            loss: Tensor = self.config.loss(model(items), items, attributes)
+            return loss
+        self._adversary.learn(self.model)
+        own = items[: len(items) // 2]
+        encoded = model(own)
+        self._adversary.next(encoded.latents.detach(), items[len(own) :])
+        return self.config.loss(encoded, own, attributes[: len(own)]) + self._adversary.correlation(encoded.latents)
+
+    def validate(self, model: nn.Module, batch: LatentBatch) -> dict[str, Tensor]:
+        """The loss as it is weighed at this step, and its parts; nats of the codes, accuracy, the number of the step.
+
+        Codes are drawn the same way each epoch.  ``train.monitor: valid/step`` keeps the last weights, whatever their loss.
+        """
+        items = self.read(batch.items)
+        with _drawing(0, items.device):
+            encoded = cast(LatentModel, model)(items)
+        loss = self.config.loss(encoded, items, batch.attributes)
+        means = {name: value.expand(len(items)) for name, value in {"loss": loss, **self.config.loss.parts}.items()}
+        return {
+            **means,
+            "nats": kl_divergence(*encoded.posterior),
+            "reconstruction_accuracy": self._accuracy(encoded.logits, items),
+            "step": loss.new_full((len(items),), float(self._batches // self.config.train.accumulate)),
+        }
+
+    def inputs(self, manifest: Manifest, item: Item) -> Tensor:
+        """The table's items as they are stored, of as many rows as are wanted."""
+        rows = tables.read(manifest, item, self.config.data.items)[: self.config.infer.rows]
+        return torch.from_numpy(np.array(rows))
+
+    def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
+        """What the model makes of the rows of a table, by name.
+
+        `means`, `log_variances`, `drawn` (N, Z): the codes; `reconstruction_accuracy` (N), decoded from what was drawn.  Of the
+        first n rows, `originals` and `reconstructions` (n, …), the latter decoded from the means, and `traversals`
+        (n, Z, steps, …): as tokens, or as pictures (…, H, W) of 0 to 255.  `steps`: the values that each dimension takes.
+        """
+        vae, options = cast(LatentModel, model), self.config.infer
+        found: dict[str, list[Tensor]] = {}
+        with _drawing(options.seed, inputs.device):
+            for stored in inputs.split(options.batch_size):
+                items = self.read(stored)
+                posterior = vae.encode(items)
+                drawn = vae.sample(posterior)
+                accuracy = self._accuracy(vae.decode(drawn), items)
+                for name, values in {"drawn": drawn, "accuracy": accuracy, **posterior._asdict()}.items():
+                    found.setdefault(name, []).append(values)
+        codes, deviations = torch.cat(found["mean"]), torch.cat(found["log_variance"])
+        originals = self.read(inputs[: options.examples])
+        steps = torch.linspace(-options.traverse, options.traverse, options.steps, device=codes.device)
+        moved = [torch.stack([vae.traverse(code, d, steps) for d in range(vae.latent)]) for code in codes[: len(originals)]]
+        return {
+            "means": codes,
+            "log_variances": deviations,
+            "drawn": torch.cat(found["drawn"]),
+            "reconstruction_accuracy": torch.cat(found["accuracy"]),
+            "originals": self._shown(originals),
+            "reconstructions": self._shown(vae.reconstruct(codes[: len(originals)])),
+            "traversals": self._shown(torch.stack(moved)),
+            "steps": steps,
+        }
+
+    def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
+        """All of it in one file, named by `file`."""
+        from safetensors.torch import save_file
+
+        name = f"{item.id}.safetensors"
+        with files.atomic(folder / name) as partial:
+            save_file({key: value.contiguous().cpu() for key, value in predictions.items()}, partial)
+        return {"file": name}
+
+    def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """The protocol's metrics of one table.
+
+        Returns:
+            `id`; `metrics`, means; `attributes`, metric to values by attribute; `dependence` (Z, A), the nats that the protocol
+            finds each dimension to tell of each attribute; `nats` (Z), how far each dimension is from a standard normal one.
+        """
+        found = self.predicted(folder / stored["file"])
+        accuracy = found["reconstruction_accuracy"].double()
+        variational = kl_divergence(found["means"][..., None], found["log_variances"][..., None]).mean(0)
+        metrics = {
+            "reconstruction_accuracy": accuracy.mean().item(),
+            "reconstructed_whole": (accuracy == 1).double().mean().item(),
+            "nats": variational.sum().item(),
+        }
+        row: dict[str, Any] = {"id": item.id, "metrics": metrics, "attributes": {}, "nats": variational.tolist()}
+        if ATTRIBUTES not in item.audio:
+            return row
+        codes = found[self.config.score.codes].double().numpy()
+        names, attributes = names_of(manifest, item), tables.read(manifest, item, ATTRIBUTES)[: len(codes)]
+        protocol = PROTOCOLS[self.config.score.protocol]
+        information = protocol.information(codes, attributes)
+        values = protocol.metrics(codes, attributes, information=information)
+        row["metrics"] |= {name: float(np.mean(value)) for name, value in values.items()}
+        by_attribute = {name: value for name, value in values.items() if len(value) == len(names) and name != "modularity"}
+        row["attributes"] = {name: dict(zip(names, value.tolist(), strict=True)) for name, value in by_attribute.items()}
+        return {**row, "dependence": information.codes.tolist()}
+
+    def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """`mig/mean`, `mig/mean/contour`, …: means over the tables, of which there is one as a rule."""
+        figures: dict[str, float] = {}
+        for name in rows[0]["metrics"]:
+            figures[f"{name}/mean"] = _mean([row["metrics"][name] for row in rows])
+            for attribute in rows[0]["attributes"].get(name, {}):
+                figures[f"{name}/mean/{attribute}"] = _mean([row["attributes"][name][attribute] for row in rows])
+        return {"metrics": figures}
+
+    def probe(self) -> tuple[Tensor, float]:
+        """One item, on the meta device."""
+        logits = self.model.decode(torch.empty(1, self.model.latent, device="meta"))
+        items = torch.empty(logits.shape, device="meta")
+        return (items if self._pictures else torch.empty(logits.shape[:2], dtype=torch.int64, device="meta")), 1.0
+
+    def check(self) -> None:
+        """See that items come back in the shape they have, and that attributes and discriminator fit the code."""
+        try:
+            items, _ = self.probe()
+            encoded = self.model(items)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
+        found = tuple(encoded.logits.shape if self._pictures else encoded.logits.shape[:2])
+        if found != tuple(items.shape) or encoded.logits.ndim != (4 if self._pictures else 3):
+            raise UserError(f"the model breaks its contract: expected logits of {self.config.data.items}, found shape {found}")
+        dimensions = (self.config.loss.attributes and self.config.loss.attributes.dimensions) or []
+        if any(not 0 <= dimension < self.model.latent for dimension in dimensions):
+            raise UserError(f"loss.attributes.dimensions: expected numbers below {self.model.latent}, found {dimensions}")
+        if (correlation := self.config.total_correlation) is not None:
+            try:
+                correlation(encoded.latents)
+            except (RuntimeError, ValueError) as error:
+                raise UserError(f"total_correlation: {' '.join(str(error).split())}") from error
+
+    def read(self, stored: Tensor) -> Tensor:
+        """Items as the model reads them: tokens as they are stored, pictures (B, 1, H, W) of 0 and 1."""
+        if not self._pictures:
+            return stored
+        places = torch.arange(BITS - 1, -1, -1, device=stored.device, dtype=torch.uint8)
+        return (stored[..., None] >> places & 1).flatten(-2)[:, None].float()
+
+    def dimensions(self, attributes: int, dependence: list[list[float]] | None = None) -> list[int]:
+        """Which dimension each attribute is looked for in: the one that it was tied to, else the one that tells most of it."""
+        tied = self.config.loss.attributes
+        if tied is not None:
+            return tied.dimensions if tied.dimensions is not None else list(range(attributes))
+        return [] if dependence is None else [int(column.argmax()) for column in np.asarray(dependence).T]
+
+    @staticmethod
+    def predicted(path: Path) -> dict[str, Tensor]:
+        """What was stored of a table.
+
+        Raises:
+            UserError: it is not there, or no such file.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{path}: expected predictions: {error}. Next: run the stage `infer` with --force") from error
+
+    def _schedule(self, batches: int) -> None:
+        self.config.loss.start_step(batches // self.config.train.accumulate, self._steps_per_epoch)
+
+    @property
+    def _pictures(self) -> bool:
+        return self.config.data.items == "pictures"
+
+    def _accuracy(self, logits: Tensor, items: Tensor) -> Tensor:
+        return pixel_accuracy(logits, items) if self._pictures else token_accuracy(logits, items)
+
+    def _shown(self, items: Tensor) -> Tensor:
+        """Items to be kept: as bytes, pictures without the axis of colours."""
+        return (255 * items).round().byte().squeeze(-3) if self._pictures else items.byte()
+
+    def _examples(self, data: Path, name: str) -> Examples:
+        manifest = Manifest.open(data / f"{name}.jsonl")
+        items = tables.read_all(manifest, self.config.data.items)
+        known = all(ATTRIBUTES in item.audio for item in manifest)
+        attributes = tables.read_all(manifest, ATTRIBUTES) if known else np.empty((len(items), 0), np.float32)
+        tied = self.config.loss.attributes
+        if tied is not None and attributes.shape[1] != len(self.dimensions(attributes.shape[1])):
+            raise UserError(
+                f"{manifest.path}: expected {len(tied.dimensions or [])} attributes, as loss.attributes.dimensions has them, "
+                f"found {attributes.shape[1]}"
+            )
+        return Examples(tables.Rows(LatentBatch, items, attributes), self.config.data.batch_size)
+
+
+def names_of(manifest: Manifest, item: Item) -> list[str]:
+    """The names of a table's attributes.
+
+    Raises:
+        UserError: there are not as many as attributes.
+    """
+    names, columns = item.labels.get(ATTRIBUTES, []), tables.read(manifest, item, ATTRIBUTES).shape[1]
+    if len(names) != columns:
+        raise UserError(
+            f"{manifest.path}: {item.id}: expected names of {columns} attributes, found {len(names)}. Next: prepare"
+        )
+    return list(names)
+
+
+@contextmanager
+def _drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Within it, what is drawn follows from the seed; afterwards all goes on as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _processes() -> int:
+    """How many train together."""
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
