@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,3 +61,14 @@ def cents_off() -> Callable[[np.ndarray, int, np.ndarray, np.ndarray], np.ndarra
         return 1200 * np.log2(1 + rotation / hz[steady])
 
     return measure
+
+
+@pytest.fixture(scope="session")
+def lines() -> Callable[[str, str], list[list[str]]]:
+    """The cells of the rows of a page's tables that begin with a word: (page, word)."""
+
+    def find(page: str, first: str) -> list[list[str]]:
+        rows = re.findall(rf'<tr[^>]*><th scope="row">{re.escape(first)}</th>(.*?)</tr>', page)
+        return [re.findall(r">([^<>]*)</td>", row) for row in rows]
+
+    return find

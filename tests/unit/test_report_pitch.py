@@ -23,6 +23,7 @@ from toolkit.report.tracked import Track
 DATA, RATE, HOP = "urmp/16000/test", 16000, 0.02
 OFF = {"sure": 4.0, "octave_up": 1204.0, "between": 60.0}  # cents of each recording's estimates over its annotation
 MakeExperiment = Callable[..., Path]
+Lines = Callable[[str, str], list[list[str]]]
 
 
 @pytest.fixture
@@ -78,12 +79,6 @@ def experiment(recipe: Path) -> MakeExperiment:
     return make
 
 
-def lines(page: str, first: str) -> list[list[str]]:
-    """The cells of the table rows that begin with a word."""
-    rows = re.findall(rf'<tr[^>]*><th scope="row">{first}</th>(.*?)</tr>', page)
-    return [re.findall(r">([^<>]*)</td>", row) for row in rows]
-
-
 def test_shares_are_shown_in_percent_beside_the_papers(recipe: Path, experiment: MakeExperiment) -> None:
     exp = experiment()
     text = markdown(Results.read(recipe / "paper.yaml"), "urmp/pesto")
@@ -129,7 +124,7 @@ def test_three_seeds_have_a_median(recipe: Path, experiment: MakeExperiment) -> 
     assert "35.3 ± 2.6 over the seeds 0, 1, 2, median 34.3; best 38.3 (seed 2)" in page
 
 
-def test_a_page_has_recordings_and_instruments(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
+def test_a_page_has_recordings_and_instruments(recipe: Path, data: Path, experiment: MakeExperiment, lines: Lines) -> None:
     page = report(experiment(), recipe / "paper.yaml", "test", data).read_text()
     assert lines(page, "violin") == [["1", "100.0", "0.0"]]
     assert lines(page, "double bass") == [["2", "0.0", "50.0"]]
@@ -166,7 +161,7 @@ def test_errors_are_of_frames_that_both_have_a_pitch() -> None:
     assert Track.of(manifest.Item("a", "test", RATE, RATE, 1, {}, {}), stored) is None
 
 
-def test_a_page_without_the_manifest_says_so(recipe: Path, experiment: MakeExperiment) -> None:
+def test_a_page_without_the_manifest_says_so(recipe: Path, experiment: MakeExperiment, lines: Lines) -> None:
     page = report(experiment(), recipe / "paper.yaml").read_text()
     assert "--data says in which folder" in page
     assert lines(page, "sure") == [["100.0", "0.0"]]

@@ -26,6 +26,7 @@ DISTANCES = {"near": 1.0, "middle": 2.0, "far": 3.0}
 PLAYED = {"class_path": "toolkit.blocks.AnnotatedPitch", "init_args": {"sample_rate": RATE, "hop_length": HOP}}
 LOUDNESS = {"class_path": "toolkit.blocks.Loudness", "init_args": {"sample_rate": RATE, "hop_length": HOP}}
 MakeExperiment = Callable[..., Path]
+Lines = Callable[[str, str], list[list[str]]]
 
 
 @pytest.fixture
@@ -99,12 +100,6 @@ def page_of(exp: Path, recipe: Path, data: Path | None = None) -> str:
     return report(exp, recipe / "paper.yaml", "test", data).read_text()
 
 
-def lines(page: str, first: str) -> list[list[str]]:
-    """The cells of the table rows that begin with a word."""
-    rows = re.findall(rf'<tr[^>]*><th scope="row">{re.escape(first)}</th>(.*?)</tr>', page)
-    return [re.findall(r">([^<>]*)</td>", row) for row in rows]
-
-
 def test_real_audio_is_a_row_of_the_same_table(recipe: Path, experiment: MakeExperiment) -> None:
     exp = experiment()
     text = markdown(Results.read(recipe / "paper.yaml"), "urmp/ddx7")
@@ -134,7 +129,7 @@ def test_the_best_seed_is_the_nearest(recipe: Path, experiment: MakeExperiment) 
     assert "| 7.500 ± 0.707 | +2.000 | 7.000 (0) |" in markdown(Results.read(recipe / "paper.yaml"), "urmp/ddx7")
 
 
-def test_trained_untrained_and_real_stand_side_by_side(recipe: Path, experiment: MakeExperiment) -> None:
+def test_trained_untrained_and_real_stand_side_by_side(recipe: Path, experiment: MakeExperiment, lines: Lines) -> None:
     page = page_of(experiment(), recipe)
     assert lines(page, "Fréchet distance, vggish")[-1] == ["7.000", "42.000", "0.500"]
     assert lines(page, "MSS, mean")[-1] == ["2.000", "12.000", "-"]
