@@ -52,6 +52,7 @@ from toolkit.blocks.sepformer import SepFormer
 from toolkit.blocks.slots import Decoder, Encoder, Masker, Scorer, Separator
 from toolkit.blocks.spec_augment import SpecAugment
 from toolkit.blocks.stored import StoredFeatures
+from toolkit.blocks.subwords import Subwords
 from toolkit.blocks.sudo_rm_rf import SuDoRMRF
 from toolkit.blocks.synthesis import Controller, Effect, Synthesizer
 from toolkit.blocks.tagging import Backbone, Frontend, Head, Pooling, WeightedPooling
@@ -158,6 +159,7 @@ __all__ = [
     "StridedDecoderLayer",
     "StridedEncoderLayer",
     "SuDoRMRF",
+    "Subwords",
     "Synthesizer",
     "TransformerBottleneck",
     "VoicedHead",

@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from toolkit import config
 from toolkit.blocks.tagging import Frontend
-from toolkit.data.manifest import Item
+from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 
 
@@ -64,6 +65,32 @@ class LabelFeature(Feature):
             UserError: always.
         """
         raise UserError(f"the feature {self.name!r} is made from the annotations of a corpus; a recording alone has none")
+
+
+class LearnedFeature(Feature):
+    """What is learned from all items of the training manifest, in one file: a vocabulary of subwords, say.
+
+    Attributes:
+        file: its name, below the folder of the feature for that manifest.
+    """
+
+    file: ClassVar[str]
+
+    @abstractmethod
+    def learn(self, manifest: Manifest, path: Path) -> None:
+        """Write the file.
+
+        Raises:
+            UserError: the items hold nothing that could be learned from, or a package is missing.
+        """
+
+    def compute(self, waveforms: Tensor) -> Tensor:
+        """Nothing: it is not of a recording.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"the feature {self.name!r} is learned from a corpus; there is none of a recording alone")
 
 
 class Waveform(Feature):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from toolkit.metrics.markov import stationary, two_state
 
@@ -56,12 +57,26 @@ def draw(
         beginning: law of the first token, see `first_token_law`.
         split: number of the split, so that one seed serves all of them.
     """
-    generator = np.random.default_rng([seed, split])
-    chains = generator.integers(len(transitions), size=count)
-    ends = np.cumsum(transitions, axis=-1)[..., :-1]  # the last state is what no other is
+    return draw_from(transitions, first_token_law(transitions, beginning), count, length, (seed, split))
+
+
+def draw_from(transitions: ArrayLike, initial: ArrayLike, count: int, length: int, seeds: Sequence[int]) -> Sequences:
+    """Draw sequences, each from a chain that is drawn for it, all chains alike.
+
+    Args:
+        transitions: (C, V, V), row i holding what follows state i.
+        initial: (C, V), laws of the first token.
+        count: N.
+        length: T.
+        seeds: of the random numbers.
+    """
+    matrices = np.asarray(transitions, np.float64)
+    generator = np.random.default_rng(list(seeds))
+    chains = generator.integers(len(matrices), size=count)
+    ends = np.cumsum(matrices, axis=-1)[..., :-1]  # the last state is what no other is
     tokens = np.empty((count, length), dtype=np.int64)
     uniform = generator.random((count, length))
-    bounds = np.cumsum(first_token_law(transitions, beginning), axis=-1)[chains, :-1]
+    bounds = np.cumsum(np.asarray(initial, np.float64), axis=-1)[chains, :-1]
     for place in range(length):
         tokens[:, place] = (uniform[:, place, None] >= bounds).sum(1)
         bounds = ends[chains, tokens[:, place]]

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import log
-from toolkit.blocks.features import Feature, LabelFeature, Published
+from toolkit.blocks.features import Feature, LabelFeature, LearnedFeature, Published
 from toolkit.data.manifest import Manifest
 from toolkit.data.store import Store, folder_of
 from toolkit.features.compute import compute
 from toolkit.features.label import label
+from toolkit.features.learn import learn
 from toolkit.log import UserError
 from toolkit.tasks.experiment import Experiment
 from toolkit.train import distributed
@@ -30,7 +31,8 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
         device: `auto`, `cpu`, `cuda`.
 
     Returns:
-        The file `store.json` of each store that this stage makes; none where a model reads the recordings themselves.
+        The file `store.json` of each store that this stage makes, and what is learned; none where a model reads the recordings
+        themselves.
 
     Raises:
         UserError: a manifest is missing or of another sample rate than the configuration asks for, or nothing of it can be
@@ -45,11 +47,14 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
         _check_rates(section, manifests)
     wanted = _wanted(experiment)
     if not wanted:
-        logger.info("this model reads waveforms: no features are stored")
+        logger.info("this model reads what stands in the manifests: no features are stored")
         return []
     place = distributed.start(device)
     made = []
     for feature in wanted:
+        if isinstance(feature, LearnedFeature):
+            made.append(learn(feature, manifests[section["train"]], folder_of(data, feature.name, section["train"])))
+            continue
         for name, manifest in manifests.items():
             folder = folder_of(data, feature.name, name)
             if isinstance(feature, Published):

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING
 from toolkit import config
 
 if TYPE_CHECKING:
+    from toolkit.infer.hypothesizer import TrainedHypotheses
     from toolkit.infer.synthesizer import TrainedSynthesis
     from toolkit.infer.tagger import TrainedTagger
     from toolkit.infer.tracker import TrainedPitch
     from toolkit.infer.trained import TrainedModel
+    from toolkit.infer.writer import TrainedLanguage
 
-    Trained = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
+    Trained = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis | TrainedHypotheses | TrainedLanguage
 
 BY_TASK = {  # the others separate
     "tagging": "toolkit.infer.tagger.TrainedTagger",
     "pitch": "toolkit.infer.tracker.TrainedPitch",
     "synthesis": "toolkit.infer.synthesizer.TrainedSynthesis",
+    "language": "toolkit.infer.writer.TrainedLanguage",
+    "hypotheses": "toolkit.infer.hypothesizer.TrainedHypotheses",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from toolkit.tasks.base import Task
 
@@ -32,7 +32,7 @@ class Usable(ABC):
         kept: files of the experiment beside weights and configuration that it cannot do without.
     """
 
-    kept: ClassVar[tuple[str, ...]] = ()
+    kept: tuple[str, ...] = ()
     task: Task | Any
 
     @property

@@ -68,6 +68,7 @@ class GPT(LanguageModel):
     ) -> None:
         super().__init__()
         self.vocabulary, self.context = vocabulary, context
+        self.sight = None if window is None else 1 + layers * (window - 1)
         self.tokens = nn.Embedding(vocabulary, channels)
         self.places = nn.Embedding(context, channels)
         self.dropout = nn.Dropout(dropout)

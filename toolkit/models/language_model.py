@@ -22,11 +22,13 @@ class LanguageModel(Model):
         vocabulary: V.
         context: the longest sequence, in tokens.
         hypotheses: K; None for a model that has one opinion, and no axis for it.
+        sight: how many of the last tokens a prediction rests on; None for all of them.
     """
 
     vocabulary: int
     context: int
     hypotheses: int | None = None
+    sight: int | None = None
 
     @abstractmethod
     def step(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:

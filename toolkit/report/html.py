@@ -26,6 +26,8 @@ VIEWS = {  # of tasks; the others separate
     "tagging": "toolkit.report.tagging",
     "synthesis": "toolkit.report.synthesis",
     "pitch": "toolkit.report.pitch",
+    "language": "toolkit.report.language",
+    "hypotheses": "toolkit.report.hypotheses",
 }
 SPLIT_CURVES = {"train": "training", "valid": "validation"}
 

@@ -1,0 +1,345 @@
+"""Language modelling: the next token of a sequence, by one opinion or by several hypotheses that share the sequences."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import toolkit.blocks
+import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
+from toolkit.blocks.features import Feature
+from toolkit.blocks.subwords import Subwords, text_of
+from toolkit.data import tables
+from toolkit.data.manifest import Item, Manifest
+from toolkit.data.sequences import TokenBatch
+from toolkit.data.subwords import END
+from toolkit.log import UserError
+from toolkit.losses.sequence import SequenceLikelihood, next_token_likelihood
+from toolkit.metrics import markov
+from toolkit.models.language_model import LanguageModel
+from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.options import Training
+from toolkit.tasks.token_source import TokenSource
+
+CODEC = "subwords.model"  # of an experiment: what texts were encoded by
+PROMPT = "prompt"  # label of an item: the beginning of its text that others like it begin with
+WINNER, MIXTURE, EACH = "winner", "mixture", "each"  # whose loss: the best one's, all together as equals, each by itself
+
+
+@dataclass
+class LanguageData:
+    """Which sequences, and how batches are made of them.
+
+    Args:
+        train: manifest to train on, named below the data folder, e.g. ``nottingham/abc/train``.
+        valid: manifest that chooses the best weights.
+        test: manifest that results are reported on.
+        batch_size: sequences in a batch.
+        subwords: how texts become tokens; null where a corpus draws sequences of tokens.
+        sequences: drawn in an epoch; as many as the training manifest says if null.
+        workers: processes that load.
+    """
+
+    train: str
+    valid: str
+    test: str
+    batch_size: int
+    subwords: Subwords | None = None
+    sequences: int | None = None
+    workers: int = 0
+
+
+@dataclass
+class LanguageInfer:
+    """How predictions are made.
+
+    Args:
+        batch: sequences at once.
+        length: tokens, at most, of what each hypothesis writes for a text that begins as an item does; 0 for nothing.
+        temperature: what its logits are divided by.
+        top_k: how many of the likeliest tokens are drawn from; all if null.
+        seed: of what is drawn.
+    """
+
+    batch: int = 250
+    length: int = 0
+    temperature: float = 1.0
+    top_k: int | None = None
+    seed: int = 0
+
+
+@dataclass
+class LanguageScore:
+    """What is measured: all of it, always.
+
+    Args:
+        metrics: not used.
+    """
+
+    metrics: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class LanguageConfig(Training):
+    """Everything an experiment of this task is made of.
+
+    Args:
+        data: sequences and batches.
+        model: tokens to what may come next.
+        loss: negative log-likelihood, and who learns from a sequence.
+        infer: how predictions are made.
+        score: what is measured.
+        task: this task's name.
+    """
+
+    data: LanguageData
+    model: LanguageModel
+    loss: SequenceLikelihood = field(default_factory=SequenceLikelihood)
+    infer: LanguageInfer = field(default_factory=LanguageInfer)
+    score: LanguageScore = field(default_factory=LanguageScore)
+    task: Literal["language"] = "language"
+
+
+class Sequences(NamedTuple):
+    """What one item is predicted from.
+
+    Attributes:
+        tokens: (N, L).
+        mask: (N, L), true for the tokens that count.
+        characters: (1,), of its text; 0 of what is no text.
+        prompt: (1, P), what is to be continued; P is 0 for nothing.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    characters: Tensor
+    prompt: Tensor
+
+
+class LanguageModelling(Task):
+    """Sequences of tokens in, what may come next out."""
+
+    Config: ClassVar[type] = LanguageConfig
+    contract = "(B, L) -> (B, L, V) or (B, K, L, V)"
+
+    def __init__(self, config: LanguageConfig) -> None:
+        self.config = config
+        self.model: LanguageModel = config.model
+        data, model = config.data, config.model
+        if data.subwords is not None and data.subwords.vocabulary != model.vocabulary:
+            raise UserError(
+                f"model.vocabulary: expected {data.subwords.vocabulary}, as data.subwords has, found {model.vocabulary}"
+            )
+        self.source = TokenSource(data.subwords, data.train, model.context)
+
+    def features(self) -> list[Feature]:
+        """The subwords, which are learned from the training texts."""
+        return [] if self.config.data.subwords is None else [self.config.data.subwords]
+
+    def training(self, data: Path) -> Examples:
+        """Sequences; those that are drawn are others in each epoch."""
+        options = self.config.data
+        found = self.source.training(data, options.train, self.config.train.seed, options.sequences)
+        if (length := found.batch(0, [0]).tokens.shape[1]) > self.model.context:
+            raise UserError(f"model.context: expected at least {length}, as the sequences have, found {self.model.context}")
+        return Examples(found, options.batch_size)
+
+    def validation(self, data: Path) -> Examples:
+        """Sequences that are the same each epoch."""
+        return Examples(self.source.fixed(data, self.config.data.valid), self.config.data.batch_size)
+
+    def keep(self, exp: Path) -> None:
+        """The subwords."""
+        if self.config.data.subwords is not None:
+            self.source.codec.save(exp / CODEC)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set what the choice of a winner has a schedule of."""
+        self.config.loss.start_epoch(epoch)
+
+    def loss(self, model: nn.Module, batch: TokenBatch) -> Tensor:
+        """The configured loss of each sequence."""
+        return cast(Tensor, self.config.loss(model(batch.tokens), batch.tokens, batch.mask))
+
+    def validate(self, model: nn.Module, batch: TokenBatch) -> dict[str, Tensor]:
+        """Of each sequence, the loss per token of the hypothesis that serves it best, and of all hypotheses as a mixture."""
+        found = next_token_likelihood(model(batch.tokens), batch.tokens, batch.mask)
+        shared = {name: values / found.tokens.clamp(min=1) for name, values in of_all(found.nll).items()}
+        return {"loss": shared[WINNER], "mixture_loss": shared[MIXTURE]}
+
+    def inputs(self, manifest: Manifest, item: Item) -> Sequences:
+        """All sequences of an item, and what its text begins with."""
+        found = self.source.of_item(manifest, item)
+        text = text_of(manifest, item) if self.config.data.subwords is not None else ""
+        prompt = self.source.codec.encode(item.labels.get(PROMPT, ""), begin=True) if text and self.config.infer.length else []
+        told = torch.tensor([prompt], dtype=torch.long)
+        return Sequences(found.tokens, found.mask, torch.tensor([len(text)]), told)
+
+    def predict(self, model: nn.Module, inputs: Sequences, sample_rate: int) -> dict[str, Tensor]:
+        """Likelihoods of an item's sequences, what each hypothesis says after each state, and what it writes.
+
+        Returns:
+            `nll` (N, K) in nats, `predicted` (N) tokens, `characters` (1,); where a corpus draws the tokens, `alone` and
+            `in_sequences`, (K, V, V), rows of what follows each token, see `toolkit.metrics.markov`; `written` (K, P + length).
+        """
+        language = cast(LanguageModel, model)
+        size = self.config.infer.batch
+        nll, predicted, averages, weights = [], [], [], []
+        for tokens, mask in zip(inputs.tokens.split(size), inputs.mask.split(size), strict=True):
+            logits = language(tokens)
+            likelihood = next_token_likelihood(logits, tokens, mask)
+            nll.append(likelihood.nll)
+            predicted.append(likelihood.tokens)
+            if self.config.data.subwords is None:
+                averages.append(markov.average_predictions(logits, tokens))
+                weights.append(np.bincount(tokens.flatten().cpu().numpy(), minlength=language.vocabulary))
+        found = {"nll": torch.cat(nll), "predicted": torch.cat(predicted), "characters": inputs.characters}
+        if averages:
+            share = np.stack(weights)[:, None, :, None]
+            in_sequences = np.nansum(np.stack(averages) * share, 0) / share.sum(0).clip(min=1)
+            alone = markov.recover_transitions(language, language.vocabulary, inputs.tokens.device)
+            found |= {"alone": torch.from_numpy(alone), "in_sequences": torch.from_numpy(in_sequences)}
+        if inputs.prompt.shape[1]:
+            found["written"] = self._write(language, inputs.prompt)
+        return found
+
+    def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
+        """Likelihoods as a table, all else in the item's line."""
+        name = f"{item.id}.nll.npy"
+        tables.write(folder / name, predictions["nll"].double().cpu().numpy())
+        line: dict[str, Any] = {"nll": name, "predicted": predictions["predicted"].tolist()}
+        if characters := int(predictions["characters"]):
+            line["characters"] = characters
+        for key in ("alone", "in_sequences"):
+            if key in predictions:
+                line[key] = torch.round(predictions[key].double(), decimals=6).tolist()
+        if "written" in predictions:
+            line["written"] = [self.source.codec.decode(tokens) for tokens in predictions["written"].tolist()]
+        return line
+
+    def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """One item's losses; of a mixture of Markov chains, what can be reached, and how far the learned ones are away.
+
+        Returns:
+            `id`, `metrics`, `nll` (by `winner`, `mixture`, `each`, of all tokens), `tokens`, `characters`, `winners`: how many
+            sequences each hypothesis serves best.
+        """
+        nll = torch.from_numpy(np.load(folder / stored["nll"], allow_pickle=False))
+        predicted = torch.tensor(stored["predicted"], dtype=torch.float64)
+        if "characters" in stored:  # a text, perhaps in pieces
+            nll, predicted = nll.sum(0, keepdim=True), predicted.sum(0, keepdim=True)
+        losses = of_all(nll)
+        metrics = {f"token_loss/{name}": float((values / predicted).mean()) for name, values in losses.items()}
+        if "transitions" in item.labels:
+            metrics |= yardsticks(item.labels, self._drawn(manifest, item), self.model.sight)
+            metrics |= _apart(item.labels, stored)
+        return {
+            "id": item.id,
+            "metrics": metrics,
+            "nll": {name: float(values.sum()) for name, values in losses.items()},
+            "tokens": int(predicted.sum()),
+            "characters": stored.get("characters", 0),
+            "winners": torch.bincount(nll.argmin(1), minlength=nll.shape[1]).tolist(),
+        }
+
+    def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Means over the items, and of texts: `perplexity/…` of a token and `bits_per_character/…` over all of them.
+
+        `…/winner`: the hypothesis that serves a sequence best; `…/mixture`: all of them with equal weights, which is a
+        probability; `…/each`: the mean over the hypotheses.  All are one where there is one hypothesis.
+        """
+        names = dict.fromkeys(name for row in rows for name in row["metrics"])
+        figures = {name: sum(row["metrics"][name] for row in rows) / len(rows) for name in names}
+        if characters := sum(row["characters"] for row in rows):
+            totals = {name: sum(row["nll"][name] for row in rows) for name in rows[0]["nll"]}
+            tokens = sum(row["tokens"] for row in rows)
+            figures |= {f"perplexity/{name}": math.exp(total / tokens) for name, total in totals.items()}
+            bits = {f"bits_per_character/{name}": total / math.log(2) / characters for name, total in totals.items()}
+            figures = {**bits, **figures}
+        winners = np.sum([row["winners"] for row in rows], axis=0)
+        return {"metrics": figures, "winners": winners.tolist()}
+
+    def probe(self) -> tuple[Tensor, float]:
+        """A sequence, on the meta device."""
+        return torch.empty(1, min(self.model.context, 32), dtype=torch.long, device="meta"), 1.0
+
+    def check(self) -> None:
+        """See that the model gives logits of the next tokens, on the meta device."""
+        tokens, _ = self.probe()
+        axis = [] if self.model.hypotheses is None else [self.model.hypotheses]
+        expected = (1, *axis, tokens.shape[1], self.model.vocabulary)
+        try:
+            logits = self.model(tokens)
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
+        if logits.shape != expected:
+            raise UserError(f"the model breaks its contract: expected {expected}, found {tuple(logits.shape)}")
+
+    def _write(self, model: LanguageModel, prompt: Tensor) -> Tensor:
+        """What each hypothesis makes of a beginning, (K, P + length)."""
+        options = self.config.infer
+        generator = torch.Generator(prompt.device)
+        generator.manual_seed(zlib.crc32(prompt.cpu().numpy().tobytes()) + options.seed)
+        length = min(options.length, model.context - prompt.shape[1])
+        return model.generate(prompt, length, options.temperature, options.top_k, END, generator).view(
+            -1, prompt.shape[1] + length
+        )
+
+    def _drawn(self, manifest: Manifest, item: Item) -> np.ndarray:
+        return self.source.of_item(manifest, item).tokens.numpy()
+
+
+def of_all(nll: Tensor) -> dict[str, Tensor]:
+    """Negative log-likelihoods (N) by whose they are, given those of K hypotheses (N, K)."""
+    mixture = math.log(nll.shape[1]) - torch.logsumexp(-nll, 1)
+    return {WINNER: nll.min(1).values, MIXTURE: mixture, EACH: nll.mean(1)}
+
+
+def yardsticks(labels: dict[str, Any], tokens: np.ndarray, sight: int | None) -> dict[str, float]:
+    """What can be reached on a mixture of Markov chains, in nats a predicted token.
+
+    Args:
+        labels: of the item: `transitions`, `initial`, `length`.
+        tokens: (N, T), its sequences.
+        sight: how many of the last tokens the model sees; all if None.
+
+    Returns:
+        By `given_first` and `joint`, the two conventions of the first token (it is read alone, or its entropy counts too):
+        `mle_line`, the entropy of the mixture, and `band_low`.  `band_high/entropy_rate` is the mean entropy rate.
+        `mle_line/in_sight` is the best that a model of that sight can do, `…/on_these` what the truth has on these sequences,
+        `true_chains` the better one of the true chains for each sequence.
+    """
+    transitions, initial = np.array(labels["transitions"]), np.array(labels["initial"])
+    length = int(labels["length"])
+    figures: dict[str, float] = {}
+    for way, joint in (("given_first", False), ("joint", True)):
+        figures[f"mle_line/{way}"] = markov.mixture_loss(transitions, length, initial, joint)
+        figures[f"band_low/{way}"], figures["band_high/entropy_rate"] = markov.choice_band(transitions, length, initial, joint)
+    if sight is not None:
+        figures["mle_line/in_sight"] = markov.windowed_loss(transitions, length, sight, initial)
+    figures["mle_line/on_these"] = float(markov.mixture_losses(tokens, transitions, initial).mean())
+    figures["true_chains/given_first"] = markov.winner_loss(transitions, length, initial)
+    figures["true_chains/on_these"] = float(markov.chain_losses(tokens, transitions).min(1).mean())
+    return figures
+
+
+def _apart(labels: dict[str, Any], stored: dict[str, Any]) -> dict[str, float]:
+    """Mean absolute errors of the learned matrices: of one, from the chains' average; of more, from the chains."""
+    truth = np.array(labels["transitions"])
+    found: dict[str, float] = {}
+    for way in ("alone", "in_sequences"):
+        learned = np.array(stored[way])
+        if len(learned) < len(truth):
+            truth_of_one: Sequence[Any] | np.ndarray = markov.posterior_average(truth)[None]
+            found[f"transition_error/{way}"] = float(np.abs(learned[:1] - truth_of_one).mean())
+        else:
+            found[f"transition_error/{way}"] = markov.match_chains(learned, truth)[1]
+    return found
