@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy.optimize import linprog
-from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.float64]
 
@@ -35,17 +33,17 @@ def earth_movers_distance(
         raise ValueError(f"expected points (K, D) and (N, D), at least one of each, found {first.shape} and {second.shape}")
     mass, other_mass = _normalized("weights", weights, len(first)), _normalized("other_weights", other_weights, len(second))
     first, mass, second, other_mass = first[mass > 0], mass[mass > 0], second[other_mass > 0], other_mass[other_mass > 0]
-    cost = cdist(first, second)
+    cost = scipy.spatial.distance.cdist(first, second)
     return _least_transport(cost, mass, other_mass)
 
 
 def _least_transport(cost: Floats, mass: Floats, other_mass: Floats) -> float:
     """The least cost of carrying `mass` (K) to `other_mass` (N), given the cost (K, N) of a unit of it."""
     count, other_count = cost.shape
-    leaving = sparse.kron(sparse.eye_array(count), np.ones((1, other_count)))
-    arriving = sparse.kron(np.ones((1, count)), sparse.eye_array(other_count))
-    rows: Any = sparse.vstack([leaving, arriving]).tocsr()[:-1]  # the last row follows from the others
-    found = linprog(cost.ravel(), A_eq=rows, b_eq=np.concatenate([mass, other_mass])[:-1], method="highs-ds")
+    leaving = scipy.sparse.kron(scipy.sparse.eye_array(count), np.ones((1, other_count)))
+    arriving = scipy.sparse.kron(np.ones((1, count)), scipy.sparse.eye_array(other_count))
+    rows: Any = scipy.sparse.vstack([leaving, arriving]).tocsr()[:-1]  # the last row follows from the others
+    found = scipy.optimize.linprog(cost.ravel(), A_eq=rows, b_eq=np.concatenate([mass, other_mass])[:-1], method="highs-ds")
     if found.status != 0:
         raise RuntimeError(f"the transport problem was not solved: {found.message}")
     return max(float(found.fun), 0.0)

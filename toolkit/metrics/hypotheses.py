@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.cluster.vq import vq
 from torch import Tensor
 
 Floats = NDArray[np.float64]
@@ -121,7 +121,7 @@ def _lloyd(x: Floats, centres: Floats) -> KMeans:
     """Move each centre to the mean of the samples nearest to it until none changes its centre."""
     before = None
     while True:
-        nearest, apart = vq(x, centres, check_finite=False)
+        nearest, apart = scipy.cluster.vq.vq(x, centres, check_finite=False)
         if before is not None and np.array_equal(nearest, before):
             return KMeans(centres, float((apart**2).mean()))
         size = np.bincount(nearest, minlength=len(centres))

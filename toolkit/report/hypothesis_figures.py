@@ -83,13 +83,19 @@ def ways(samples: Array, systems: Mapping[str, Array], limits: tuple[float, floa
 
 
 @rc_context(STYLE)
-def cooling(lines: Mapping[str, Curve], critical: Sequence[float] = (), levels: Mapping[str, float] | None = None) -> str:
+def cooling(
+    lines: Mapping[str, Curve],
+    critical: Sequence[float] = (),
+    levels: Mapping[str, float] | None = None,
+    quantity: str = "risk",
+) -> str:
     """Risk over temperature on logarithmic axes, falling to the right as training goes.
 
     Args:
         lines: name to temperatures and risks, both above 0.
         critical: temperatures at which hypotheses are expected to part.
         levels: name to a risk that others are held against, e.g. the optimum of k-means.
+        quantity: what is drawn, if not risk.
     """
     figure, axes = panel(4.8, 2.9)
     for number, (name, (x, y)) in enumerate(lines.items()):
@@ -99,10 +105,10 @@ def cooling(lines: Mapping[str, Curve], critical: Sequence[float] = (), levels: 
         axes.axvline(temperature, color=INK, linewidth=1, linestyle=":", label=label)
     for number, (name, risk) in enumerate((levels or {}).items(), start=len(lines)):
         axes.axhline(risk, color=SERIES[number % len(SERIES)], linewidth=1.2, linestyle="--", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="temperature", ylabel="risk")
+    axes.set(xscale="log", yscale="log", xlabel="temperature", ylabel=quantity)
     axes.invert_xaxis()
     axes.legend()
-    return svg(figure, f"Risk over temperature: {', '.join(lines)}")
+    return svg(figure, f"{quantity.capitalize()} over temperature: {', '.join(lines)}")
 
 
 def _square(axes: Axes, samples: Array, limits: tuple[float, float]) -> None:
