@@ -62,7 +62,7 @@ def test_the_splits_are_dealt_out_with_a_seed(corpus, tmp_path):
     for split, count in {"train": 2800, "valid": 799, "test": 401}.items():  # the benchmark cuts as it rounds, down
         found = rows(tmp_path, f"dmelodies/seed1/{split}")
         np.testing.assert_array_equal(found, tokens[order[split]])
-        np.testing.assert_array_equal(rows(tmp_path, f"dmelodies/seed1/{split}", "factors"), factors[order[split]])
+        np.testing.assert_array_equal(rows(tmp_path, f"dmelodies/seed1/{split}", "attributes"), factors[order[split]])
         assert len(found) == count
         np.testing.assert_array_equal(rows(tmp_path, f"dmelodies/seed1/tenth/{split}"), found[: count // 10])
         assert not np.array_equal(rows(tmp_path, f"dmelodies/seed0/{split}"), found)
@@ -73,7 +73,7 @@ def test_an_item_tells_what_its_numbers_mean(corpus, tmp_path):
     manifest = Manifest.open(tmp_path / "dmelodies/seed0/test.jsonl")
     assert manifest.header["edition"] == "mini"
     labels = manifest[0].labels
-    assert labels["factors"]["rhythm_bar1"] == 28
+    assert dict(zip(labels["attributes"], labels["values"], strict=True))["rhythm_bar1"] == 28
     assert labels["pitches"][:4] == [-1, -1, 60, 64]
 
 

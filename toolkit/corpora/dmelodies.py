@@ -24,6 +24,7 @@ NAME = "dmelodies"
 LICENCE = "CC BY-NC-SA 4.0 (the released tables; these are generated)"  # what a model card says
 SEE = "Next: see egs/dmelodies/README.md, or generate it with --corpus download"
 COLUMNS = {"tokens": TICKS, "factors": len(FACTORS)}  # of the two tables
+ROLES = {"tokens": "tokens", "attributes": "factors"}  # of a manifest's item, and the table that each has rows of
 DIGESTS = {  # SHA-256 of the bytes of all rows
     "tokens": "f255494e32df7ad25ac232bc812d499420168505eb66a415cc950ee322d40785",
     "factors": "98d0846939fa2ba058b6a736a1c89cf0e6ae6eb3f5e9f5bd4eeb1cc9c8540f52",
@@ -143,10 +144,10 @@ def _write_split(data: Path, variant: str, split: str, found: dict[str, Table], 
     """A manifest of one item, and its tables."""
     if not (count := len(found["tokens"])):
         raise UserError(f"{variant}: expected melodies for the split {split!r}, found none. {SEE}")
-    roles = {name: f"{split}.{name}.npy" for name in found}
-    for name, table in found.items():
-        tables.write(data / variant / roles[name], table)
-    labels = {"factors": FACTORS, "pitches": _dmelodies.pitches().tolist()}
+    roles = {role: f"{split}.{role}.npy" for role in ROLES}
+    for role, name in ROLES.items():
+        tables.write(data / variant / roles[role], found[name])
+    labels = {"attributes": list(FACTORS), "values": list(FACTORS.values()), "pitches": _dmelodies.pitches().tolist()}
     head = {
         "root": ".",
         "name": f"{variant}/{split}",
