@@ -23,8 +23,8 @@ class TrainOptions:
         ema_epoch: decays of more averages, updated at each epoch's end.
         compile: compile the model with `torch.compile`.
         seed: of weights, data order, crops and drop-out.
-        monitor: value by which the best weights are chosen; smaller is better for a name that ends in `loss` or
-            `distance`.
+        monitor: value by which the best weights are chosen; smaller is better for a name that ends in `loss`,
+            `distance` or `distortion`.
         plateau: value that a schedule waits for and that `patience` counts from; null for `monitor`.
         patience: epochs without improvement after which training ends; null for never.
         max_minutes: training ends after the step at which this time is over (counted over all resumed runs); null for no limit.

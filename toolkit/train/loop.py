@@ -22,7 +22,7 @@ from toolkit.train.averages import Averages
 from toolkit.train.tracking import Tracker
 
 AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-SMALL_IS_GOOD = ("loss", "distance")  # how the names of such values end
+SMALL_IS_GOOD = ("loss", "distance", "distortion")  # how the names of such values end
 LISTEN_EVERY = 60.0  # seconds of training between two examples in TensorBoard, whose pictures take a second or two
 POSITION = ("epoch", "batch", "step", "bad", "stale", "best", "lowest", "seconds", "loss_sum", "loss_count")
 
