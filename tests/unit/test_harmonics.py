@@ -12,7 +12,7 @@ from toolkit.blocks.harmonic_noise import HarmonicNoise, SourceFilter, exp_sigmo
 from toolkit.blocks.karplus_strong import KarplusStrong
 from toolkit.blocks.reverbs import ImpulseReverb, NoiseReverb
 from toolkit.dsp.filtered_noise import frequency_sampling_filter, white_noise
-from toolkit.dsp.harmonics import normalise_below_nyquist, pulse_train
+from toolkit.dsp.harmonics import normalise_below_nyquist, oscillator_bank, pulse_train
 
 SYNTHESIZERS = {
     "ddsp": lambda: HarmonicNoise(16000, 8, harmonics=5, bands=9),
@@ -164,6 +164,45 @@ def test_silence_between_notes_and_single_precision(make):
     assert sound.isfinite().all()
     assert parameters.grad.isfinite().all()
     assert f0.grad.isfinite().all()
+
+
+def a_bank(dtype=torch.float64, batch=2, frames=3, hop=8, harmonics=5):
+    sizes = (batch, frames * hop), (batch, frames, harmonics), (batch, harmonics)
+    return [torch.rand(size, dtype=dtype).requires_grad_() for size in sizes]
+
+
+@pytest.mark.parametrize("curve", ["hold", "linear", "hann"])
+def test_the_gradients_of_a_bank_are_those_of_small_changes(curve):
+    assert torch.autograd.gradcheck(lambda *bank: oscillator_bank(*bank, curve), a_bank())
+
+
+def test_sines_are_kept_for_the_gradient_of_amplitudes_alone():
+    def kept(phases, amplitudes, previous):
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
+            oscillator_bank(phases, amplitudes, previous)
+        return max(sizes, default=0)
+
+    phases, amplitudes, previous = a_bank()
+    assert kept(phases, amplitudes, previous) == 2 * 3 * 8 * 5
+    assert kept(phases.detach(), amplitudes, previous) == 2 * 3 * 8 * 5
+    assert kept(phases, amplitudes.detach(), previous.detach()) < 2 * 3 * 8 * 5
+    assert kept(*(x.detach() for x in (phases, amplitudes, previous))) == 0
+    with torch.no_grad():
+        assert kept(phases, amplitudes, previous) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_bank_under_autocast(dtype):
+    phases, amplitudes, previous = a_bank(torch.float32)
+    expected = oscillator_bank(phases, amplitudes, previous)
+    with torch.autocast("cpu", torch.bfloat16):
+        sound = oscillator_bank(phases, amplitudes.to(dtype), previous.to(dtype))
+    torch.testing.assert_close(sound.float(), expected, atol=0.05, rtol=0)
+    found, wanted = (torch.autograd.grad(x.float().square().sum(), (phases, amplitudes)) for x in (sound, expected))
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == torch.float32
+        assert (one - other).norm() < 0.05 * other.norm()
 
 
 def test_noise_is_another_one_while_training():

@@ -1,6 +1,7 @@
 """Harmonic sounds: banks of oscillators at the multiples of a fundamental, and pulse trains."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,13 +37,43 @@ def oscillator_bank(phases: Tensor, amplitudes: Tensor, previous: Tensor, curve:
     Returns:
         (B, L · hop_length).
     """
-    frames, count = amplitudes.shape[1:]
-    harmonics = torch.arange(1, count + 1, dtype=phases.dtype, device=phases.device)
-    cut = phases.unflatten(-1, (frames, -1))
-    sines = torch.sin(2 * math.pi * harmonics * cut[..., None])  # (B, L, hop_length, K)
+    cut = phases.unflatten(-1, (amplitudes.shape[1], -1))
     before = torch.cat([previous[:, None], amplitudes[:, :-1]], 1)
-    sums = sines @ torch.stack([before, amplitudes], -1)
-    return torch.lerp(sums[..., 0], sums[..., 1], transition(cut.shape[-1], curve, sums)).flatten(1)
+    sums = _Sines.apply(cut, torch.stack([before, amplitudes], -2))
+    return torch.lerp(sums[..., 0, :], sums[..., 1, :], transition(cut.shape[-1], curve, sums)).flatten(1)
+
+
+class _Sines(torch.autograd.Function):
+    """Sums (B, L, S, hop_length) of K sines of phases (B, L, hop_length), with S sets of weights (B, L, S, K).
+
+    What has the size of all sines is the most of a synthesizer's work.  Here the sines alone are kept for the gradient, and
+    harmonics are summed before anything else is multiplied with them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, phases: Tensor, weights: Tensor) -> Tensor:
+        sines = (phases[..., None, :] * _radians(weights.shape[-1], phases)[:, None]).sin_()  # (B, L, K, hop_length)
+        to_phases, to_weights = ctx.needs_input_grad
+        ctx.save_for_backward(*((phases, weights) if to_phases else (None, None)), sines if to_weights else None)
+        return weights @ sines
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        phases, weights, sines = ctx.saved_tensors
+        of_phases = of_weights = None
+        if phases is not None:
+            radians = _radians(weights.shape[-1], phases)
+            cosines = (phases[..., None, :] * radians[:, None]).cos_()
+            of_phases = ((weights * radians) @ cosines).mul_(gradients[0]).sum(-2)
+        if sines is not None:
+            of_weights = gradients[0].to(sines.dtype) @ sines.mT
+        return of_phases, of_weights
+
+
+def _radians(count: int, like: Tensor) -> Tensor:
+    """What a cycle of the fundamental is for each harmonic (K)."""
+    return 2 * math.pi * torch.arange(1, count + 1, dtype=like.dtype, device=like.device)
 
 
 def pulse_train(phases: Tensor, f0: Tensor, sample_rate: int) -> Tensor:
