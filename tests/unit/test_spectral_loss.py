@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.dsp.spectra import normalised_power, normalised_stft, periodic_window
+from toolkit.dsp.spectra import normalised_magnitude, normalised_power, normalised_stft, periodic_window
 from toolkit.losses import MultiScaleSpectral, SynthesisLoss, WeightedSum
 
 TENSORFLOW = {"floor": 1e-5, "floored": "raised", "framing": "onward"}  # DDSP's and spectral optimal transport's
@@ -111,6 +111,37 @@ def test_powers_and_their_gradients_are_those_of_spectra(framing):
     torch.testing.assert_close(powers, squares)
     weight = torch.randn_like(powers)
     torch.testing.assert_close(*(torch.autograd.grad((z * weight).sum(), x)[0] for z in (powers, squares)))
+
+
+@pytest.mark.parametrize("framing", ["centred", "onward"])
+@pytest.mark.parametrize(("size", "hop", "length"), [(64, 16, 333), (64, 20, 333), (16, 20, 100)])
+def test_magnitudes_and_their_gradients_are_those_of_spectra(framing, size, hop, length):
+    x, taper = noise(2, length).requires_grad_(), periodic_window("hann", size)
+    magnitudes = normalised_magnitude(x, taper, hop, framing)
+    absolute = normalised_stft(x, taper, hop, framing).abs()
+    torch.testing.assert_close(magnitudes, absolute)
+    weight = torch.randn_like(magnitudes)
+    torch.testing.assert_close(*(torch.autograd.grad((z * weight).sum(), x)[0] for z in (magnitudes, absolute)))
+
+
+def test_the_gradient_of_a_magnitude_does_not_grow_towards_silence():
+    taper, ramp = periodic_window("hann", 64), torch.linspace(-1, 1, 200)
+    steepest = []
+    for level in (1.0, 1e-5, 1e-18, 1e-30, 0.0):
+        x = (level * ramp)[None].requires_grad_()
+        normalised_magnitude(x, taper, 16, "onward").sum().backward()
+        steepest.append(x.grad.abs().max().item())
+    assert max(steepest) < 1.01 * steepest[0]
+    assert steepest[-1] == 0
+
+
+def test_nothing_is_kept_of_a_reference():
+    x, y, kept = noise(1, 500).requires_grad_(), noise(1, 500, seed=1), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda z: kept.append(z) or z, lambda z: z):
+        normalised_magnitude(y, periodic_window("hann", 64), 16, "onward")
+        assert not kept
+        normalised_magnitude(x, periodic_window("hann", 64), 16, "onward")
+        assert kept
 
 
 def test_losses_may_be_added():

@@ -7,10 +7,8 @@ from torch import Tensor
 
 from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
-from toolkit.dsp.spectra import Framing, normalised_power, periodic_window
+from toolkit.dsp.spectra import Framing, normalised_magnitude, periodic_window
 from toolkit.losses.synthesis import SynthesisLoss
-
-SILENT = 1e-30  # power that less counts as: a root has no gradient at 0
 
 
 class MultiScaleSpectral(SynthesisLoss):
@@ -71,8 +69,8 @@ class MultiScaleSpectral(SynthesisLoss):
             pair = [x.to(dtype) for x in (estimate, reference)]
             for scale, hop in enumerate(self.hops):
                 taper = self.get_buffer(f"taper{scale}")
-                powers = (normalised_power(x, taper, hop, self.framing) for x in pair)
-                found, wanted = (x.clamp(min=SILENT).sqrt() for x in powers)
+                # transposed, as they stand in memory: the gradient of a mean would else be turned around
+                found, wanted = (normalised_magnitude(x, taper, hop, self.framing).mT for x in pair)
                 if self.linear:
                     linear = linear + (found - wanted).abs().mean()
                 if self.log:
