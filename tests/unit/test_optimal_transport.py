@@ -108,6 +108,42 @@ def test_gradients_are_those_of_small_changes(cut):
     assert torch.autograd.gradcheck(lambda a, b: transport(a, b, positions, cut=cut), (x, y), eps=1e-8, atol=1e-5)
 
 
+@pytest.mark.parametrize("order", [1.0, 1.7, 2.0, 3.0])
+def test_gradients_of_any_order_with_positions_of_each_row(order):
+    x, y = (torch.rand(3, 10, dtype=torch.float64) + 0.1 for _ in range(2))
+    at, to = (torch.rand(3, 10, dtype=torch.float64).cumsum(-1) for _ in range(2))
+    x, y = x.requires_grad_(), y.requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: transport(a, b, at, to, order), (x, y), eps=1e-8, atol=1e-5)
+
+
+def test_where_both_step_at_once_the_gradient_is_that_of_a_little_more():
+    """Both have a quarter up to the second position; the first has half up to the third, the second up to the fourth."""
+    x = torch.tensor([0.125, 0.125, 0.25, 0.0, 0.5], dtype=torch.float64)
+    y = torch.tensor([0.0, 0.25, 0.0, 0.25, 0.25], dtype=torch.float64, requires_grad=True)
+    positions = torch.arange(5) ** 1.5
+    value = transport(x, y, positions, cut=True)
+    (gradient,) = torch.autograd.grad(value, y)
+    more = y.detach() + 1e-6 * torch.eye(5, dtype=torch.float64)
+    slopes = (transport(x.expand(5, -1), more, positions, cut=True) - value.detach()) / 1e-6
+    torch.testing.assert_close(gradient, slopes, atol=1e-6, rtol=1e-6)
+
+
+def test_what_is_beyond_the_cut_has_no_gradient():
+    x, y = torch.ones(4), torch.tensor([1.0, 2.0, 3.0, 1.0], requires_grad=True)
+    (gradient,) = torch.autograd.grad(transport(x, y, torch.arange(4), cut=True), y)
+    assert gradient[0] != 0
+    assert gradient[2:].tolist() == [0, 0]
+
+
+def test_nothing_is_kept_of_a_reference():
+    x, y, kept = masses(2, 9), masses(2, 9).requires_grad_(), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda z: kept.append(z.shape) or z, lambda z: z):
+        transport(x, y.detach(), torch.arange(9.0))
+        assert not kept
+        transport(x, y, torch.arange(9.0))
+        assert kept
+
+
 @pytest.mark.parametrize("cut", [False, True])
 def test_nothing_to_carry_does_no_harm(cut):
     for x, y in ((torch.zeros(2, 9), masses(2, 9).float()), (masses(2, 9).float(), torch.zeros(2, 9)), (torch.ones(2, 9),) * 2):

@@ -1,6 +1,6 @@
 """Spectra compared along the frequency axis: how far energy must be carried to make one of the other (Torres et al. 2024)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -41,20 +41,54 @@ def transport(
     Returns:
         (*).
     """
-    last = first.shape[-1] - 1
     total = _mass(first)
     a = (first / total).cumsum(-1).clamp(max=1)
     b = (second / (total if cut else _mass(second))).cumsum(-1).clamp(max=1)
-    at = positions.to(a).expand_as(a)
-    to = at if second_positions is None else second_positions.to(b).expand_as(b)
-    below = torch.searchsorted(b, a.detach())  # steps of b that end before one of a does
-    upto = torch.zeros_like(F.pad(below, (0, 1))).scatter_add(-1, below, torch.ones_like(below)).cumsum(-1)[..., :-1]
-    # steps of a that end before one of b does, or with it: those that have no more of b below them
-    lengths_a = a - torch.maximum(_before(a), F.pad(b, (1, 0)).gather(-1, below))
-    lengths_b = b - torch.maximum(_before(b), F.pad(a, (1, 0)).gather(-1, upto))
-    cost_a = (at - to.gather(-1, below.clamp(max=last))).abs() ** order
-    cost_b = (at.gather(-1, upto.clamp(max=last)) - to).abs() ** order
-    return (lengths_a * cost_a).sum(-1) + (lengths_b * cost_b).sum(-1)
+    at = positions.to(a)
+    return _Carried.apply(a, b, at, at if second_positions is None else second_positions.to(b), order)
+
+
+class _Carried(torch.autograd.Function):
+    """The integral (*) for the shares a and b (*, F) of mass up to the positions `at` and `to`, (F) or (*, F) each.
+
+    The gradient is known in closed form: what a step of Q₁ gains at its end the next one loses, so the slope is the cost of
+    the one less that of the other, both against Q₂ there, and likewise for Q₂.  Where both functions step at once, those of Q₁
+    come first: a slope in one direction, where maxima would give some of both.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, at: Tensor, to: Tensor, order: float) -> Tensor:
+        at, to = (torch.cat([places, places[..., -1:]], -1) for places in (at, to))  # all that is above the last is there too
+        from_a, from_b = F.pad(a, (1, 0)), F.pad(b, (1, 0))  # where each step begins
+        below = torch.searchsorted(b, a)  # steps of b that end before one of a does
+        counts = torch.zeros_like(from_a, dtype=below.dtype)
+        upto = counts.scatter_add_(-1, below, below.new_ones(()).expand_as(below)).cumsum(-1)[..., :-1]
+        # steps of a that end before one of b does, or with it: those that have no more of b below them
+        lengths_a = a - torch.maximum(from_a[..., :-1], from_b.gather(-1, below))
+        lengths_b = b - torch.maximum(from_b[..., :-1], from_a.gather(-1, upto))
+        facing_a = to.expand_as(from_b).gather(-1, below)  # Q₂ where a step of Q₁ ends
+        facing_b = at.expand_as(from_a).gather(-1, upto)
+        of_a, of_b, *_ = ctx.needs_input_grad
+        ctx.save_for_backward(at, to, facing_a if of_a else None, facing_b if of_b else None)
+        ctx.order = order
+        cost_a, cost_b = _cost(at[..., :-1] - facing_a, order), _cost(to[..., :-1] - facing_b, order)
+        return (lengths_a * cost_a).sum(-1) + (lengths_b * cost_b).sum(-1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        at, to, facing_a, facing_b = ctx.saved_tensors
+        found: list[Tensor | None] = [None, None]
+        for side, (own, facing) in enumerate([(at, facing_a), (to, facing_b)]):
+            if facing is not None:
+                slopes = _cost(own[..., :-1] - facing, ctx.order) - _cost(own[..., 1:] - facing, ctx.order)
+                found[side] = slopes.mul_(gradients[0][..., None])
+        return (*found, None, None, None)
+
+
+def _cost(distances: Tensor, order: float) -> Tensor:
+    """To the power of the order; squares take half the time."""
+    return distances.square() if order == 2 else distances.abs() ** order
 
 
 class SpectralTransport(SynthesisLoss):
@@ -144,8 +178,3 @@ class SpectralTransport(SynthesisLoss):
 
 def _mass(masses: Tensor) -> Tensor:
     return masses.sum(-1, keepdim=True).clamp(min=SILENT)
-
-
-def _before(ends: Tensor) -> Tensor:
-    """Where each step begins."""
-    return F.pad(ends[..., :-1], (1, 0))
