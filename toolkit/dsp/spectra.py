@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import torch
-from scipy.signal import get_window
+import scipy
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,7 +15,7 @@ SILENT = 1e-15  # what smaller magnitudes count as where their gradient is divid
 
 def periodic_window(name: str, n_fft: int) -> Tensor:
     """A periodic window (n_fft) in float64, of any name that scipy knows, e.g. ``hann`` or ``flattop``."""
-    return torch.from_numpy(get_window(name, n_fft))
+    return torch.from_numpy(scipy.signal.get_window(name, n_fft))
 
 
 def normalised_stft(waveform: Tensor, taper: Tensor, hop_length: int, framing: Framing) -> Tensor:
