@@ -2,8 +2,8 @@
 
 from typing import Any, Literal
 
-import torch
 import scipy
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
