@@ -34,7 +34,7 @@ FULL = {
     f"fast/{MOVING}": _sizes(FAST_MOVING),
     NOTEBOOK: {"train": 3 * NOTEBOOK_EACH, "valid": 3 * NOTEBOOK_EACH},
     "inputs": 10,
-    "samples": 6_000,
+    "samples": 3_000,
 }
 MINI = {name: {"train": 3_000, "valid": 600} for name in FULL if name not in ("inputs", "samples")} | {
     "inputs": 3,
