@@ -1,10 +1,16 @@
 """Codes of melodies and pictures: autoencoders whose dimensions are to stand for attributes.
 
-A manifest's item is a table (see `toolkit.data.tables`), and its roles are
+A manifest's item is a table (see `toolkit.data.tables`).  Its roles:
 
-    tokens or pictures   the items: tokens (N, T), small numbers; or pictures of black and white (N, H, W / 8), eight pixels of a
-                         row in a byte as `numpy.packbits` has them
-    attributes           (N, A), numbers; `labels.attributes` are their A names.  Without the role nothing is tied or scored
+    tokens or pictures   the items: tokens (N, T), small numbers; or pictures of black and white (N, H, W / 8), eight pixels of
+                         a row in a byte as `numpy.packbits` has them
+    attributes           (N, A), numbers.  Without the role nothing is tied to attributes, or scored of them
+
+Its labels:
+
+    attributes           the A names
+    grid                 of tokens that are melodies: `ticks`, where in a beat they fall, and `tokens`, what each number of the
+                         vocabulary stands for (both of `toolkit.dsp.tick_grid`); without it they are not drawn or played
 
 What is predicted of a table is one file, `<item>.safetensors` (see `LatentLearning.predict`).  Figures are `<metric>/mean`, the
 mean over the attributes, and `<metric>/mean/<attribute>`.
@@ -371,6 +377,9 @@ class LatentLearning(Task):
         items = tables.read_all(manifest, self.config.data.items)
         known = all(ATTRIBUTES in item.audio for item in manifest)
         attributes = tables.read_all(manifest, ATTRIBUTES) if known else np.empty((len(items), 0), np.float32)
+        most, size = 0 if self._pictures else int(items.max(initial=0)), getattr(self.model, "vocabulary", math.inf)
+        if most >= size:
+            raise UserError(f"{manifest.path}: expected tokens below {size}, found {most}. Next: --model.vocabulary {most + 1}")
         tied = self.config.loss.attributes
         if tied is not None and attributes.shape[1] != len(self.dimensions(attributes.shape[1])):
             raise UserError(
