@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import scipy.fft
+import scipy
 import torch
 from torch import Tensor
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import scipy.fft
+import scipy
 import torch
 from torch import Tensor
 

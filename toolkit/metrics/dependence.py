@@ -17,8 +17,8 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from toolkit.log import UserError
 
@@ -104,9 +104,9 @@ def rank_correlation(codes: ArrayLike, attributes: ArrayLike) -> Floats:
     codes_, values = _columns(codes, attributes)
     result = np.zeros((codes_.shape[1], values.shape[1]))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        warnings.simplefilter("ignore", scipy.stats.ConstantInputWarning)
         for dimension, attribute in np.ndindex(result.shape):
-            correlation, p = stats.spearmanr(codes_[:, dimension], values[:, attribute])
+            correlation, p = scipy.stats.spearmanr(codes_[:, dimension], values[:, attribute])
             result[dimension, attribute] = abs(correlation) if p <= SIGNIFICANT else 0.0
     return result
 
