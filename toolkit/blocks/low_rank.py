@@ -318,8 +318,12 @@ def without_adapters(model: nn.Module, hypothesis: int) -> nn.Module:
 
 def adapter_state(model: nn.Module) -> dict[str, Tensor]:
     """The adapters' weights alone, which `model.load_state_dict(…, strict=False)` reads."""
-    parts = ("low_rank.", ".low_rank.")
-    return {name: weight for name, weight in model.state_dict().items() if name.startswith(parts[0]) or parts[1] in name}
+    return {name: weight for name, weight in model.state_dict().items() if is_of_adapter(name)}
+
+
+def is_of_adapter(name: str) -> bool:
+    """Whether a weight of that name is an adapter's."""
+    return name.startswith("low_rank.") or ".low_rank." in name
 
 
 def _adaptable(module: nn.Module) -> bool:

@@ -22,7 +22,7 @@ LENGTHS = {"transition1": (32,), "transition2": (64, 32)}  # of the figures' lin
 VARIANTS = tuple(
     f"{mixture}/{length}/{beginning}" for mixture in MIXTURES for length in LENGTHS[mixture] for beginning in BEGINNINGS
 )
-FULL = {"train": 64_000, "valid": 1_000, "test": 10_000}
+FULL = {"train": 64_000, "valid": 1_000, "test": 20_000}
 MINI = {"train": 6_400, "valid": 200, "test": 400}
 
 

@@ -89,7 +89,7 @@ class TrainedLanguage(Usable):
 
     @torch.no_grad()
     def likelihood(self, text: Text) -> Tensor:
-        """How unlikely a whole text is, in nats, under each hypothesis, (K,); what is longer than the context is read in pieces.
+        """How unlikely a whole text is, in nats, under each hypothesis, (K,); longer ones than the context are read in pieces.
 
         Raises:
             ValueError: there is no token.

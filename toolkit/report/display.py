@@ -78,6 +78,7 @@ METRICS = {
     "band_low": Metric("Optimum of MCL, at least", "nats", 4, aim="lowest"),
     "band_high": Metric("Optimum of MCL, at most", "nats", 4, aim="lowest"),
     "true_chains": Metric("True chains, the better one", "nats", 4, aim="lowest"),
+    "above": Metric("Loss above that of the truth", "nats", 4, aim="lowest"),
     "transition_error": Metric("Error of the transition matrices", "", 4, aim="lowest"),
     "perplexity": Metric("Perplexity of a token", "", 2, aim="lowest"),
     "bits_per_character": Metric("Bits per character", "bits", 3, aim="lowest"),

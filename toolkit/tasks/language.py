@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,8 +240,10 @@ class LanguageModelling(Task):
         losses = of_all(nll)
         metrics = {f"token_loss/{name}": float((values / predicted).mean()) for name, values in losses.items()}
         if "transitions" in item.labels:
-            metrics |= yardsticks(item.labels, self._drawn(manifest, item), self.model.sight)
-            metrics |= _apart(item.labels, stored)
+            reached = yardsticks(item.labels, self._drawn(manifest, item), self.model.sight)
+            best = metrics[f"token_loss/{WINNER}"]
+            metrics |= {f"above/{name}": best - reached[f"{name}/on_these"] for name in ("mle_line", "true_chains")}
+            metrics |= reached | _apart(item.labels, stored)
         return {
             "id": item.id,
             "metrics": metrics,
@@ -266,6 +269,14 @@ class LanguageModelling(Task):
             figures = {**bits, **figures}
         winners = np.sum([row["winners"] for row in rows], axis=0)
         return {"metrics": figures, "winners": winners.tolist()}
+
+    def compare(self, manifest: Manifest, stored: list[dict[str, Any]], folder: Path) -> dict[str, float]:
+        """Of texts, what knowing no more than how frequent each character is would cost: `bits_per_character/frequencies`."""
+        if self.config.data.subwords is None:
+            return {}
+        counts = Counter(character for item in manifest for character in text_of(manifest, item))
+        shares = np.array(list(counts.values())) / counts.total()
+        return {"bits_per_character/frequencies": float(-(shares * np.log2(shares)).sum())}
 
     def probe(self) -> tuple[Tensor, float]:
         """A sequence, on the meta device."""

@@ -15,6 +15,7 @@ class TrainOptions:
     Args:
         epochs: passes over the training examples.
         init: weights to begin with, e.g. ``exp/paper/model.safetensors`` for a second stage of training; null for random ones.
+            Those of a model without low-rank adapters also serve as the base of one that has some.
         clip_grad_norm: largest gradient norm (Euclidean, over all parameters); null for none.
         accumulate: batches whose gradients are added up before a step.
         precision: arithmetic of forward and loss; bf16 and fp16 by autocast.

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from toolkit import files, log
+from toolkit.blocks.low_rank import is_of_adapter
 from toolkit.log import UserError
 
 KEEP = 2
@@ -29,8 +30,13 @@ def save_weights(model: nn.Module, path: Path | str) -> None:
         save_file({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}, partial)
 
 
-def load_weights(model: nn.Module, path: Path | str) -> None:
+def load_weights(model: nn.Module, path: Path | str, adapters: bool = True) -> None:
     """Read weights that `save_weights` wrote into `model`.
+
+    Args:
+        model: of the same shapes.
+        path: the file.
+        adapters: whether the model's low-rank adapters must be in it; if not, and there are none, they stay as they are.
 
     Raises:
         UserError: the file is missing or belongs to another model; the first differing tensor is named.
@@ -39,6 +45,8 @@ def load_weights(model: nn.Module, path: Path | str) -> None:
     if not path.is_file():
         raise UserError(f"no weights at {path}. Next: run the stage `train`")
     stored, wanted = load_file(path), model.state_dict()
+    if not adapters and not any(map(is_of_adapter, stored)):
+        stored |= {name: value for name, value in wanted.items() if is_of_adapter(name)}
     for name in sorted(stored.keys() | wanted.keys()):
         found = tuple(stored[name].shape) if name in stored else "nothing"
         expected = tuple(wanted[name].shape) if name in wanted else "nothing"

@@ -258,7 +258,7 @@ class Trainer:
         state = checkpoint.load_latest(self.exp / "checkpoints", self.model, self.key)
         if state is None:
             if self.options.init is not None:
-                checkpoint.load_weights(self.model, self.options.init)
+                checkpoint.load_weights(self.model, self.options.init, adapters=False)
             self.tracker.rewind(1)
             return
         for name, value in state["position"].items():
