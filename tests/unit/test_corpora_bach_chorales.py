@@ -54,7 +54,7 @@ class TestChoraleCorpus:
             bach_chorales.prepare(tmp_path, tmp_path / "data")
         assert "skipped mini/2: line 4 of chorales.jsonl is no chorale: expected as many tokens as fifths" in caplog.text
         header = Manifest.open(tmp_path / "data/bach_chorales/common_time/train.jsonl").header
-        assert (header["skipped"], header["edition"]) == (1, "partial (23 sopranos of another source)")
+        assert (header["skipped"], header["edition"]) == (1, "partial (15 sopranos of another source)")
         with pytest.raises(UserError, match=r"is no chorale.*Next:"):
             bach_chorales.prepare(tmp_path, tmp_path / "data", strict=True)
 

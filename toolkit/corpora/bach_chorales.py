@@ -27,7 +27,7 @@ NAME = "bach_chorales"
 LICENCE = "Bach's music is free; its encodings have licences of their own, told in music21's corpus"  # for a model card
 LIST = "chorales.jsonl"
 TRIED = 371  # numbers of Riemenschneider's edition; some name a chorale that another one names
-MINI = 24  # sopranos
+MINI = 16  # sopranos
 VARIANTS = {"all_meters": None, "common_time": "4/4"}
 SEE = "Next: see egs/bach_chorales/README.md, or read them from music21 with --corpus download"
 

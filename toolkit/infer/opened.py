@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from toolkit import config
 
 if TYPE_CHECKING:
+    from toolkit.infer.autoencoder import TrainedLatent
     from toolkit.infer.hypothesizer import TrainedHypotheses
     from toolkit.infer.synthesizer import TrainedSynthesis
     from toolkit.infer.tagger import TrainedTagger
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from toolkit.infer.trained import TrainedModel
     from toolkit.infer.writer import TrainedLanguage
 
-    Trained = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis | TrainedHypotheses | TrainedLanguage
+    Trained = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
+    Trained |= TrainedHypotheses | TrainedLanguage | TrainedLatent
 
 BY_TASK = {  # the others separate
     "tagging": "toolkit.infer.tagger.TrainedTagger",
     "pitch": "toolkit.infer.tracker.TrainedPitch",
     "synthesis": "toolkit.infer.synthesizer.TrainedSynthesis",
     "language": "toolkit.infer.writer.TrainedLanguage",
+    "latent": "toolkit.infer.autoencoder.TrainedLatent",
     "hypotheses": "toolkit.infer.hypothesizer.TrainedHypotheses",
 }
 

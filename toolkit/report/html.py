@@ -28,6 +28,7 @@ VIEWS = {  # of tasks; the others separate
     "pitch": "toolkit.report.pitch",
     "language": "toolkit.report.language",
     "hypotheses": "toolkit.report.hypotheses",
+    "latent": "toolkit.report.latent",
 }
 SPLIT_CURVES = {"train": "training", "valid": "validation"}
 

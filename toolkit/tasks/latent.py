@@ -42,10 +42,12 @@ from toolkit.metrics.reconstruction import pixel_accuracy, token_accuracy
 from toolkit.models.latent import LatentModel
 from toolkit.tasks.adversary import Adversary
 from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.latent_options import LatentData, LatentInfer, LatentScore
 from toolkit.tasks.options import Training
 
 ATTRIBUTES = "attributes"  # role, and label of the names
 BITS = 8  # pixels of a byte
+LABELS = "labels.json"  # of an experiment
 
 
 class LatentBatch(NamedTuple):
@@ -60,66 +62,6 @@ class LatentBatch(NamedTuple):
     items: Tensor
     attributes: Tensor
     ids: list[str]
-
-
-@dataclass
-class LatentData:
-    """Which tables, and how batches are made of their rows.
-
-    Args:
-        train: manifest to train on, named below the data folder, e.g. ``bach_chorales/soprano/train``.
-        valid: manifest that is validated on.
-        test: manifest that results are reported on.
-        batch_size: rows in a batch; FactorVAE takes one half of them for the model, the other one for the discriminator.
-        items: role of the items.
-        workers: processes that load; 0 is best for rows that are in memory.
-    """
-
-    train: str
-    valid: str
-    test: str
-    batch_size: int
-    items: Literal["tokens", "pictures"] = "tokens"
-    workers: int = 0
-
-
-@dataclass
-class LatentInfer:
-    """How predictions are made.
-
-    Args:
-        rows: of each table, the first ones; null for all.
-        batch_size: rows at once.
-        examples: rows, the first ones, whose reconstructions and traversals are kept.
-        traverse: from minus this to this each dimension of an example's code is moved.
-        steps: how many values it takes on its way.
-        seed: of the codes that are drawn.
-    """
-
-    rows: int | None = None
-    batch_size: int = 256
-    examples: int = 8
-    traverse: float = 4.0
-    steps: int = 9
-    seed: int = 0
-
-
-@dataclass
-class LatentScore:
-    """What is measured.
-
-    Args:
-        protocol: whose metrics of disentanglement, see `toolkit.metrics.disentanglement_protocols`.
-        codes: what they are computed of: codes that are drawn, as published, or the means of the posteriors.
-    """
-
-    protocol: Literal["ar_vae", "dmelodies", "latte"] = "ar_vae"
-    codes: Literal["drawn", "means"] = "drawn"
-
-    @property
-    def metrics(self) -> list[str]:
-        """What tells whether stored scores are still those that are wanted."""
-        return [self.protocol, self.codes]
 
 
 @dataclass(kw_only=True)
@@ -159,6 +101,7 @@ class LatentLearning(Task):
         self._batches, self._steps_per_epoch = 0, 1
         self._restored: dict[str, Any] = {}
         self._adversary: Adversary | None = None
+        self._labels: dict[str, Any] = {}
 
     def training(self, data: Path) -> Examples:
         """All rows."""
@@ -185,6 +128,10 @@ class LatentLearning(Task):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self._batches, self._restored = state["batches"], state
+
+    def keep(self, exp: Path) -> None:
+        """What tokens and attributes are called, as `labels.json`."""
+        files.write_json(exp / LABELS, {name: self._labels[name] for name in (ATTRIBUTES, "grid") if name in self._labels})
 
     def start_validation(self, model: nn.Module) -> None:
         """Validate with the schedules where the last step had them."""
@@ -336,13 +283,6 @@ class LatentLearning(Task):
         places = torch.arange(BITS - 1, -1, -1, device=stored.device, dtype=torch.uint8)
         return (stored[..., None] >> places & 1).flatten(-2)[:, None].float()
 
-    def dimensions(self, attributes: int, dependence: list[list[float]] | None = None) -> list[int]:
-        """Which dimension each attribute is looked for in: the one that it was tied to, else the one that tells most of it."""
-        tied = self.config.loss.attributes
-        if tied is not None:
-            return tied.dimensions if tied.dimensions is not None else list(range(attributes))
-        return [] if dependence is None else [int(column.argmax()) for column in np.asarray(dependence).T]
-
     @staticmethod
     def predicted(path: Path) -> dict[str, Tensor]:
         """What was stored of a table.
@@ -380,12 +320,11 @@ class LatentLearning(Task):
         most, size = 0 if self._pictures else int(items.max(initial=0)), getattr(self.model, "vocabulary", math.inf)
         if most >= size:
             raise UserError(f"{manifest.path}: expected tokens below {size}, found {most}. Next: --model.vocabulary {most + 1}")
-        tied = self.config.loss.attributes
-        if tied is not None and attributes.shape[1] != len(self.dimensions(attributes.shape[1])):
-            raise UserError(
-                f"{manifest.path}: expected {len(tied.dimensions or [])} attributes, as loss.attributes.dimensions has them, "
-                f"found {attributes.shape[1]}"
-            )
+        tied = None if self.config.loss.attributes is None else self.config.loss.attributes.dimensions
+        if tied is not None and attributes.shape[1] != len(tied):
+            told = f"{len(tied)} attributes, as loss.attributes.dimensions has them"
+            raise UserError(f"{manifest.path}: expected {told}, found {attributes.shape[1]}")
+        self._labels = manifest[0].labels
         return Examples(tables.Rows(LatentBatch, items, attributes), self.config.data.batch_size)
 
 

@@ -1,0 +1,125 @@
+"""A trained autoencoder as its user sees it: melodies or pictures to codes, and codes to melodies or pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolkit import files
+from toolkit.dsp.notes import NoteEvent
+from toolkit.dsp.tick_grid import TickGrid
+from toolkit.infer.use import Usable, Use
+from toolkit.models.latent import LatentModel, Posterior
+from toolkit.tasks.experiment import load_as
+from toolkit.tasks.latent import LABELS, LatentLearning
+
+
+class TrainedLatent(Usable):
+    """What `toolkit.load` gives of an autoencoder.
+
+    Its items are melodies, tokens (N, T) of integers, or pictures (N, H, W) from 0 to 1.
+
+    Attributes:
+        attributes: names of what its codes were trained for or scored by.
+        latent: dimensions of a code, Z.
+    """
+
+    kept: ClassVar[tuple[str, ...]] = (LABELS,)
+
+    def __init__(self, path: Path | str) -> None:
+        """Open an experiment's folder or a pack; nothing in it is executed or unpickled.
+
+        Raises:
+            UserError: there is no trained autoencoder in it, or its configuration names what is not the toolkit's.
+        """
+        self.task = task = load_as(Path(path), LatentLearning, "encodes melodies or pictures")
+        self.model: LatentModel = task.model
+        self.latent = self.model.latent
+        self.pictures = task.config.data.items == "pictures"
+        labels = files.read_json(Path(path) / LABELS) if (Path(path) / LABELS).is_file() else {}
+        self.attributes: list[str] = labels.get("attributes", [])
+        self._grid = labels.get("grid")
+        self._shape = [size for size in task.probe()[0].shape[1:] if not (self.pictures and size == 1)]
+        self.device = torch.device("cpu")
+
+    @property
+    def use(self) -> Use:
+        """What a model card says of it."""
+        size = " x ".join(map(str, self._shape))
+        items = f"pictures of {size} pixels from 0 to 1" if self.pictures else f"melodies of {size} tokens"
+        notes = "" if self._grid is None else "\nnotes = model.notes(items[0])  # (onset, duration, pitch)"
+        return Use(
+            f"codes of {self.latent} dimensions, and the items that codes stand for",
+            items,
+            "",
+            "codes = model.encode(items).mean  # (items, dimensions)\n"
+            "items = model.decode(codes)\n"
+            f"items = model.traverse(codes[0], dimension=0, values=[-4, 0, 4]){notes}",
+        )
+
+    def to(self, device: torch.device | str) -> TrainedLatent:
+        """Move the model; what it gives comes back to the CPU."""
+        self.device = torch.device(device)
+        self.model.to(device)
+        return self
+
+    @torch.inference_mode()
+    def encode(self, items: Tensor | np.ndarray | Sequence) -> Posterior:
+        """What is known of the codes of items: means and log variances, (N, Z) each.
+
+        Raises:
+            ValueError: they are of another shape.
+        """
+        given = torch.as_tensor(np.asarray(items), device=self.device)
+        if list(given.shape[1:]) != self._shape or (not self.pictures and given.is_floating_point()):
+            expected = f"({', '.join(map(str, ['N', *self._shape]))})" + ("" if self.pictures else " of integers")
+            raise ValueError(f"items: expected shape {expected}, found {tuple(given.shape)} of {given.dtype}")
+        found = self.model.encode(given[:, None].float() if self.pictures else given)
+        return Posterior(*(part.cpu() for part in found))
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor | np.ndarray | Sequence) -> Tensor:
+        """The most probable items of codes (N, Z)."""
+        return self._given_back(self.model.reconstruct(self._codes(codes, 2)))
+
+    @torch.inference_mode()
+    def traverse(self, code: Tensor | np.ndarray | Sequence, dimension: int, values: Sequence[float] | Tensor) -> Tensor:
+        """The items of one code (Z) as one of its dimensions takes other values.
+
+        Raises:
+            ValueError: there is no such dimension.
+        """
+        if not 0 <= dimension < self.latent:
+            raise ValueError(f"dimension: expected one from 0 to {self.latent - 1}, found {dimension}")
+        steps = torch.as_tensor(values, dtype=torch.float32, device=self.device)
+        return self._given_back(self.model.traverse(self._codes(code, 1), dimension, steps))
+
+    def notes(self, tokens: Tensor | np.ndarray | Sequence[int]) -> list[NoteEvent]:
+        """The notes of one melody (T).
+
+        Raises:
+            ValueError: it is not known what the tokens stand for.
+        """
+        if self._grid is None:
+            raise ValueError("notes: it is not known what this model's tokens stand for")
+        return notes_of(self._grid, tokens)
+
+    def _codes(self, codes: Tensor | np.ndarray | Sequence, axes: int) -> Tensor:
+        given = torch.as_tensor(codes, dtype=torch.float32, device=self.device)
+        if given.ndim != axes or given.shape[-1] != self.latent:
+            raise ValueError(f"codes: expected {self.latent} dimensions and {axes} axes, found shape {tuple(given.shape)}")
+        return given
+
+    def _given_back(self, items: Tensor) -> Tensor:
+        return (items[:, 0] if self.pictures else items).cpu()
+
+
+def notes_of(grid: dict[str, list[int]], tokens: Tensor | np.ndarray | Sequence[int]) -> list[NoteEvent]:
+    """The notes of a melody (T), given the label `grid` (see `toolkit.tasks.latent`)."""
+    on_grid = np.array(grid["tokens"], np.uint8)[np.asarray(tokens, dtype=np.int64)]
+    return TickGrid(tuple(grid["ticks"])).decode(on_grid)

@@ -1,0 +1,186 @@
+"""What the page of an autoencoder shows: which dimension tells of which attribute, and what becomes of items as one moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from toolkit import files
+from toolkit.data.manifest import Item, Manifest
+from toolkit.dsp import note_sound
+from toolkit.dsp.notes import STEPS, NoteEvent, joined
+from toolkit.dsp.tick_grid import TickGrid
+from toolkit.infer.autoencoder import notes_of
+from toolkit.metrics.bar_attributes import ATTRIBUTES
+from toolkit.report import image_rows, latent_figures, piano_rolls, sound
+from toolkit.report.piano_rolls import Traversal
+from toolkit.report.scored import BUDGET, Scored
+from toolkit.report.sources import metrics_table
+from toolkit.report.table import Table
+from toolkit.tasks.latent import LatentLearning
+
+RATE = 16000  # Hz
+TEMPO = 140.0  # quarter notes a minute
+INSTRUMENT = "piano"
+DRAWN = 2  # items that are traversed on the page
+
+Picture = tuple[str, str]  # caption and SVG
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Something to be heard.
+
+    Attributes:
+        title: what it is.
+        audio: its data address.
+    """
+
+    title: str
+    audio: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """Items as one dimension after the other moves.
+
+    Attributes:
+        title: which items.
+        pictures: captions and SVGs.
+        clips: the same to be heard.
+    """
+
+    title: str
+    pictures: list[Picture]
+    clips: list[Clip]
+
+
+@dataclass(frozen=True)
+class View:
+    """The parts of the page.
+
+    Attributes:
+        figures: every figure of the experiment.
+        dependence: what dimensions tell of attributes, and how much they say at all.
+        examples: reconstructions and traversals.
+        template: what draws them.
+    """
+
+    template: ClassVar[str] = "latent.html"
+
+    figures: Table
+    dependence: list[Picture]
+    examples: list[Example]
+
+
+def view(scored: Scored, missing: list[str]) -> View:
+    """Put the parts together; what is not there is added to `missing`."""
+    row = scored.rows[0] if scored.rows else {}
+    manifest = scored.manifest_of_predictions(missing)
+    examples = [] if manifest is None or not row else _examples(scored, manifest, row)
+    return View(metrics_table(scored.summary), _dependence(row, _attributes(scored, row)), examples)
+
+
+def _attributes(scored: Scored, row: dict[str, Any]) -> list[str]:
+    """The names of the columns of `dependence`."""
+    items = {} if scored.manifest is None else {item.id: item for item in scored.manifest}
+    names = items[row["id"]].labels.get("attributes", []) if row.get("id") in items else []
+    count = np.shape(row.get("dependence", np.empty((0, 0))))[1]
+    return list(names) if len(names) == count else [f"attribute {number}" for number in range(count)]
+
+
+def _dependence(row: dict[str, Any], names: Sequence[str]) -> list[Picture]:
+    shown = []
+    if names:
+        caption = (
+            "Mutual information (nats) of each attribute and each dimension of the code, estimated as by this protocol's MIG; "
+            "brighter is more, the frame is the most informative dimension."
+        )
+        shown.append((caption, latent_figures.dependence(np.array(row["dependence"]), names)))
+    if "nats" in row:
+        caption = "How far each dimension's posteriors are from the standard normal distribution; at 0 it says nothing."
+        shown.append((caption, latent_figures.per_dimension(np.array(row["nats"]), "nats")))
+    return shown
+
+
+def _examples(scored: Scored, manifest: Manifest, row: dict[str, Any]) -> list[Example]:
+    folder = scored.run.folder / "predictions" / scored.split
+    stored = {line["id"]: line for line in files.read_jsonl(folder / "index.jsonl")}
+    item = next((item for item in manifest if item.id == row["id"]), None)
+    if item is None or item.id not in stored:
+        return []
+    found = LatentLearning.predicted(folder / stored[item.id]["file"])
+    names = _attributes(scored, row)
+    informative = np.array(row["dependence"]).argmax(0).tolist() if names else list(range(min(4, found["means"].shape[1])))
+    names = names or [f"dimension {number}" for number in informative]
+    if found["originals"].ndim == 3:
+        return _pictures(found, names, informative)
+    return _melodies(found, item, names, informative) if "grid" in item.labels else []
+
+
+def _pictures(found: dict[str, Tensor], names: Sequence[str], dimensions: Sequence[int]) -> list[Example]:
+    """Rows of images: originals and reconstructions, then a row an attribute."""
+    both = {name: _grey(found[name]) for name in ("originals", "reconstructions")}
+    caption = "Pictures of the test split, and what is decoded from the means of their posteriors."
+    shown = [Example("Reconstructions", [(caption, image_rows.image_rows(both))], [])]
+    for number, moved in enumerate(found["traversals"][:DRAWN]):
+        rows = {f"{name}, {place}": _grey(moved[place]) for name, place in zip(names, dimensions, strict=True)}
+        shown.append(Example(f"Traversals of picture {number + 1}", [(_moving(found, "row"), image_rows.image_rows(rows))], []))
+    return shown
+
+
+def _melodies(found: dict[str, Tensor], item: Item, names: Sequence[str], dimensions: Sequence[int]) -> list[Example]:
+    """Piano rolls and sound: originals and reconstructions, then a row an attribute."""
+    grid, tokens = item.labels["grid"], np.array(item.labels["grid"]["tokens"], np.uint8)
+    steps = int(TickGrid(tuple(grid["ticks"])).boundaries(found["originals"].shape[-1])[-1])
+    room = BUDGET / (2 + DRAWN * len(names))
+    pictures, clips = [], []
+    for name in ("originals", "reconstructions"):
+        several = [notes_of(grid, one) for one in found[name]]
+        caption = f"{name.capitalize()}: {len(several)} melodies of the test split, one after the other."
+        pictures.append((caption, piano_rolls.piano_roll(joined(several, steps), steps * len(several), bar=steps)))
+        clips.append(Clip(name.capitalize(), _heard(several, steps, room)))
+    shown = [Example("Reconstructions", pictures, clips)]
+    for number, moved in enumerate(found["traversals"][:DRAWN]):
+        rows, clips = [], []
+        for name, place in zip(names, dimensions, strict=True):
+            several = [notes_of(grid, one) for one in moved[place]]
+            values = _values(name, tokens[moved[place].numpy().astype(np.int64)], found["steps"])
+            rows.append(Traversal(f"{name}, dimension {place}", several, values))
+            clips.append(Clip(f"{name.replace('_', ' ')}, dimension {place}", _heard(several, steps, room)))
+        picture = piano_rolls.traversals(rows, bar=steps)
+        shown.append(Example(f"Traversals of melody {number + 1}", [(_moving(found, "row"), picture)], clips))
+    return shown
+
+
+def _moving(found: dict[str, Tensor], what: str) -> str:
+    low, high = found["steps"][0].item(), found["steps"][-1].item()
+    return (
+        f"Each {what} is decoded from one code, of which a dimension goes from {low:g} to {high:g}: the one that tells most of "
+        "the attribute."
+    )
+
+
+def _values(name: str, bars: NDArray[np.uint8], steps: Tensor) -> list[float]:
+    """The attribute of each bar where it can be computed, else where the dimension stands."""
+    if name in ATTRIBUTES:
+        return [float(value) for value in ATTRIBUTES[name](bars)]
+    return [float(step) for step in steps]
+
+
+def _heard(several: Sequence[Sequence[NoteEvent]], steps: int, room: float) -> str:
+    """Melodies one after the other, as sound."""
+    played = note_sound.play_notes(joined(several, steps), RATE, TEMPO, INSTRUMENT, steps * len(several))
+    longest = len(several) * steps / STEPS * 60 / TEMPO + note_sound.TAIL
+    _, (encoded,) = sound.fitting([(torch.from_numpy(played)[None], RATE)], room, longest)
+    return sound.address(encoded, RATE)
+
+
+def _grey(images: Tensor) -> NDArray[np.floating]:
+    return images.numpy() / 255.0

@@ -1,0 +1,66 @@
+"""Options of the task `latent`: its data, predictions, scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass
+class LatentData:
+    """Which tables, and how batches are made of their rows.
+
+    Args:
+        train: manifest to train on, named below the data folder, e.g. ``bach_chorales/soprano/train``.
+        valid: manifest that is validated on.
+        test: manifest that results are reported on.
+        batch_size: rows in a batch; FactorVAE takes one half of them for the model, the other one for the discriminator.
+        items: role of the items.
+        workers: processes that load; 0 is best for rows that are in memory.
+    """
+
+    train: str
+    valid: str
+    test: str
+    batch_size: int
+    items: Literal["tokens", "pictures"] = "tokens"
+    workers: int = 0
+
+
+@dataclass
+class LatentInfer:
+    """How predictions are made.
+
+    Args:
+        rows: of each table, the first ones; null for all.
+        batch_size: rows at once.
+        examples: rows, the first ones, whose reconstructions and traversals are kept.
+        traverse: from minus this to this each dimension of an example's code is moved.
+        steps: how many values it takes on its way.
+        seed: of the codes that are drawn.
+    """
+
+    rows: int | None = None
+    batch_size: int = 256
+    examples: int = 8
+    traverse: float = 4.0
+    steps: int = 9
+    seed: int = 0
+
+
+@dataclass
+class LatentScore:
+    """What is measured.
+
+    Args:
+        protocol: whose metrics of disentanglement, see `toolkit.metrics.disentanglement_protocols`.
+        codes: what they are computed of: codes that are drawn, as published, or the means of the posteriors.
+    """
+
+    protocol: Literal["ar_vae", "dmelodies", "latte"] = "ar_vae"
+    codes: Literal["drawn", "means"] = "drawn"
+
+    @property
+    def metrics(self) -> list[str]:
+        """What tells whether stored scores are still those that are wanted."""
+        return [self.protocol, self.codes]
