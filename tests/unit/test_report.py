@@ -339,6 +339,14 @@ def test_the_index_stands_between_its_markers(recipe: Path, experiment: MakeExpe
     experiment("paper", 15.5)
     write_index(egs, readme)
     assert cells(readme.read_text(), "[wsj0_mix/net](egs/wsj0_mix/net/RESULTS.md)")[-1] == "15.50"
+    readme.write_text(readme.read_text() + "\n<!-- reproduced:begin -->\n<!-- reproduced:end -->\n")
+    write_index(egs, readme)
+    reproduced = readme.read_text().partition("<!-- reproduced:begin -->")[2]
+    figures = [line.split(" | ")[2:6] for line in reproduced.splitlines() if "wsj0_mix/net" in line]
+    assert figures == [
+        ["SI-SDRi, mean (dB)", "15.3", "15.50", "+0.20"],
+        ["SDR, mean (dB)", "15.9", "16.50", "+0.60"],
+    ]
     readme.write_text("no markers")
     with pytest.raises(UserError, match="expected the lines"):
         write_index(egs, readme)

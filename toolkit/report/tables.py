@@ -36,7 +36,7 @@ def short_table(results: Results, data: str, metric: str, run: Run | None = None
         found = results.reproduction(row)
         _mark(marked, rows, found, run)
         seeds = found.seeds if found is not None else ""
-        rows.append([row.system, published(row), ours(row, found), _difference(row, found), seeds, row.group])
+        rows.append([row.system, published(row), ours(row, found), difference(row, found), seeds, row.group])
     for swap in results.further(data, metric):
         _mark(marked, rows, swap, run)
         rows.append([swap.first.description, NOTHING, measured(swap, metric), "", swap.seeds, f"exp/{swap.first.tag}"])
@@ -54,7 +54,7 @@ def full_table(results: Results, data: str, metric: str, citations: list[str]) -
         return table.without_empty(MADE_WITH)
     for row in _rows(results, data, metric):
         found = results.reproduction(row)
-        figures = [published(row) + _references([row], citations), ours(row, found), _difference(row, found)]
+        figures = [published(row) + _references([row], citations), ours(row, found), difference(row, found)]
         made_with = _made_with(found, display.count(row.parameters))
         rows.append([row.system, row.group, *figures, *_over_seeds(found, row.metric), *made_with])
     for swap in results.further(data, metric):
@@ -139,6 +139,12 @@ def measured(found: Group, metric: str) -> str:
     return shown if spread is None else f"{shown} ± {display.number(spread, metric)}"
 
 
+def difference(row: Row, found: Group | None) -> str:
+    """Ours less the paper's; nothing where either lacks."""
+    mean = found.mean(row.metric) if found is not None else None
+    return "" if mean is None or row.value is None else display.signed(mean - row.value, row.metric)
+
+
 @dataclass(frozen=True)
 class _Line:
     """A line of a table by source.
@@ -203,8 +209,8 @@ def _figure(row: Row | None, doubtful: bool) -> str:
 
 def _compared(row: Row | None, found: Group, metric: str) -> str:
     """`6.31 ± 0.02 (+0.03)`."""
-    difference = "" if row is None else _difference(row, found)
-    return measured(found, metric) + (f" ({difference})" if difference else "")
+    beside = "" if row is None else difference(row, found)
+    return measured(found, metric) + (f" ({beside})" if beside else "")
 
 
 def _made_with(found: Group | None, published: str) -> list[str]:
@@ -227,11 +233,6 @@ def _over_seeds(found: Group | None, metric: str) -> list[str]:
 def _references(rows: list[Row], citations: Sequence[str]) -> str:
     numbers = dict.fromkeys(citations.index(row.source) + 1 for row in rows if row.source in citations)
     return "".join(f" [{number}]" for number in numbers)
-
-
-def _difference(row: Row, found: Group | None) -> str:
-    mean = found.mean(row.metric) if found is not None else None
-    return "" if mean is None or row.value is None else display.signed(mean - row.value, row.metric)
 
 
 def _parameters(found: Group) -> str:
