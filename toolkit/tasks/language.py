@@ -103,7 +103,7 @@ class LanguageConfig(Training):
 
     data: LanguageData
     model: LanguageModel
-    loss: SequenceLikelihood = field(default_factory=SequenceLikelihood)
+    loss: SequenceLikelihood
     infer: LanguageInfer = field(default_factory=LanguageInfer)
     score: LanguageScore = field(default_factory=LanguageScore)
     task: Literal["language"] = "language"
