@@ -8,6 +8,7 @@ import pytest
 from toolkit.corpora import _dmelodies, dmelodies
 from toolkit.data import tables
 from toolkit.data.manifest import Manifest
+from toolkit.dsp.tick_grid import TickGrid
 from toolkit.log import UserError
 
 
@@ -74,7 +75,9 @@ def test_an_item_tells_what_its_numbers_mean(corpus, tmp_path):
     assert manifest.header["edition"] == "mini"
     labels = manifest[0].labels
     assert dict(zip(labels["attributes"], labels["values"], strict=True))["rhythm_bar1"] == 28
-    assert labels["pitches"][:4] == [-1, -1, 60, 64]
+    grid = TickGrid(tuple(labels["grid"]["ticks"]))
+    tokens = np.array(labels["grid"]["tokens"])[_dmelodies.melodies([0])[0]]
+    assert [(note.onset, note.duration, note.pitch) for note in grid.decode(tokens)][5:7] == [(30, 6, 72), (48, 6, 67)]
 
 
 def test_the_same_seed_gives_the_same_melodies(corpus, tmp_path):

@@ -18,6 +18,8 @@ from toolkit import config, files, log
 from toolkit.corpora import _dmelodies, _mini
 from toolkit.corpora._dmelodies import COUNT, FACTORS, TICKS
 from toolkit.data import manifest, tables
+from toolkit.dsp import tick_grid
+from toolkit.dsp.notes import STEPS
 from toolkit.log import UserError
 
 NAME = "dmelodies"
@@ -29,6 +31,7 @@ DIGESTS = {  # SHA-256 of the bytes of all rows
     "tokens": "f255494e32df7ad25ac232bc812d499420168505eb66a415cc950ee322d40785",
     "factors": "98d0846939fa2ba058b6a736a1c89cf0e6ae6eb3f5e9f5bd4eeb1cc9c8540f52",
 }
+TICKS_OF_A_BEAT = [0, STEPS // 2]  # eighth notes
 MINI = 4000  # melodies
 SPLITS = ("train", "valid", "test")
 PARTS = {"": 1, "/tenth": 10}  # what stands after the seed, and how many melodies it has one of
@@ -147,7 +150,8 @@ def _write_split(data: Path, variant: str, split: str, found: dict[str, Table], 
     roles = {role: f"{split}.{role}.npy" for role in ROLES}
     for role, name in ROLES.items():
         tables.write(data / variant / roles[role], found[name])
-    labels = {"attributes": list(FACTORS), "values": list(FACTORS.values()), "pitches": _dmelodies.pitches().tolist()}
+    grid = {"ticks": TICKS_OF_A_BEAT, "tokens": _notes()}
+    labels = {"attributes": list(FACTORS), "values": list(FACTORS.values()), "grid": grid}
     head = {
         "root": ".",
         "name": f"{variant}/{split}",
@@ -172,6 +176,13 @@ def _check_rows(corpus: Path, tokens: Table, factors: Table) -> None:
         raise UserError(f"{corpus}/tokens.npy: row {wrong[0]}: expected the melody of its factors, found another. {SEE}")
     if (different := len(np.unique(numbers))) != len(numbers):
         raise UserError(f"{corpus}: expected each melody once, found {different} in {len(numbers)} rows. {SEE}")
+
+
+def _notes() -> list[int]:
+    """What each token is on a tick grid (see `toolkit.dsp.tick_grid`): a note, or a rest, or that a note is held."""
+    notes = _dmelodies.pitches()
+    notes[[_dmelodies.SLUR, _dmelodies.REST]] = tick_grid.HOLD, tick_grid.REST
+    return [int(note) for note in notes]
 
 
 def _write(corpus: Path, numbers: NDArray[Any]) -> None:
