@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from toolkit.infer.trained import TrainedModel
     from toolkit.infer.writer import TrainedLanguage
 
-    Trained = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
-    Trained |= TrainedHypotheses | TrainedLanguage | TrainedLatent
+    Sounding = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
+    Trained = Sounding | TrainedHypotheses | TrainedLanguage | TrainedLatent
 
 BY_TASK = {  # the others separate
     "tagging": "toolkit.infer.tagger.TrainedTagger",
