@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ class TrainedLatent(Usable):
         latent: dimensions of a code, Z.
     """
 
-    kept: ClassVar[tuple[str, ...]] = (LABELS,)
+    kept = (LABELS,)
 
     def __init__(self, path: Path | str) -> None:
         """Open an experiment's folder or a pack; nothing in it is executed or unpickled.
