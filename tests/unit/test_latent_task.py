@@ -92,6 +92,7 @@ def test_from_tables_to_figures(data: Path, tmp_path: Path) -> None:
     }
     figures = files.read_json(exp / "scores" / "test.summary.json")["metrics"]
     assert figures["reconstruction_accuracy/mean"] == pytest.approx(found["reconstruction_accuracy"].mean().item())
+    assert 0.1 < figures["reconstruction_accuracy/most_frequent"] < 0.5
     assert figures["scc/mean"] > 0.8
     assert figures["mig/mean"] == pytest.approx((figures["mig/mean/first"] + figures["mig/mean/step"]) / 2)
     assert "modularity/mean" in figures

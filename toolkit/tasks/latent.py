@@ -38,7 +38,7 @@ from toolkit.log import UserError
 from toolkit.losses.latent import VariationalLoss, kl_divergence
 from toolkit.losses.total_correlation import TotalCorrelation
 from toolkit.metrics.disentanglement_protocols import PROTOCOLS
-from toolkit.metrics.reconstruction import pixel_accuracy, token_accuracy
+from toolkit.metrics.reconstruction import most_frequent_pixels, most_frequent_tokens, pixel_accuracy, token_accuracy
 from toolkit.models.latent import LatentModel
 from toolkit.tasks.adversary import Adversary
 from toolkit.tasks.base import Examples, Task
@@ -218,8 +218,9 @@ class LatentLearning(Task):
         """The protocol's metrics of one table.
 
         Returns:
-            `id`; `metrics`, means; `attributes`, metric to values by attribute; `dependence` (Z, A), the nats that the protocol
-            finds each dimension to tell of each attribute; `nats` (Z), how far each dimension is from a standard normal one.
+            `id`; `metrics`, means; `most_frequent`, the accuracy if all items have the most frequent token or pixel at each place;
+            `attributes`, metric to values by attribute; `dependence` (Z, A), the nats that the protocol finds each dimension to
+            tell of each attribute; `nats` (Z), how far each dimension is from a standard normal one.
         """
         found = self.predicted(folder / stored["file"])
         accuracy = found["reconstruction_accuracy"].double()
@@ -229,7 +230,10 @@ class LatentLearning(Task):
             "reconstructed_whole": (accuracy == 1).double().mean().item(),
             "nats": variational.sum().item(),
         }
-        row: dict[str, Any] = {"id": item.id, "metrics": metrics, "attributes": {}, "nats": variational.tolist()}
+        items = tables.read(manifest, item, self.config.data.items)[: len(accuracy)]
+        same = most_frequent_pixels(items) if self._pictures else most_frequent_tokens(items)
+        row: dict[str, Any] = {"id": item.id, "metrics": metrics, "most_frequent": same, "attributes": {}}
+        row["nats"] = variational.tolist()
         if ATTRIBUTES not in item.audio:
             return row
         codes = found[self.config.score.codes].double().numpy()
@@ -243,8 +247,11 @@ class LatentLearning(Task):
         return {**row, "dependence": information.codes.tolist()}
 
     def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """`mig/mean`, `mig/mean/contour`, …: means over the tables, of which there is one as a rule."""
-        figures: dict[str, float] = {}
+        """`mig/mean`, `mig/mean/contour`, …: means over the tables, of which there is one as a rule.
+
+        `reconstruction_accuracy/most_frequent` is what is reached without a model.
+        """
+        figures = {"reconstruction_accuracy/most_frequent": _mean([row["most_frequent"] for row in rows])}
         for name in rows[0]["metrics"]:
             figures[f"{name}/mean"] = _mean([row["metrics"][name] for row in rows])
             for attribute in rows[0]["attributes"].get(name, {}):
