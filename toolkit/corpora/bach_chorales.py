@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit import config, files, log
 from toolkit.audio import scores
@@ -122,7 +123,7 @@ def prepare(corpus: Path, data: Path, *, nj: int | None = None, strict: bool = F
         vocabulary, places = np.unique(made.spelled(), return_inverse=True)
         grid = {"ticks": list(GRID.ticks), "tokens": (vocabulary % chorales.NAME).tolist()}
         labels = {"attributes": list(ATTRIBUTES), "grid": grid}
-        columns = {
+        columns: dict[str, NDArray[Any]] = {
             "tokens": places.reshape(made.tokens.shape).astype(np.uint8),
             "attributes": attributes(made.tokens),
         }

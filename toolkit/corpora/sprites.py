@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit import progress
 from toolkit.corpora import _sprites
@@ -102,7 +103,7 @@ def _items(variant: str, sizes: Sizes, seed: int, folder: Path) -> Mapping[str, 
         pictures = np.empty((len(chosen), SIZE, SIZE // 8), np.uint8)
         for first in progress.track(range(0, len(chosen), AT_ONCE), f"pictures of {split}", -(-len(chosen) // AT_ONCE)):
             pictures[first : first + AT_ONCE] = np.packbits(_sprites.render(chosen[first : first + AT_ONCE]), axis=-1)
-        columns = {"pictures": pictures, "attributes": _sprites.values(_sprites.factors(chosen))}
+        columns: dict[str, NDArray[Any]] = {"pictures": pictures, "attributes": _sprites.values(_sprites.factors(chosen))}
         for role, values in columns.items():
             tables.write(folder / f"{split}.{role}.npy", values)
         roles = {role: f"{split}.{role}.npy" for role in columns}

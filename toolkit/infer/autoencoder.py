@@ -43,8 +43,8 @@ class TrainedLatent(Usable):
         labels = files.read_json(Path(path) / LABELS) if (Path(path) / LABELS).is_file() else {}
         self.attributes: list[str] = labels.get("attributes", [])
         self._grid = labels.get("grid")
-        self._shape = [size for size in task.probe()[0].shape[1:] if not (self.pictures and size == 1)]
         self.device = torch.device("cpu")
+        self._shape = list(self._given_back(self.model.reconstruct(torch.zeros(1, self.latent))).shape[1:])
 
     @property
     def use(self) -> Use:

@@ -39,7 +39,7 @@ def dependence(values: NDArray[np.floating], names: Sequence[str]) -> str:
     axes.set_xlabel("dimension")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     bar = figure.colorbar(image, ax=axes, pad=0.01)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     most = "; ".join(f"{name}: {place}" for name, place in zip(names, values.argmax(0), strict=True))
     return svg(figure, f"What {len(values)} dimensions tell of each attribute; the most informative ones: {most}")
 

@@ -218,7 +218,7 @@ class LatentLearning(Task):
         """The protocol's metrics of one table.
 
         Returns:
-            `id`; `metrics`, means; `most_frequent`, the accuracy if all items have the most frequent token or pixel at each place;
+            `id`; `metrics`, means; `most_frequent`, the accuracy if all had the most frequent token or pixel at each place;
             `attributes`, metric to values by attribute; `dependence` (Z, A), the nats that the protocol finds each dimension to
             tell of each attribute; `nats` (Z), how far each dimension is from a standard normal one.
         """
