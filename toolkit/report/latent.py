@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolkit import files
+from toolkit import config, files
 from toolkit.data.manifest import Item, Manifest
 from toolkit.dsp import note_sound
 from toolkit.dsp.notes import STEPS, NoteEvent, joined
@@ -117,16 +117,23 @@ def _examples(scored: Scored, manifest: Manifest, row: dict[str, Any]) -> list[E
         return []
     found = LatentLearning.predicted(folder / stored[item.id]["file"])
     names = _attributes(scored, row)
-    informative = np.array(row["dependence"]).argmax(0).tolist() if names else list(range(min(4, found["means"].shape[1])))
-    names = names or [f"dimension {number}" for number in informative]
+    places = _dimensions(scored, row) if names else list(range(min(4, found["means"].shape[1])))
+    names = names or [f"dimension {number}" for number in places]
     if found["originals"].ndim == 3:
-        return _pictures(found, names, informative)
-    return _melodies(found, item, names, informative) if "grid" in item.labels else []
+        return _pictures(found, names, places)
+    return _melodies(found, item, names, places) if "grid" in item.labels else []
+
+
+def _dimensions(scored: Scored, row: dict[str, Any]) -> list[int]:
+    """The dimension that each attribute was tied to; where none was, the one that tells most of it."""
+    informative: list[int] = np.array(row["dependence"]).argmax(0).tolist()
+    tied = config.read(scored.run.folder / "config.yaml")["loss"]["init_args"].get("attributes")
+    return informative if tied is None else tied["init_args"]["dimensions"] or list(range(len(informative)))
 
 
 def _pictures(found: dict[str, Tensor], names: Sequence[str], dimensions: Sequence[int]) -> list[Example]:
     """Rows of images: originals and reconstructions, then a row an attribute."""
-    both = {name: _grey(found[name]) for name in ("originals", "reconstructions")}
+    both = {"originals": _grey(found["originals"]), "decoded": _grey(found["reconstructions"])}
     caption = "Pictures of the test split, and what is decoded from the means of their posteriors."
     shown = [Example("Reconstructions", [(caption, image_rows.image_rows(both))], [])]
     for number, moved in enumerate(found["traversals"][:DRAWN]):
@@ -162,8 +169,8 @@ def _melodies(found: dict[str, Tensor], item: Item, names: Sequence[str], dimens
 def _moving(found: dict[str, Tensor], what: str) -> str:
     low, high = found["steps"][0].item(), found["steps"][-1].item()
     return (
-        f"Each {what} is decoded from one code, of which a dimension goes from {low:g} to {high:g}: the one that tells most of "
-        "the attribute."
+        f"Each {what} is decoded from one code, of which a dimension goes from {low:g} to {high:g}: the one that the attribute "
+        "was tied to or, where none was, the one that tells most of it."
     )
 
 

@@ -176,9 +176,9 @@ class LatentLearning(Task):
     def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
         """What the model makes of the rows of a table, by name.
 
-        `means`, `log_variances`, `drawn` (N, Z): the codes; `reconstruction_accuracy` (N), decoded from what was drawn.  Of the
-        first n rows, `originals` and `reconstructions` (n, …), the latter decoded from the means, and `traversals`
-        (n, Z, steps, …): as tokens, or as pictures (…, H, W) of 0 to 255.  `steps`: the values that each dimension takes.
+        `means`, `log_variances`, `drawn` (N, Z): the codes; `reconstruction_accuracy` (N), decoded from what was drawn.  Of n
+        rows, evenly far from each other, `originals` and `reconstructions` (n, …), the latter decoded from the means, and
+        `traversals` (n, Z, steps, …): as tokens, or as pictures (…, H, W) of 0 to 255.  `steps`: what each dimension goes through.
         """
         vae, options = cast(LatentModel, model), self.config.infer
         found: dict[str, list[Tensor]] = {}
@@ -191,16 +191,18 @@ class LatentLearning(Task):
                 for name, values in {"drawn": drawn, "accuracy": accuracy, **posterior._asdict()}.items():
                     found.setdefault(name, []).append(values)
         codes, deviations = torch.cat(found["mean"]), torch.cat(found["log_variance"])
-        originals = self.read(inputs[: options.examples])
+        count = min(options.examples, len(inputs))
+        rows = ((torch.arange(count, device=codes.device) + 0.5) * len(inputs) / max(count, 1)).long()
+        originals = self.read(inputs[rows])
         steps = torch.linspace(-options.traverse, options.traverse, options.steps, device=codes.device)
-        moved = [torch.stack([vae.traverse(code, d, steps) for d in range(vae.latent)]) for code in codes[: len(originals)]]
+        moved = [torch.stack([vae.traverse(code, d, steps) for d in range(vae.latent)]) for code in codes[rows]]
         return {
             "means": codes,
             "log_variances": deviations,
             "drawn": torch.cat(found["drawn"]),
             "reconstruction_accuracy": torch.cat(found["accuracy"]),
             "originals": self._shown(originals),
-            "reconstructions": self._shown(vae.reconstruct(codes[: len(originals)])),
+            "reconstructions": self._shown(vae.reconstruct(codes[rows])),
             "traversals": self._shown(torch.stack(moved)),
             "steps": steps,
         }

@@ -34,7 +34,7 @@ class LatentInfer:
     Args:
         rows: of each table, the first ones; null for all.
         batch_size: rows at once.
-        examples: rows, the first ones, whose reconstructions and traversals are kept.
+        examples: rows, evenly far from each other, whose reconstructions and traversals are kept.
         traverse: from minus this to this each dimension of an example's code is moved.
         steps: how many values it takes on its way.
         seed: of the codes that are drawn.
