@@ -178,7 +178,7 @@ class LatentLearning(Task):
 
         `means`, `log_variances`, `drawn` (N, Z): the codes; `reconstruction_accuracy` (N), decoded from what was drawn.  Of n
         rows, evenly far from each other, `originals` and `reconstructions` (n, …), the latter decoded from the means, and
-        `traversals` (n, Z, steps, …): as tokens, or as pictures (…, H, W) of 0 to 255.  `steps`: what each dimension goes through.
+        `traversals` (n, Z, steps, …): as tokens, or as pictures (…, H, W) of 0 to 255.  `steps`: of each dimension.
         """
         vae, options = cast(LatentModel, model), self.config.infer
         found: dict[str, list[Tensor]] = {}
