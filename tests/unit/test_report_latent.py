@@ -40,7 +40,7 @@ def made(folder: Path, pictures: bool) -> Path:
     roles = {name: f"{name}.npy" for name in ("tokens", "pictures", "attributes")}
     header = {"root": ".", "name": "x", "corpus": "x", "edition": "mini"}
     manifest.write(folder / "a/x.jsonl", header | {"root": ".."}, [tables.item("x", "x", count, roles, labels)])
-    cnn = {"class_path": "MelodyCNNVAE", "init_args": {"vocabulary": 4, "channels": [4, 4, 4, 4], "latent": 3}}
+    cnn = {"class_path": "MelodyCNNVAE", "init_args": {"vocabulary": 9, "channels": [4, 4, 4, 4], "latent": 3}}
     vae = {"class_path": "SpriteVAE", "init_args": {"channels": 2, "hidden": 8, "latent": 3}}
     pixels = {"reconstruction": {"class_path": "PixelCrossEntropy"}} if pictures else {}
     tree = {
@@ -103,7 +103,7 @@ def test_a_trained_model_encodes_and_decodes(exp: Path) -> None:
     with pytest.raises(ValueError, match="dimension: expected one from 0 to 2"):
         trained.traverse(codes[0], 3, [0.0])
     if not trained.pictures:
-        assert trained.notes([0, 2, 2, 1, 3, 2]) == [NoteEvent(0, 18, 60), NoteEvent(18, 6, 64)]
+        assert trained.notes([0, 2, 2, 1, 9, 2]) == [NoteEvent(0, 18, 60), NoteEvent(18, 6, 64)]
         assert json.loads((exp / "labels.json").read_text())["grid"]["ticks"] == [0, 6]
 
 

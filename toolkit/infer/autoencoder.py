@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toolkit import files
 from toolkit.dsp.notes import NoteEvent
-from toolkit.dsp.tick_grid import TickGrid
+from toolkit.dsp.tick_grid import REST, TickGrid, Tokens
 from toolkit.infer.use import Usable, Use
 from toolkit.models.latent import LatentModel, Posterior
 from toolkit.tasks.experiment import load_as
@@ -120,5 +120,13 @@ class TrainedLatent(Usable):
 
 def notes_of(grid: dict[str, list[int]], tokens: Tensor | np.ndarray | Sequence[int]) -> list[NoteEvent]:
     """The notes of a melody (T), given the label `grid` (see `toolkit.tasks.latent`)."""
-    on_grid = np.array(grid["tokens"], np.uint8)[np.asarray(tokens, dtype=np.int64)]
-    return TickGrid(tuple(grid["ticks"])).decode(on_grid)
+    return TickGrid(tuple(grid["ticks"])).decode(on_grid(grid, tokens))
+
+
+def on_grid(grid: dict[str, list[int]], tokens: Tensor | np.ndarray | Sequence[int]) -> Tokens:
+    """What tokens of any shape stand for; a model may know more tokens than its corpus has, and those are rests."""
+    places = np.asarray(tokens, dtype=np.int64)
+    known = np.full(max(len(grid["tokens"]), 1 + int(places.max(initial=0))), REST, np.uint8)
+    known[: len(grid["tokens"])] = grid["tokens"]
+    found: Tokens = known[places]
+    return found

@@ -16,7 +16,7 @@ from toolkit.data.manifest import Item, Manifest
 from toolkit.dsp import note_sound
 from toolkit.dsp.notes import STEPS, NoteEvent, joined
 from toolkit.dsp.tick_grid import TickGrid
-from toolkit.infer.autoencoder import notes_of
+from toolkit.infer.autoencoder import notes_of, on_grid
 from toolkit.metrics.bar_attributes import ATTRIBUTES
 from toolkit.report import image_rows, latent_figures, piano_rolls, sound
 from toolkit.report.piano_rolls import Traversal
@@ -144,7 +144,7 @@ def _pictures(found: dict[str, Tensor], names: Sequence[str], dimensions: Sequen
 
 def _melodies(found: dict[str, Tensor], item: Item, names: Sequence[str], dimensions: Sequence[int]) -> list[Example]:
     """Piano rolls and sound: originals and reconstructions, then a row an attribute."""
-    grid, tokens = item.labels["grid"], np.array(item.labels["grid"]["tokens"], np.uint8)
+    grid = item.labels["grid"]
     steps = int(TickGrid(tuple(grid["ticks"])).boundaries(found["originals"].shape[-1])[-1])
     room = BUDGET / (2 + DRAWN * len(names))
     pictures, clips = [], []
@@ -158,7 +158,7 @@ def _melodies(found: dict[str, Tensor], item: Item, names: Sequence[str], dimens
         rows, clips = [], []
         for name, place in zip(names, dimensions, strict=True):
             several = [notes_of(grid, one) for one in moved[place]]
-            values = _values(name, tokens[moved[place].numpy().astype(np.int64)], found["steps"])
+            values = _values(name, on_grid(grid, moved[place]), found["steps"])
             rows.append(Traversal(f"{name}, dimension {place}", several, values))
             clips.append(Clip(f"{name.replace('_', ' ')}, dimension {place}", _heard(several, steps, room)))
         picture = piano_rolls.traversals(rows, bar=steps)
