@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, cast
@@ -348,9 +347,9 @@ def _apart(labels: dict[str, Any], stored: dict[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for way in ("alone", "in_sequences"):
         learned = np.array(stored[way])
-        if len(learned) < len(truth):
-            truth_of_one: Sequence[Any] | np.ndarray = markov.posterior_average(truth)[None]
-            found[f"transition_error/{way}"] = float(np.abs(learned[:1] - truth_of_one).mean())
-        else:
-            found[f"transition_error/{way}"] = markov.match_chains(learned, truth)[1]
+        single = len(learned) < len(truth)
+        apart = (
+            np.abs(learned[0] - markov.posterior_average(truth)).mean() if single else markov.match_chains(learned, truth)[1]
+        )
+        found[f"transition_error/{way}"] = float(apart)
     return found
