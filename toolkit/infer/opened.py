@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from toolkit import config
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from toolkit.infer.trained import TrainedModel
     from toolkit.infer.writer import TrainedLanguage
 
-    Sounding = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
-    Trained = Sounding | TrainedHypotheses | TrainedLanguage | TrainedLatent
+    Sounding: TypeAlias = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
+    Trained: TypeAlias = Sounding | TrainedHypotheses | TrainedLanguage | TrainedLatent
 
 BY_TASK = {  # the others separate
     "tagging": "toolkit.infer.tagger.TrainedTagger",
