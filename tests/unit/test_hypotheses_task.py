@@ -68,6 +68,7 @@ def test_each_input_is_scored(recipe: Path) -> None:
     assert [row["t"] for row in rows] == np.linspace(0, 1, 9).tolist()
     figures = files.read_json(recipe / "exp/one/scores/test.summary.json")["metrics"]
     assert figures["earth_mover/mean"] == pytest.approx(np.mean([row["metrics"]["earth_mover"] for row in rows]))
+    assert figures["earth_mover/t=0.25"] == rows[2]["metrics"]["earth_mover"]  # one of eight that stand by themselves
     assert figures["k_means/mean"] < figures["distortion/mean"] < 0.5 * figures["variance/mean"]
     assert figures["dead_share/all"] == 0
     assert figures["critical_temperature/mean"] == pytest.approx(figures["variance/mean"], rel=0.5)

@@ -51,3 +51,4 @@ def test_risk_as_they_cool(critical: tuple[float, ...]) -> None:
     text = figures.cooling(lines, critical, {"k-means": 0.009})
     check(text, "aMCL", "k-means", "temperature", "risk")
     assert ("critical temperature" in text) == bool(critical)
+    check(figures.cooling(lines, critical, quantity="spread"), "aMCL", "temperature", "spread")
