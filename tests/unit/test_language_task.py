@@ -124,10 +124,10 @@ def test_what_is_drawn_for_an_epoch_follows_from_its_number(data, tmp_path):
     first, later = source.batch(0, [0, 1]).tokens, source.batch(1, [0, 1]).tokens
     assert not torch.equal(first, later)
     assert torch.equal(source.batch(0, [1]).tokens, first[1:])
-    path = written(tmp_path, config())
-    train(path, data, tmp_path / "whole", "cpu", ["--train.epochs", "2"])
+    path, few = written(tmp_path, config()), ["--data.sequences", "32"]
+    train(path, data, tmp_path / "whole", "cpu", ["--train.epochs", "2", *few])
     for epochs in ("1", "2"):
-        train(path, data, tmp_path / "resumed", "cpu", ["--train.epochs", epochs])
+        train(path, data, tmp_path / "resumed", "cpu", ["--train.epochs", epochs, *few])
     whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "resumed"))
     assert all(whole[name].equal(resumed[name]) for name in whole)
 
