@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from toolkit.tasks.base import Task
-
 
 class Use(NamedTuple):
     """The lines of a model card that say what a model is good for.
@@ -33,7 +31,7 @@ class Usable(ABC):
     """
 
     kept: tuple[str, ...] = ()
-    task: Task | Any
+    task: Any  # each has a Task of its own class
 
     @property
     @abstractmethod
