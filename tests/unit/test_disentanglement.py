@@ -1,15 +1,11 @@
 """Metrics of disentanglement on codes that have an attribute each, and on codes that say nothing."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from toolkit.log import UserError
 from toolkit.metrics.dependence import (
     Information,
     histogram_information,
-    neighbour_information,
     rank_correlation,
     squared_correlation,
 )
@@ -98,13 +94,6 @@ def test_what_cannot_be_asked_is_told():
         dlig(Information(np.ones((2, 1)), np.ones((1, 1))))
     with pytest.raises(ValueError, match="dimensions: expected one for each of 2 attributes, found 1"):
         dmig(PLANTED, [0])
-
-
-def test_scikit_learn_is_asked_for_by_name(monkeypatch):
-    for name in ("sklearn", "sklearn.feature_selection"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=r"not installed\. Next: pip install scikit-learn"):
-        neighbour_information(PERFECT, ATTRIBUTES)
 
 
 STEPS = np.broadcast_to(np.linspace(-2, 2, 9), (3, 2, 9))

@@ -1,11 +1,8 @@
 """A random forest's trees as tensors, asked without scikit-learn; fitting is compared in tests/parity."""
 
-import sys
-
 import pytest
 import torch
 
-from toolkit.log import UserError
 from toolkit.models import RandomForest
 
 
@@ -55,12 +52,6 @@ def test_shapes_are_known_without_computing():
     with torch.device("meta"):
         forest = RandomForest(tags=20)
         assert forest(torch.empty(2, 10, 128)).shape == (2, 20)
-
-
-def test_without_scikit_learn_it_says_so_in_one_line(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(UserError, match=r"not installed\. Next: pip install scikit-learn"):
-        RandomForest(tags=1).fit(torch.randn(4, 10, 3), torch.ones(4, 1), torch.ones(4, 1))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+import sentencepiece
 
 from toolkit import files
 from toolkit.log import UserError
@@ -27,7 +29,7 @@ class SubwordCodec:
 
     def __init__(self, model: bytes) -> None:
         self.model = model
-        self._processor = _sentencepiece().SentencePieceProcessor(model_proto=model)
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int = 512, kind: Literal["bpe", "unigram"] = "bpe") -> SubwordCodec:
@@ -39,9 +41,9 @@ class SubwordCodec:
             kind: byte-pair encoding, or sentencepiece's unigram model.
 
         Raises:
-            UserError: sentencepiece is not installed, or so many tokens cannot be learned.
+            UserError: so many tokens cannot be learned.
         """
-        trainer, model = _sentencepiece().SentencePieceTrainer, io.BytesIO()
+        trainer, model = sentencepiece.SentencePieceTrainer, io.BytesIO()
         lines = [line for text in texts for line in text.split("\n") if line]
         if not lines:
             raise UserError("subwords: expected text to learn from, found none")
@@ -117,11 +119,3 @@ class SubwordCodec:
     def pieces(self) -> list[str]:
         """What each token stands for, a space being U+2581."""
         return [self._processor.id_to_piece(number) for number in range(len(self))]
-
-
-def _sentencepiece() -> Any:
-    try:
-        import sentencepiece
-    except ImportError as error:
-        raise UserError("subword tokens are made by sentencepiece: not installed. Next: pip install sentencepiece") from error
-    return sentencepiece

@@ -13,14 +13,11 @@ Codes are (N, Z), attributes (N, A), and each function gives a matrix (Z, A):
 from __future__ import annotations
 
 import warnings
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
-
-from toolkit.log import UserError
 
 Floats = NDArray[np.float64]
 
@@ -59,11 +56,11 @@ def neighbour_information(codes: ArrayLike, attributes: ArrayLike, discrete: boo
 
     Raises:
         ValueError: sizes differ.
-        UserError: scikit-learn is not installed.
     """
+    from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
+
     codes_, values = _columns(codes, attributes)
-    selection = scikit_learn("feature_selection")
-    estimate = selection.mutual_info_classif if discrete else selection.mutual_info_regression
+    estimate = mutual_info_classif if discrete else mutual_info_regression
     between = np.stack([estimate(codes_, value, random_state=seed) for value in values.T], 1)
     among = [[estimate(one[:, None], other, random_state=seed)[0] for other in values.T] for one in values.T]
     return Information(between, np.array(among))
@@ -131,29 +128,17 @@ def classifier_accuracy(
 
     Raises:
         ValueError: sizes differ.
-        UserError: scikit-learn is not installed.
     """
+    from sklearn import svm
+
     codes_, values = _columns(codes, attributes)
     others, expected = _columns(*(tested if tested is not None else (codes_, values)))
-    svm = scikit_learn("svm")
     result = np.zeros((codes_.shape[1], values.shape[1]))
     for dimension, attribute in np.ndindex(result.shape):
         machine = svm.LinearSVC(C=c, class_weight="balanced" if balanced else None, random_state=seed)
         machine.fit(codes_[:, [dimension]], values[:, attribute])
         result[dimension, attribute] = np.mean(machine.predict(others[:, [dimension]]) == expected[:, attribute])
     return result
-
-
-def scikit_learn(module: str) -> Any:
-    """A module of scikit-learn.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        return import_module(f"sklearn.{module}")
-    except ImportError as error:
-        raise UserError("disentanglement is measured by scikit-learn: not installed. Next: pip install scikit-learn") from error
 
 
 def _columns(codes: ArrayLike, attributes: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -40,9 +40,6 @@ def ar_vae(codes: ArrayLike, attributes: ArrayLike, seed: int = 0, information: 
         attributes: (N, A), numbers.
         seed: of the noise that tells neighbours apart; the code draws it anew each time.
         information: of codes and attributes, where it has been found already.
-
-    Raises:
-        UserError: scikit-learn is not installed.
     """
     information = information or neighbour_information(codes, attributes, seed=seed)
     return {
@@ -64,9 +61,6 @@ def dmelodies(
         attributes: (N, A), classes.
         seed: of the classifiers.
         information: of all codes and attributes, where it has been found already.
-
-    Raises:
-        UserError: scikit-learn is not installed.
     """
     codes_, values = np.asarray(codes), np.asarray(attributes)
     fitted = int(FITTED * len(codes_))
@@ -96,9 +90,6 @@ def latte(
         discrete: attributes are classes.
         seed: of the noise and the classifiers.
         information: of codes and attributes, where it has been found already.
-
-    Raises:
-        UserError: scikit-learn is not installed.
     """
     information = information or neighbour_information(codes, attributes, discrete, seed)
     scores = classifier_accuracy(codes, attributes, seed=seed) if discrete else squared_correlation(codes, attributes)

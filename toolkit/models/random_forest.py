@@ -10,11 +10,10 @@ from torch import Tensor
 
 from toolkit import progress
 from toolkit.blocks.slots import check_shape
-from toolkit.log import UserError
 from toolkit.models.base import TaggingModel
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    pass
 
 EPS = 1e-7  # the logit of a probability of 0 or 1 stays finite
 DEEPEST = 12  # a tree of depth d takes 2^d leaves
@@ -74,33 +73,22 @@ class RandomForest(TaggingModel):
         return said.unflatten(1, (self.tags, self.trees)).mean(-1)
 
     def fit(self, inputs: Tensor, labels: Tensor, mask: Tensor) -> None:
-        """Fit a forest to each tag: features (N, L, D), labels and mask (N, K).
+        """Fit a forest to each tag: features (N, L, D), labels and mask (N, K)."""
+        from sklearn.ensemble import RandomForestClassifier
 
-        Raises:
-            UserError: scikit-learn is not installed.
-        """
-        ensemble = _scikit_learn()
         means = self.embed(inputs).cpu().numpy()
         positive, labelled = (labels >= 0.5).cpu().numpy(), (mask > 0).cpu().numpy()
         for tag in progress.track(range(self.tags), "random forests"):
             rows = labelled[:, tag]
             if not rows.any():
                 continue
-            forest = ensemble.RandomForestClassifier(self.trees, max_depth=self.depth, random_state=self.seed)
+            forest = RandomForestClassifier(self.trees, max_depth=self.depth, random_state=self.seed)
             forest.fit(means[rows], positive[rows, tag])
             for number, fitted in enumerate(forest.estimators_, start=tag * self.trees):
                 feature, threshold, leaf = _complete(fitted.tree_, list(forest.classes_), self.depth)
                 self.feature[number] = torch.from_numpy(feature)
                 self.threshold[number] = torch.from_numpy(threshold)
                 self.leaf[number] = torch.from_numpy(leaf)
-
-
-def _scikit_learn() -> ModuleType:
-    try:
-        from sklearn import ensemble
-    except ImportError as error:
-        raise UserError("random forests are fitted by scikit-learn: not installed. Next: pip install scikit-learn") from error
-    return ensemble
 
 
 def _complete(tree: Any, classes: list[bool], depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
