@@ -66,7 +66,25 @@ class Corpus:
     version: int = 1
     see: str = "Next: generate it with --corpus download"
 
-    def write(self, corpus: Path, sizes: Sizes, seed: int) -> None:
+    def download(self, corpus: Path, seed: int = 0) -> None:
+        """Declare the corpus of the published sizes.
+
+        Args:
+            corpus: the folder to write.
+            seed: another seed gives other data.
+        """
+        self._write(corpus, self.full, seed)
+
+    def make_mini(self, corpus: Path, seed: int = 0) -> None:
+        """Declare a smaller corpus.
+
+        Args:
+            corpus: the folder to write.
+            seed: another seed gives other data.
+        """
+        self._write(corpus, self.mini, seed)
+
+    def _write(self, corpus: Path, sizes: Sizes, seed: int) -> None:
         """Make the folder of a corpus of these sizes; one that is there and the same is left as it is."""
         rule = {"rule": self.name, "version": self.version, "seed": seed, "sizes": dict(sizes)}
         path = corpus / RULE
@@ -82,8 +100,12 @@ class Corpus:
         sizes, _ = self._read(corpus)
         return "full" if sizes == self.full else "mini" if sizes == self.mini else "partial (other sizes)"
 
-    def fetch(self, corpus: Path) -> None:
-        """Say what the folder holds.
+    def fetch(self, corpus: Path, data: Path) -> None:
+        """Say what the folder holds; nothing else belongs to it.
+
+        Args:
+            corpus: its folder.
+            data: folder of all that is prepared.
 
         Raises:
             UserError: as of `verify`.
@@ -102,8 +124,14 @@ class Corpus:
                 raise UserError(f"data: expected {', '.join(stems)}, each followed by /train, /valid or /test, found {name!r}")
         return {}
 
-    def prepare(self, corpus: Path, data: Path) -> None:
+    def prepare(self, corpus: Path, data: Path, *, nj: int | None = None, strict: bool = False) -> None:
         """Write the manifests of all variants.
+
+        Args:
+            corpus: its folder.
+            data: folder of all that is prepared.
+            nj: not used: it takes half a minute at most.
+            strict: not used: there is nothing that could be skipped.
 
         Raises:
             UserError: the corpus is not there, or is another.

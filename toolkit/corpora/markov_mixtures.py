@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from toolkit.corpora import _markov_mixtures, _rules
 from toolkit.corpora._markov_mixtures import BEGINNINGS, MIXTURES, Sequences
@@ -24,75 +23,6 @@ VARIANTS = tuple(
 )
 FULL = {"train": 64_000, "valid": 1_000, "test": 20_000}
 MINI = {"train": 6_400, "valid": 200, "test": 400}
-
-
-def download(corpus: Path, seed: int = 0) -> None:
-    """Declare the corpus of the published sizes.
-
-    Args:
-        corpus: the folder to write.
-        seed: another seed gives other sequences.
-    """
-    _CORPUS.write(corpus, FULL, seed)
-
-
-def make_mini(corpus: Path, seed: int = 0) -> None:
-    """Declare a corpus with fewer sequences.
-
-    Args:
-        corpus: the folder to write.
-        seed: another seed gives other sequences.
-    """
-    _CORPUS.write(corpus, MINI, seed)
-
-
-def fetch(corpus: Path, data: Path) -> None:
-    """Verify the corpus; nothing else belongs to it.
-
-    Args:
-        corpus: its folder.
-        data: folder of all that is prepared.
-    """
-    _CORPUS.fetch(corpus)
-
-
-def verify(corpus: Path) -> str:
-    """What the folder holds: `full`, `mini` or `partial (…)`.
-
-    Args:
-        corpus: its folder.
-
-    Raises:
-        UserError: it is not there.
-    """
-    return _CORPUS.verify(corpus)
-
-
-def options_for(names: Sequence[str]) -> dict[str, Any]:
-    """Options of `prepare` that make the manifests called `names`: none, it makes all.
-
-    Args:
-        names: mixture, length, beginning and split, e.g. ``markov_mixtures/transition1/32/uniform/train``.
-
-    Raises:
-        UserError: a name is not of that form.
-    """
-    return _CORPUS.options_for(names)
-
-
-def prepare(corpus: Path, data: Path, *, nj: int | None = None, strict: bool = False) -> None:
-    """Write the manifests of both mixtures, their lengths and beginnings; a split is one item.
-
-    Args:
-        corpus: its folder.
-        data: folder of all that is prepared.
-        nj: not used: nothing is computed.
-        strict: not used: there is nothing that could be skipped.
-
-    Raises:
-        UserError: the corpus is not there.
-    """
-    _CORPUS.prepare(corpus, data)
 
 
 def draw(item: Item, seeds: Sequence[int] = (), count: int | None = None) -> Sequences:
@@ -128,4 +58,6 @@ def _items(variant: str, sizes: Sizes, seed: int, folder: Path) -> Mapping[str, 
     }
 
 
-_CORPUS = Corpus(NAME, VARIANTS, _items, FULL, MINI)
+CORPUS = Corpus(NAME, VARIANTS, _items, FULL, MINI)
+download, make_mini, fetch = CORPUS.download, CORPUS.make_mini, CORPUS.fetch
+verify, options_for, prepare = CORPUS.verify, CORPUS.options_for, CORPUS.prepare

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from toolkit.corpora import _quadrants, _rules
 from toolkit.corpora._quadrants import Draws
@@ -24,72 +23,6 @@ FULL = {
     "samples": _quadrants.SAMPLES,
 }
 MINI = {"train": 12_800, "valid": 1_024, "inputs": 9, "samples": 200}
-
-
-def download(corpus: Path, seed: int = 0) -> None:
-    """Declare the corpus of the published sizes.
-
-    Args:
-        corpus: the folder to write.
-        seed: another seed gives other samples.
-    """
-    _CORPUS.write(corpus, FULL, seed)
-
-
-def make_mini(corpus: Path, seed: int = 0) -> None:
-    """Declare a corpus with fewer samples.
-
-    Args:
-        corpus: the folder to write.
-        seed: another seed gives other samples.
-    """
-    _CORPUS.write(corpus, MINI, seed)
-
-
-def fetch(corpus: Path, data: Path) -> None:
-    """Verify the corpus; nothing else belongs to it.
-
-    Args:
-        corpus: its folder.
-        data: folder of all that is prepared.
-    """
-    _CORPUS.fetch(corpus)
-
-
-def verify(corpus: Path) -> str:
-    """What the folder holds: `full`, `mini` or `partial (…)`.
-
-    Args:
-        corpus: its folder.
-
-    Raises:
-        UserError: it is not there.
-    """
-    return _CORPUS.verify(corpus)
-
-
-def options_for(names: Sequence[str]) -> dict[str, Any]:
-    """Options of `prepare` that make the manifests called `names`, e.g. ``quadrants/train``: none, it makes all.
-
-    Raises:
-        UserError: a name is not of that form.
-    """
-    return _CORPUS.options_for(names)
-
-
-def prepare(corpus: Path, data: Path, *, nj: int | None = None, strict: bool = False) -> None:
-    """Write the manifests ``quadrants/{train,valid,test}``; an item of `test` is all samples given one t.
-
-    Args:
-        corpus: its folder.
-        data: folder of all that is prepared.
-        nj: not used: nothing is computed.
-        strict: not used: there is nothing that could be skipped.
-
-    Raises:
-        UserError: the corpus is not there.
-    """
-    _CORPUS.prepare(corpus, data)
 
 
 def draw(item: Item, seeds: Sequence[int] = ()) -> Draws:
@@ -114,4 +47,6 @@ def _items(variant: str, sizes: Sizes, seed: int, folder: Path) -> Mapping[str, 
     return found
 
 
-_CORPUS = Corpus(NAME, ("",), _items, FULL, MINI)
+CORPUS = Corpus(NAME, ("",), _items, FULL, MINI)
+download, make_mini, fetch = CORPUS.download, CORPUS.make_mini, CORPUS.fetch
+verify, options_for, prepare = CORPUS.verify, CORPUS.options_for, CORPUS.prepare

@@ -47,17 +47,17 @@ def fetch(name: str, corpus: str, data: Path, options: list[str]) -> None:
     module, folder = find(name), folder_of(name, corpus, data)
     if corpus == "mini":
         logger.info("making the mini corpus in %s", folder)
-        module.make_mini(folder, **_options(module.make_mini, options, module.fetch))
+        module.make_mini(folder, **_options(name, module.make_mini, options, module.fetch))
         return
     if corpus == "download":
         if not hasattr(module, "download"):
             raise UserError(
                 f"{name} may not be downloaded by anyone. Next: see egs/{name}/README.md, then give --corpus FOLDER"
             )
-        module.download(folder, **_options(module.download, options, module.fetch))
-        module.fetch(folder, data, **_options(module.fetch, options, module.download))
+        module.download(folder, **_options(name, module.download, options, module.fetch))
+        module.fetch(folder, data, **_options(name, module.fetch, options, module.download))
         return
-    module.fetch(folder, data, **_options(module.fetch, options))
+    module.fetch(folder, data, **_options(name, module.fetch, options))
 
 
 def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, wanted: list[str], options: list[str]) -> None:
@@ -74,11 +74,13 @@ def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, wa
     """
     module = find(name)
     chosen = module.options_for(wanted) if wanted else {}
-    module.prepare(folder_of(name, corpus, data), data, nj=nj, strict=strict, **chosen | _options(module.prepare, options))
+    module.prepare(
+        folder_of(name, corpus, data), data, nj=nj, strict=strict, **chosen | _options(name, module.prepare, options)
+    )
 
 
-def _options(function: Any, words: list[str], *others: Any) -> dict[str, Any]:
-    """The keyword options of a function that stand on the command line; `--sample-rate` and `--sample_rate` are the same.
+def _options(corpus: str, function: Any, words: list[str], *others: Any) -> dict[str, Any]:
+    """The keyword options of a corpus' function that stand on the command line; `--sample-rate` is `--sample_rate`.
 
     Words may also be options of the functions `others`, which the same command calls.
     """
@@ -98,4 +100,4 @@ def _options(function: Any, words: list[str], *others: Any) -> dict[str, Any]:
         message = " ".join(str(error).split())
         known = [f"--{action.dest}" for action in parser._actions if action.dest != "help"]
         wrong = next((word for word in underscored if word.startswith("--") and word not in known), "")
-        raise UserError(f"{function.__module__.rpartition('.')[2]}: {message}{suggestion(wrong, known)}") from error
+        raise UserError(f"{corpus}: {message}{suggestion(wrong, known)}") from error
