@@ -49,6 +49,7 @@ setup(
             "pesto-pitch",
             "torchcrepe",
             "music21",
+            "POT",
         ],
     },
     entry_points={"console_scripts": ["toolkit = toolkit.cli:main"]},
