@@ -16,6 +16,7 @@ from toolkit.report import display
 from toolkit.report.sources import base, identity, plain, source
 
 EVERY = "all"  # in `values`: all sources together
+OWN = "this paper"  # the group of a row that names none
 OF_A_SET = "frechet_distance@"  # is of all recordings at once: its id needs no aggregation
 
 Record = TypeVar("Record")
@@ -50,7 +51,7 @@ class Row:
     source: str | None = None
     unverified: bool = False
     note: str | None = None
-    group: str = "this paper"
+    group: str = OWN
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from toolkit import files
 from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.claims import Results, headline, lesser, unlisted
+from toolkit.report.paper import OWN
 from toolkit.report.runs import FULL, Run, keep
-from toolkit.report.sources import ALL, columns, is_of_levels
+from toolkit.report.sources import ALL, columns, is_of_levels, plain
 from toolkit.report.table import NOTHING, Table
 from toolkit.report.tables import (
     BELOW,
@@ -113,7 +114,7 @@ def write_index(egs: Path, readme: Path) -> None:
     """Write what all recipes came to into the top README, between pairs of markers.
 
     Between those of `results`, one line a recipe; between those of `reproduced`, if they are there, one line for each published
-    figure that was measured again on a full corpus.
+    figure of a recipe's first metric that was measured again on a full corpus.
 
     Args:
         egs: folder of the recipes.
@@ -134,7 +135,7 @@ def write_index(egs: Path, readme: Path) -> None:
     if MARKS[0].format(REPRODUCED) in text:
         figures = ("Paper's figure", "Ours", "Difference", "Training")
         repeated = [row for recipe in recipes for row in _reproduced_rows(*recipe)]
-        head = ["Recipe", "System", "Metric", "Paper's figure", "Ours", "Difference", "Seeds", "Training"]
+        head = ["Recipe", "System", "Test data", "Metric", "Paper's figure", "Ours", "Difference", "Seeds", "Training"]
         text = _between(text, REPRODUCED, Table(head, repeated, figures), readme)
     files.write_text(readme, text)
 
@@ -166,14 +167,16 @@ def _index_row(path: Path, root: Path) -> list[str]:
 
 
 def _reproduced_rows(path: Path, root: Path) -> list[list[str]]:
-    """A line for each figure that stands in the paper and was measured again."""
+    """A line for each figure of the paper's first metric that was measured again."""
     results, rows = Results.read(path), []
+    first = plain(results.paper.headline.metric)
     for row in results.paper.rows:
-        found = results.reproduction(row) if row.value is not None else None
+        found = results.reproduction(row) if row.value is not None and plain(row.metric) == first else None
         if found is not None:
             figures = [published(row), ours(row, found), difference(row, found)]
             trained = display.duration(found.average("train_seconds"))
-            rows.append([_link(path, root), row.system, display.label(row.metric), *figures, found.seeds, trained])
+            system = row.system if row.group == OWN else f"{row.system}, {row.group}"
+            rows.append([_link(path, root), system, row.data, display.label(row.metric), *figures, found.seeds, trained])
     return rows
 
 
