@@ -1,11 +1,13 @@
 """`toolkit fetch` and `toolkit prepare` are told of the corpus by its name, or by the manifests that a configuration names."""
 
+import pkgutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from toolkit import corpora
 from toolkit.cli import books, main
 from toolkit.log import UserError
 from toolkit.prepare import run
@@ -77,3 +79,12 @@ def test_without_one_corpus_it_says_so(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit, match="2"):
         main(["fetch", "--data", str(tmp_path)])
     assert "toolkit fetch: expected the name of a corpus, or --config" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(corpora.__path__) if not m.name.startswith("_")])
+def test_every_corpus_has_its_options_on_the_command_line(name: str) -> None:
+    module = run.find(name)
+    for function in [getattr(module, verb) for verb in ("fetch", "make_mini", "download", "prepare") if hasattr(module, verb)]:
+        assert run._options(name, function, []) == {}
+        with pytest.raises(UserError, match=f"{name}: .*--bells"):
+            run._options(name, function, ["--bells", "8"])

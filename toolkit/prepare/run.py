@@ -85,9 +85,9 @@ def _options(corpus: str, function: Any, words: list[str], *others: Any) -> dict
     Words may also be options of the functions `others`, which the same command calls.
     """
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    given: set[str | int] = {"corpus", "data", "nj", "strict"}
-    for one in (function, *others):
-        parser.add_function_arguments(one, skip=given, fail_untyped=False)
+    given: set[str | int] = {"self", "corpus", "data", "nj", "strict"}
+    for one in (function, *others):  # perhaps a method of `_rules.Corpus`; the parser wants the function that it is bound from
+        parser.add_function_arguments(getattr(one, "__func__", one), skip=given, fail_untyped=False)
         given |= inspect.signature(one).parameters.keys()
     own = inspect.signature(function).parameters
     underscored = [
