@@ -1,22 +1,39 @@
-"""Files that are either whole or not there: atomic writing, hashes, downloads, archives."""
+"""Files that are either whole or not there: atomic writing, hashes, downloads."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import http.client
 import json
 import os
-import tarfile
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from toolkit import log
 
+ROOM = bytes(1 << 16)  # what is written to learn whether anything can be
+NEXT = {  # what a user does about a machine that refuses
+    **dict.fromkeys(("ENOSPC", "EDQUOT", "EFBIG"), "make room and run the same command again; what is finished is kept"),
+    **dict.fromkeys(("EACCES", "EPERM", "EROFS"), "mend its permissions, or give a folder that you may write to"),
+    **dict.fromkeys(
+        ("EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT"),
+        "see to the disk or the network and run the same command again; what is finished is kept",
+    ),
+}
+
 logger = log.get(__name__)
+
+
+def advice(error: OSError) -> str | None:
+    """One line for who can mend it: what the system refused, where, and what to do; None where a program is to blame."""
+    step = NEXT.get(errno.errorcode.get(error.errno or 0, ""))
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror}{where}. Next: {step}" if step else None
 
 
 @contextlib.contextmanager
@@ -24,15 +41,56 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """Give a temporary name beside `path`; it becomes `path` when the block ends well and vanishes when it does not.
 
     The temporary name keeps the suffix, since writers choose the format by it.
+
+    Raises:
+        OSError: the disk is full, or nothing may be written; raised in the place of whatever the writer made of that.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        _require_room(path)
         os.replace(partial, path)
+    except OSError as error:
+        told = error if error.errno else _refusal(partial) or error  # NumPy's has no number
+        told.filename = str(path) if told.filename in (None, str(partial)) else told.filename
+        raise told from (None if told is error else error)
+    except Exception as error:  # of safetensors, torch, libsndfile or ffmpeg, who say each in their own way that a disk is full
+        if (refused := _refusal(partial)) is None:
+            raise
+        refused.filename = str(path)
+        raise refused from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def _require_room(path: Path) -> None:
+    """Refuse what was written on a disk that is full now: libsndfile does not tell of a last block that found no room.
+
+    Raises:
+        OSError: it is full.
+    """
+    found = os.statvfs(path.parent)
+    if found.f_bavail * found.f_frsize > len(ROOM):
+        return
+    probe = path.with_name(f".{path.stem}.{os.getpid()}.probe")
+    refused = _refusal(probe)  # root may find room where others do not
+    with contextlib.suppress(OSError):
+        probe.unlink()
+    if refused is not None:
+        raise refused
+
+
+def _refusal(path: Path) -> OSError | None:
+    """Why nothing more can be written to a file, in the system's words; None where it can."""
+    try:
+        with path.open("ab") as stream:
+            stream.write(ROOM)
+    except OSError as error:
+        return error
+    return None
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -53,18 +111,31 @@ def read_json(path: Path | str) -> Any:
 
 def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
     """Read JSON Lines; a last line that a crash cut off is left out."""
-    *lines, _ = (
-        Path(path).read_text(encoding="utf-8").split("\n")
-    )  # not `splitlines`, which also cuts at U+2028 within a string
+    *lines, _ = Path(path).read_bytes().split(b"\n")  # as bytes, since a crash may cut a character too
     return [json.loads(line) for line in lines]
 
 
 def append_jsonl(path: Path | str, value: dict[str, Any]) -> None:
-    """Append one line to a JSON Lines file."""
+    """Append one line to a JSON Lines file; what a crash has left of a line before it goes."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+    try:
+        with path.open("ab+") as stream:
+            _drop_cut_line(stream)
+            stream.write((json.dumps(value, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _drop_cut_line(stream: IO[bytes]) -> None:
+    end = stream.seek(0, os.SEEK_END)
+    if not end:
+        return
+    stream.seek(end - 1)
+    if stream.read(1) != b"\n":
+        stream.seek(0)
+        stream.truncate(stream.read().rfind(b"\n") + 1)
 
 
 def sha256(path: Path | str) -> str:
@@ -120,16 +191,9 @@ def download(url: str, path: Path | str, sha256: str | None = None, size: int | 
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".download")
-    have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    logger.info("fetching %s%s", url, f" (from byte {have})" if have else "")
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            resumed = getattr(response, "status", None) == 206
-            with partial.open("ab" if resumed else "wb") as stream:
-                while block := response.read(1 << 20):
-                    stream.write(block)
-    except (urllib.error.URLError, OSError) as error:
+        _receive(url, partial)
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise log.UserError(
             f"cannot fetch {url} ({error}). Next: run the same command again to go on, or put the file at {path} yourself"
         ) from error
@@ -145,29 +209,29 @@ def download(url: str, path: Path | str, sha256: str | None = None, size: int | 
     return path
 
 
-def extract(archive: Path | str, folder: Path | str) -> None:
-    """Unpack a zip or tar archive below `folder`; a member that would land outside is refused.
+def _receive(url: str, partial: Path) -> None:
+    """Fetch to `partial` what is not there yet.
 
     Raises:
-        UserError: a member's path leaves `folder`, or the archive's kind is unknown.
+        OSError: it cannot be had, or the connection ended too early.
     """
-    archive, folder = Path(archive), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as bundle:
-            _refuse_outside(archive, folder, bundle.namelist())
-            bundle.extractall(folder)
-    elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as bundle_tar:
-            members = [m for m in bundle_tar.getmembers() if m.isfile() or m.isdir()]
-            _refuse_outside(archive, folder, [m.name for m in members])
-            bundle_tar.extractall(folder, members=members)
-    else:
-        raise log.UserError(f"{archive}: expected a zip or tar archive. Next: fetch it again")
-
-
-def _refuse_outside(archive: Path, folder: Path, names: list[str]) -> None:
-    base = folder.resolve()
-    for name in names:
-        if not (base / name).resolve().is_relative_to(base):
-            raise log.UserError(f"{archive}: member {name!r} would be written outside {folder}. Next: get a clean archive")
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    logger.info("fetching %s%s", url, f" (from byte {have})" if have else "")
+    try:
+        response = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # there is nothing beyond what we have
+            if (error.headers.get("Content-Range") or "").endswith(f"/{have}"):
+                return  # an earlier run was ended when all was there, before it was checked
+            partial.unlink(missing_ok=True)  # of a longer file that stood there before
+        raise
+    with response:
+        resumed = getattr(response, "status", None) == 206
+        with partial.open("ab" if resumed else "wb") as stream:
+            while block := response.read(1 << 20):
+                stream.write(block)
+        length = response.headers.get("Content-Length")
+        expected = None if length is None else int(length) + (have if resumed else 0)
+    if expected is not None and (found := partial.stat().st_size) < expected:
+        raise ConnectionError(f"the connection ended after {found} of {expected} bytes")

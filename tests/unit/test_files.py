@@ -1,10 +1,11 @@
-"""Files that are whole or not there: atomic writing, downloads, archives."""
+"""Files that are whole or not there: atomic writing, downloads."""
 
+import errno
+import functools
 import hashlib
-import io
-import json
-import tarfile
-import zipfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,42 @@ def test_an_interrupted_file_leaves_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def failing(path: Path, error: Exception) -> None:
+    with files.atomic(path) as partial:
+        partial.write_text("half")
+        raise error
+
+
+def test_whatever_a_writer_says_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        failing(tmp_path / "a.pt", RuntimeError("unexpected pos 576 vs 534"))  # there is room: it was something else
+    monkeypatch.setattr(files, "_refusal", lambda path: OSError(errno.ENOSPC, "No space left on device"))
+    for error in (RuntimeError("unexpected pos 576 vs 534"), OSError("100 requested and 25 written"), UserError("ffmpeg: no")):
+        with pytest.raises(OSError, match=r"No space left on device: .*a\.pt") as caught:
+            failing(tmp_path / "a.pt", error)
+        assert caught.value.__cause__ is error
+    told = files.advice(caught.value)
+    assert told is not None
+    assert told == f"No space left on device: {tmp_path}/a.pt. Next: make room and run the same command again; " + (
+        "what is finished is kept"
+    )
+    assert files.advice(FileNotFoundError(errno.ENOENT, "No such file")) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_finished_on_a_full_disk_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.flac").write_text("old")
+    monkeypatch.setattr(files, "ROOM", b"")  # less is free than this: never
+    files.write_text(tmp_path / "a.flac", "new")
+    full = type("Full", (), {"f_bavail": 0, "f_frsize": 4096})
+    monkeypatch.setattr(files.os, "statvfs", lambda path: full)
+    files.write_text(tmp_path / "a.flac", "newer")  # by one who finds room all the same
+    monkeypatch.setattr(files, "_refusal", lambda path: OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(OSError, match="No space left"):
+        files.write_text(tmp_path / "a.flac", "newest")
+    assert (tmp_path / "a.flac").read_text() == "newer"
+
+
 def test_json_and_its_lines(tmp_path: Path) -> None:
     files.write_json(tmp_path / "a.json", {"name": "Größe", "values": [1, 2]})
     assert files.read_json(tmp_path / "a.json") == {"name": "Größe", "values": [1, 2]}
@@ -46,6 +83,8 @@ def test_json_and_its_lines(tmp_path: Path) -> None:
     with (tmp_path / "b.jsonl").open("a") as stream:
         stream.write('{"number": 3, "cut o')  # by a crash
     assert [row["number"] for row in files.read_jsonl(tmp_path / "b.jsonl")] == [0, 1, 2]
+    files.append_jsonl(tmp_path / "b.jsonl", {"number": 3})
+    assert [row["number"] for row in files.read_jsonl(tmp_path / "b.jsonl")] == [0, 1, 2, 3]
 
 
 def test_sha256(tmp_path: Path) -> None:
@@ -83,30 +122,46 @@ def test_a_download_of_another_content_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-def zip_with(path: Path, member: str) -> Path:
-    with zipfile.ZipFile(path, "w") as bundle:
-        bundle.writestr(member, "content")
-    return path
+class Server(BaseHTTPRequestHandler):
+    """Serves `published`, from any byte on; the first answer ends too early."""
+
+    published = b"published by its makers"
+    cut = 9
+
+    def do_GET(self) -> None:
+        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        rest = self.published[begin:]
+        self.send_response(206 if begin and rest else 200 if rest else 416)
+        self.send_header("Content-Length", str(len(rest)))
+        self.send_header("Content-Range", f"bytes */{len(self.published)}")
+        self.end_headers()
+        self.wfile.write(rest[: Server.cut])
+        Server.cut = 1000
+
+    def log_message(self, *args: object) -> None:
+        pass
 
 
-def tar_with(path: Path, member: str) -> Path:
-    with tarfile.open(path, "w:gz") as bundle:
-        header = tarfile.TarInfo(member)
-        header.size = 7
-        bundle.addfile(header, io.BytesIO(b"content"))
-    return path
+@pytest.fixture
+def address() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = threading.Thread(target=functools.partial(server.serve_forever, 0.01))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/file"
+        server.shutdown()
+        thread.join()
 
 
-@pytest.mark.parametrize("pack", [zip_with, tar_with])
-def test_archives(tmp_path: Path, pack) -> None:
-    files.extract(pack(tmp_path / "good", "folder/a.txt"), tmp_path / "out")
-    assert (tmp_path / "out" / "folder" / "a.txt").read_text() == "content"
-    with pytest.raises(UserError, match="would be written outside"):
-        files.extract(pack(tmp_path / "bad", "../evil.txt"), tmp_path / "out")
-    assert not (tmp_path / "evil.txt").exists()
-
-
-def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_text(json.dumps("no"))
-    with pytest.raises(UserError, match="expected a zip or tar archive"):
-        files.extract(tmp_path / "a.zip", tmp_path / "out")
+def test_a_download_goes_on_where_it_stopped(tmp_path: Path, address: str) -> None:
+    target, partial = tmp_path / "target", tmp_path / "target.download"
+    with pytest.raises(UserError, match=r"the connection ended after 9 of 23 bytes.*run the same command again"):
+        files.download(address, target)
+    assert partial.read_bytes() == Server.published[:9]
+    assert files.download(address, target).read_bytes() == Server.published
+    target.rename(partial)  # all was there when it was killed
+    assert files.download(address, target).read_bytes() == Server.published
+    target.unlink()
+    partial.write_bytes(Server.published + b", once longer")
+    with pytest.raises(UserError, match="416"):
+        files.download(address, target)
+    assert files.download(address, target).read_bytes() == Server.published

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit import files, progress
+from toolkit import archives, files, progress
 from toolkit.log import UserError
 
 PARTS = ("mp3.zip.001", "mp3.zip.002", "mp3.zip.003")
@@ -89,9 +89,11 @@ def extract(archive: Sequence[Path], folder: Path) -> None:
     Nothing is written anywhere else, whatever the archive's paths say.
 
     Raises:
-        UserError: the archive cannot be read, or a file is not what its checksum (CRC-32) tells.
+        UserError: the archive cannot be read, holds far more than it could, or a file is not what its checksum (CRC-32) tells.
     """
     with _opened(archive) as (bundle, members):
+        packed, size = sum(path.stat().st_size for path in archive), sum(member.file_size for member in members.values())
+        archives.refuse_bomb(archive[0], packed, size)
         for path, member in progress.track(members.items(), "files of the archive"):
             target = folder / path
             if target.is_file() and target.stat().st_size == member.file_size:
