@@ -122,6 +122,10 @@ def test_three_seeds_have_a_median(recipe: Path, experiment: MakeExperiment) -> 
     assert "Median seed" in text
     page = report(exp, recipe / "paper.yaml").read_text()
     assert "35.3 ± 2.6 over the seeds 0, 1, 2, median 34.3; best 38.3 (seed 2)" in page
+    paper = yaml.safe_load((recipe / "paper.yaml").read_text())
+    paper["rows"][0]["median"] = True  # so is the paper's figure: median against median
+    files.write_text(recipe / "paper.yaml", yaml.safe_dump(paper))
+    assert "| 34.3 (median) | -61.8 |" in markdown(Results.read(recipe / "paper.yaml"), "urmp/pesto")
 
 
 def test_a_page_has_recordings_and_instruments(recipe: Path, data: Path, experiment: MakeExperiment, lines: Lines) -> None:

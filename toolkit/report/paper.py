@@ -39,6 +39,7 @@ class Row:
         unverified: the figure was not seen at its source.
         note: what else a reader has to know.
         group: whose figure it is.
+        median: the figure is a median over the paper's seeds, not their mean or a single run; ours beside it is one too.
     """
 
     system: str
@@ -52,6 +53,7 @@ class Row:
     unverified: bool = False
     note: str | None = None
     group: str = OWN
+    median: bool = False
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,10 @@ def published(row: Row) -> str:
 
 
 def ours(row: Row, found: Group | None) -> str:
-    """Our figure beside it, of the experiments that stand for the row."""
+    """Our figure beside it, of the experiments that stand for the row: the mean over their seeds, or the median like theirs."""
     if found is not None:
-        return measured(found, row.metric)
+        middle = found.median(row.metric) if row.median else None
+        return measured(found, row.metric) if middle is None else f"{display.number(middle, row.metric)} (median)"
     return NOTHING if row.config is None else NOT_RUN
 
 
@@ -141,8 +142,11 @@ def measured(found: Group, metric: str) -> str:
 
 def difference(row: Row, found: Group | None) -> str:
     """Ours less the paper's; nothing where either lacks."""
-    mean = found.mean(row.metric) if found is not None else None
-    return "" if mean is None or row.value is None else display.signed(mean - row.value, row.metric)
+    if found is None or row.value is None:
+        return ""
+    middle = found.median(row.metric) if row.median else None
+    own = found.mean(row.metric) if middle is None else middle
+    return "" if own is None else display.signed(own - row.value, row.metric)
 
 
 @dataclass(frozen=True)
