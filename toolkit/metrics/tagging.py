@@ -132,11 +132,19 @@ def intervals(
     Returns:
         `<metric>/mean` to its lower and upper bound.
     """
+    means = resampled(rows, names, resamples, seed)
+    return {identity: bootstrap.interval(figures, level) for identity, figures in means.items()}
+
+
+def resampled(rows: Sequence[dict[str, Any]], names: Sequence[str], resamples: int, seed: int) -> dict[str, Tensor]:
+    """The means over the tags, `<metric>/mean`, of clips drawn again and again (resamples,).
+
+    Of as many rows in the same order and the same seed, the same places are drawn: differences between them are paired.
+    """
     weights = bootstrap.counts(len(rows), resamples, seed)
     found = {}
     for name, measure in _measures(*arrays(rows), names).items():
-        means = torch.cat([measure(some).nanmean(1) for some in weights.split(AT_ONCE)])
-        found[f"{name}/mean"] = bootstrap.interval(means, level)
+        found[f"{name}/mean"] = torch.cat([measure(some).nanmean(1) for some in weights.split(AT_ONCE)])
     return found
 
 

@@ -1,20 +1,25 @@
-"""Several experiments of a recipe side by side: what differs in their configurations, and what came of it."""
+"""Several experiments of a recipe side by side: what differs in their configurations, what came of it, whether by chance."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from toolkit import config, files
 from toolkit.log import UserError
 from toolkit.report import display
-from toolkit.report.runs import Run
+from toolkit.report.compare_items import Significance
+from toolkit.report.runs import Group, Run
 from toolkit.report.sources import ALL, base, source
 from toolkit.report.table import NOTHING, Table
+from toolkit.report.tables import measured
+
+SEED = re.compile(r"_seed-[^_]+")  # what `run.sh --train.seed N` adds to a tag
 
 
 def compare(exps: list[Path], split: str = "test", out: Path | None = None) -> str:
-    """Hold experiments against the first of them.
+    """Hold experiments against the first of them; those that differ in their seed alone are held as one.
 
     Args:
         exps: folders of experiments of one recipe, at least two.
@@ -27,88 +32,138 @@ def compare(exps: list[Path], split: str = "test", out: Path | None = None) -> s
     Raises:
         UserError: fewer than two experiments, one that is not trained or scored, experiments of different recipes.
     """
-    runs = [Run.read(exp) for exp in exps]
-    _check(runs, split)
-    sections = [
-        ("What differs in the configuration", differences(runs)),
-        (f"Figures, in brackets the difference to exp/{runs[0].tag}", outcomes(runs, split)),
-    ]
-    remark = _remark(runs, split)
+    found = Comparison([Run.read(exp) for exp in exps], split)
     if out is not None and out.suffix == ".md":
-        files.write_text(
-            out, "\n\n".join([*(f"## {title}\n\n{table.markdown().rstrip()}" for title, table in sections), remark]) + "\n"
-        )
+        parts = [f"## {title}\n\n{table.markdown().rstrip()}" for title, table in found.sections]
+        files.write_text(out, "\n\n".join([*parts, *found.remarks]) + "\n")
     elif out is not None:
-        files.write_text(out, _page(runs, split, sections, remark))
-    return "\n".join([*(f"{title}\n\n{table.text()}" for title, table in sections), remark])
+        from toolkit.report.compare_page import page
+
+        files.write_text(out, page(found))
+    return "\n".join([*(f"{title}\n\n{table.text()}" for title, table in found.sections), *found.remarks])
 
 
-def differences(runs: list[Run]) -> Table:
+class Comparison:
+    """What is said of several experiments.
+
+    Attributes:
+        groups: the experiments, of several seeds of one configuration taken together; the others are held against the first.
+        split: whose scores are compared.
+        names: of the groups, as their columns are headed.
+        sections: heading and table.
+        notes: how to read them.
+        warning: what else has to be known of them; may be empty.
+    """
+
+    def __init__(self, runs: list[Run], split: str) -> None:
+        """Hold `runs` against the first of them.
+
+        Raises:
+            UserError: as of `compare`.
+        """
+        _check(runs, split)
+        self.groups, self.split = gathered(runs, split), split
+        self.names = _names(self.groups)
+        significance = Significance(self.groups, self.names, _shown(self.groups))
+        first = self.groups[0]
+        against = f"exp/{self.names[0]}" + (f" (seeds {first.seeds})" if len(first.runs) > 1 else "")
+        self.sections = [
+            ("What differs in the configuration", differences(self.groups, self.names)),
+            (f"Figures, in brackets the difference to {against}", outcomes(self.groups, self.names, significance)),
+        ]
+        if significance.table is not None:
+            self.sections.append((f"Differences to {against} over the same items", significance.table))
+        self.notes, self.warning = significance.notes, _warning(self.groups)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Notes and warning, a line each."""
+        return [*self.notes, *[self.warning] * bool(self.warning)]
+
+
+def gathered(runs: list[Run], split: str) -> list[Group]:
+    """Runs that differ in their seed alone, measured on the same data, taken together, in the order of the first of each.
+
+    Where all are of one configuration there is nothing else to compare, and where a seed is there twice it is not the seed
+    that they differ in: then each stands by itself.
+    """
+    members: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        key = (run.info.get("config_hash", run.tag), run.summaries[split]["data"], run.edition(split))
+        members.setdefault(key, []).append(run)
+    groups = []
+    for (_, data, edition), found in members.items():
+        seeds = [run.info.get("seed") for run in found]
+        together = len(members) > 1 and len(set(seeds)) == len(seeds)
+        for part in [sorted(found, key=lambda run: run.info.get("seed") or 0)] if together else [[run] for run in found]:
+            groups.append(Group(part, split, data, edition))
+    return groups if len(members) > 1 else sorted(groups, key=lambda group: runs.index(group.first))
+
+
+def differences(groups: list[Group], names: list[str]) -> Table:
     """The keys of the resolved configurations that are not the same everywhere, an experiment a column."""
-    trees = [_flat(config.read(run.folder / "config.yaml")) for run in runs]
-    keys = [
-        key
-        for key in dict.fromkeys(key for tree in trees for key in tree)
-        if len({str(tree.get(key, NOTHING)) for tree in trees}) > 1
-    ]
-    rows = [[key, *(str(tree.get(key, NOTHING)) for tree in trees)] for key in keys]
-    return Table(["Key", *(run.tag for run in runs)], rows or [["nothing", *[NOTHING] * len(runs)]])
+    trees = [[_flat(config.read(run.folder / "config.yaml")) for run in group.runs] for group in groups]
+
+    def of(members: list[dict[str, Any]], key: str) -> str:
+        return ", ".join(dict.fromkeys(str(tree.get(key, NOTHING)) for tree in members))
+
+    keys = dict.fromkeys(key for members in trees for tree in members for key in tree)
+    rows = [[key, *cells] for key in keys if len(set(cells := [of(members, key) for members in trees])) > 1]
+    return Table(["Key", *names], rows or [["nothing", *[NOTHING] * len(groups)]])
 
 
-def outcomes(runs: list[Run], split: str) -> Table:
+def outcomes(groups: list[Group], names: list[str], significance: Significance) -> Table:
     """Metrics, sizes and times, an experiment a column; differences only between figures of the same test data and edition.
 
-    Of single sources there are the figures of the first metric.
+    Of single sources there are the figures of the first metric. Of several seeds there is the mean and the deviation.
     """
-    summaries = [run.summaries[split] for run in runs]
-    metrics = list(dict.fromkeys(metric for summary in summaries for metric in summary["metrics"]))
-    shown = [metric for metric in metrics if source(metric) == ALL or base(metric) == base(metrics[0])]
-    rows = [[display.label(metric), *_figures(runs, split, metric)] for metric in shown]
+    rows = [[display.label(metric), *_figures(groups, metric, significance)] for metric in _shown(groups)]
+    summaries = [group.first.summaries[group.split] for group in groups]
     facts = {
         "Items": [str(summary.get("items", NOTHING)) for summary in summaries],
-        "Parameters": [display.count(run.info.get("parameters")) for run in runs],
-        "Training time": [display.duration(run.info.get("train_seconds")) for run in runs],
-        "Epochs": [str(run.info.get("epochs", NOTHING)) for run in runs],
-        "Seed": [str(run.info.get("seed", NOTHING)) for run in runs],
-        "Device": [str(run.info.get("device", NOTHING)) for run in runs],
-        "Test data": [str(summary.get("data", NOTHING)) for summary in summaries],
-        "Edition": [run.edition(split) for run in runs],
-        "Commit": [str(run.info.get("commit", NOTHING)) for run in runs],
+        "Parameters": [display.count(group.first.info.get("parameters")) for group in groups],
+        "Training time": [display.duration(group.average("train_seconds")) for group in groups],
+        "Epochs": [group.collected("epochs") for group in groups],
+        "Seed": [group.seeds for group in groups],
+        "Device": [group.collected("device") for group in groups],
+        "Test data": [group.data for group in groups],
+        "Edition": [group.edition for group in groups],
+        "Commit": [group.collected("commit") for group in groups],
     }
     if len(set(facts["Edition"])) == 1:  # said once, below the table
         del facts["Edition"]
     rows += [[name, *cells] for name, cells in facts.items()]
-    return Table(["", *(run.tag for run in runs)], rows, numeric=[run.tag for run in runs])
+    return Table(["", *names], rows, numeric=names)
 
 
-def _figures(runs: list[Run], split: str, metric: str) -> list[str]:
-    first = runs[0].value(split, metric)
+def _shown(groups: list[Group]) -> list[str]:
+    metrics = list(dict.fromkeys(metric for group in groups for metric in group.metrics))
+    return [metric for metric in metrics if source(metric) == ALL or base(metric) == base(metrics[0])]
+
+
+def _figures(groups: list[Group], metric: str, significance: Significance) -> list[str]:
+    first = groups[0].mean(metric)
     shown = []
-    for run in runs:
-        value = run.value(split, metric)
-        cell = display.number(value, metric)
-        if run is not runs[0] and first is not None and value is not None and _same_ground(runs[0], run, split):
-            cell += f" ({display.signed(value - first, metric)})"
+    for group in groups:
+        value = group.mean(metric)
+        cell = measured(group, metric)
+        if group is not groups[0] and first is not None and value is not None and same_ground(groups[0], group):
+            cell += f" ({display.signed(value - first, metric)}{significance.mark(group, metric)})"
         shown.append(cell)
     return shown
 
 
-def _same_ground(one: Run, other: Run, split: str) -> bool:
-    """Whether two runs were measured on the same data."""
-    return _ground(one, split) == _ground(other, split)
+def same_ground(one: Group, other: Group) -> bool:
+    """Whether two groups were measured on the same data."""
+    return (one.data, one.edition) == (other.data, other.edition)
 
 
-def _ground(run: Run, split: str) -> tuple[Any, str]:
-    return run.summaries[split].get("data"), run.edition(split)
-
-
-def _remark(runs: list[Run], split: str) -> str:
-    grounds = {_ground(run, split) for run in runs}
-    if len(grounds) > 1:
+def _warning(groups: list[Group]) -> str:
+    if not all(same_ground(groups[0], group) for group in groups):
         return (
             "Not all were measured on the same data: a figure without a difference beside it cannot be held against the first."
         )
-    edition = runs[0].edition(split)
+    edition = groups[0].edition
     return (
         ""
         if edition == "full"
@@ -134,6 +189,17 @@ def _check(runs: list[Run], split: str) -> None:
         raise UserError(f"compare: expected experiments of different names, found {', '.join(tags)}. Next: name each once")
 
 
+def _names(groups: list[Group]) -> list[str]:
+    """The tag of each; of several seeds, what their tags have in common."""
+    names = []
+    for group in groups:
+        stems = {SEED.sub("", run.tag) for run in group.runs} if len(group.runs) > 1 else {group.first.tag}
+        names.append(stems.pop() if len(stems) == 1 else ", ".join(run.tag for run in group.runs))
+    if len(set(names)) == len(names):
+        return names
+    return [", ".join(run.tag for run in group.runs) for group in groups]
+
+
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     """Keys as an override would name them: `init_args` left out, a class under the name of its slot."""
     if not isinstance(node, dict):
@@ -146,17 +212,3 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
         elif value is not None or key != "init_args":
             flat |= _flat(value, place)
     return flat
-
-
-def _page(runs: list[Run], split: str, sections: list[tuple[str, Table]], remark: str) -> str:
-    from toolkit.report import figures
-    from toolkit.report.html import curve, environment
-
-    histories = {run.tag: files.read_jsonl(path) for run in runs if (path := run.folder / "metrics.jsonl").is_file()}
-    keys = list(dict.fromkeys(key for rows in histories.values() for row in rows for key in row if "/" in key))
-    pictures = []
-    for key in keys:
-        lines = {tag: line for tag, rows in histories.items() if (line := curve(rows, key))[0]}
-        pictures.append((f"{key} by epoch.", figures.curves(lines, display.label(key.partition("/")[2]))))
-    context = {"runs": runs, "split": split, "sections": sections, "remark": remark, "pictures": pictures}
-    return environment().get_template("compare.html").render(context)
