@@ -28,11 +28,23 @@ def start(debug: bool = False) -> None:
     root.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
+class _File(logging.FileHandler):
+    """A file that may be on a full disk: then lines are on the terminal only, and the work is not ended by its log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Close it, whether or not what is left can be written."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 @contextlib.contextmanager
 def to_file(path: Path) -> Iterator[None]:
     """Append every log line, with its time and module, to `path` as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _File(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("toolkit")
     root.addHandler(handler)

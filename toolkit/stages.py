@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -71,11 +72,7 @@ class Stage:
         Raises:
             UserError: another process is at it, or the work ends without its outputs.
         """
-        with self._lock_path.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise log.UserError(f"stage {self.name}: another process is at it. Next: wait for it, or end it") from error
+        with alone(self._lock_path, f"stage {self.name} in {self.folder}"):
             yield from self._recorded()
 
     def _recorded(self) -> Iterator[None]:
@@ -87,7 +84,8 @@ class Stage:
         try:
             yield
         except BaseException as error:
-            files.write_json(self.record_path, {**entry, "state": "failed", "error": str(error)})
+            with contextlib.suppress(OSError):  # on a full disk it goes on saying "running", which without a lock is the same
+                files.write_json(self.record_path, {**entry, "state": "failed", "error": str(error)})
             raise
         absent = [str(path) for path in self.outputs if not path.exists()]
         if absent:
@@ -98,16 +96,16 @@ class Stage:
 
     @property
     def _lock_path(self) -> Path:
-        path = self.record_path.with_suffix(".lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        return self.record_path.with_suffix(".lock")
 
     def _is_locked(self) -> bool:
-        with self._lock_path.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+        try:
+            with self._lock_path.open() as lock:  # for reading: whoever only looks need not be allowed to write
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
         return False
 
     def _record(self) -> dict[str, Any] | None:
@@ -121,6 +119,32 @@ class Stage:
         now = {str(path): _look(path, seen.get(str(path))) for path in self.inputs}
         parts = [self.command, self.section, {path: look["content"] for path, look in now.items()}]
         return config.fingerprint(parts), now
+
+
+@contextlib.contextmanager
+def alone(path: Path, what: str) -> Iterator[None]:
+    """Be the only process within; the system takes the lock away when this process is gone, however it ended.
+
+    Args:
+        path: file of the lock; who holds it is written there.
+        what: the work, for the message.
+
+    Raises:
+        UserError: another process is within; told which.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            who = lock.read().strip() or "another process"
+            raise log.UserError(f"{what}: another process is at it ({who}). Next: wait for it, or end it") from error
+        with contextlib.suppress(OSError):  # a full disk
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+            lock.flush()
+        yield
 
 
 def _look(path: Path, before: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """A stage runs again exactly when something that it was made from has changed."""
 
+import errno
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from toolkit import files
 from toolkit.log import UserError
 from toolkit.stages import Stage
 
@@ -77,10 +79,39 @@ def test_a_stage_whose_process_was_killed_has_failed(tmp_path: Path) -> None:
 def test_two_processes_cannot_be_at_the_same_stage(tmp_path: Path) -> None:
     with copying(tmp_path).record():
         assert copying(tmp_path).state() == "running"
-        with pytest.raises(UserError, match="another process is at it"), copying(tmp_path).record():
+        with (
+            pytest.raises(UserError, match=rf"another process is at it \(process {os.getpid()} on "),
+            copying(tmp_path).record(),
+        ):
             pass
         (tmp_path / "made.txt").write_text("made")
     assert copying(tmp_path).state() == "done"
+
+
+def test_whoever_only_looks_writes_nothing(tmp_path: Path) -> None:
+    assert copying(tmp_path).state() == "missing"
+    stage = copying(tmp_path)
+    assert not stage.record_path.parent.exists()
+    run(stage)
+    record = json.loads(stage.record_path.read_text())
+    stage.record_path.write_text(json.dumps({**record, "state": "running"}))
+    stage.record_path.with_suffix(".lock").unlink()
+    assert stage.state() == "failed"
+    assert not stage.record_path.with_suffix(".lock").exists()
+
+
+def test_a_full_disk_that_keeps_no_record_is_not_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(what: object, value: object = None) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(what))
+
+    def work() -> None:
+        monkeypatch.setattr(files, "write_json", full)
+        full("the output")
+
+    stage = copying(tmp_path)
+    with pytest.raises(OSError, match="the output"), stage.record():
+        work()
+    assert stage.state() == "failed"
 
 
 def test_a_stage_that_did_not_write_its_outputs_says_so(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit import __version__, log
+from toolkit import __version__, files, log
 from toolkit.cli import books, options, verbs
 from toolkit.cli.options import Arguments
 from toolkit.log import UserError
@@ -67,6 +67,11 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:  # whoever reads what is printed has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if arguments.debug or (told := files.advice(error)) is None:
+            raise
+        print(f"toolkit {arguments.verb}: {told}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print(f"toolkit {arguments.verb}: stopped. Next: run the same command again to go on", file=sys.stderr)
         sys.exit(130)

@@ -1,11 +1,12 @@
 """What each verb does; what it needs is imported when it runs, so that help and "nothing to do" come at once."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from toolkit import log
+from toolkit import log, stages
 from toolkit.cli import books
 from toolkit.cli.options import Arguments
 from toolkit.log import UserError
@@ -40,7 +41,15 @@ def train(a: Arguments) -> None:
         return
     from toolkit.train.run import train
 
-    train(a.config, a.data, a.exp, a.device, a.rest)
+    with _alone_in(a.exp):
+        train(a.config, a.data, a.exp, a.device, a.rest)
+
+
+def _alone_in(exp: Path) -> contextlib.AbstractContextManager[None]:
+    """No second training in the same folder, even where whoever keeps the books of the first was killed and it goes on."""
+    if os.environ.get("RANK", "0") != "0":
+        return contextlib.nullcontext()
+    return stages.alone(exp / ".stages" / "training.lock", f"training in {exp}")
 
 
 def infer(a: Arguments) -> None:

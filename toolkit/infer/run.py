@@ -32,10 +32,12 @@ def infer(exp: Path, data: Path, split: str, device: str) -> None:
         UserError: nothing is trained yet, or no item of the split could be read.
     """
     place = distributed.start(device)
+    path = exp / "model.safetensors"
+    weights = files.sha256(path) if path.is_file() else ""  # before they are loaded: a training may be writing better ones
     task, built = load(exp, place)
     manifest = Manifest.open(data / f"{getattr(built.data, split)}.jsonl")
     folder = exp / "predictions" / split
-    _forget_other_weights(folder, files.sha256(exp / "model.safetensors"))
+    _forget_other_weights(folder, weights)
     index = folder / "index.jsonl"
     done = {row["id"] for row in files.read_jsonl(index)} if index.exists() else set()
     skipped = 0
@@ -64,9 +66,10 @@ def _on(device: torch.device, inputs: Any) -> Any:
 
 
 def _forget_other_weights(folder: Path, weights: str) -> None:
-    """Drop predictions that other weights made."""
+    """Drop predictions that other weights made; their mark first, so that a half of them never counts."""
     mark = folder / "made_by.json"
     if mark.exists() and files.read_json(mark)["weights"] == weights:
         return
+    mark.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     files.write_json(mark, {"weights": weights})

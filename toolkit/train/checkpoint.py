@@ -1,7 +1,8 @@
 """Checkpoints: weights as safetensors, everything else that training needs to go on bit for bit beside them.
 
 A checkpoint is a folder `checkpoints/step-00001234/` that is written under another name and renamed when it is whole; the
-last two are kept.
+last two are kept.  In `SHA256SUMS` (which `sha256sum -c` reads) stands what its files were, so that one that a disk has
+changed since is not gone on from: the one before is.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from toolkit import files, log
 from toolkit.blocks.low_rank import is_of_adapter
 from toolkit.log import UserError
+from toolkit.train import distributed
 
 KEEP = 2
+WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
 
 logger = log.get(__name__)
 
@@ -39,12 +43,19 @@ def load_weights(model: nn.Module, path: Path | str, adapters: bool = True) -> N
         adapters: whether the model's low-rank adapters must be in it; if not, and there are none, they stay as they are.
 
     Raises:
-        UserError: the file is missing or belongs to another model; the first differing tensor is named.
+        UserError: the file is missing, is no safetensors file (a pickled one is not opened), or belongs to another model; the
+            first differing tensor is named.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no weights at {path}. Next: run the stage `train`")
-    stored, wanted = load_file(path), model.state_dict()
+    try:
+        stored, wanted = load_file(path), model.state_dict()
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} is no safetensors file, or is damaged ({error}); pickled weights (.pt, .pth) could run code and are not "
+            "opened. Next: give weights that `train` has written"
+        ) from error
     if not adapters and not any(map(is_of_adapter, stored)):
         stored |= {name: value for name, value in wanted.items() if is_of_adapter(name)}
     for name in sorted(stored.keys() | wanted.keys()):
@@ -63,13 +74,23 @@ def save(folder: Path, step: int, model: nn.Module, state: dict[str, Any]) -> No
         step: optimizer steps done.
         model: its weights go to `model.safetensors`.
         state: tensors, numbers, strings, lists and dicts of these: optimizer, schedule, random state, position.
+
+    Raises:
+        OSError: the disk is full, or nothing may be written; what was there before is still there.
     """
     final = folder / f"step-{step:08d}"
     partial = folder / f".partial-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_weights(model, partial / "model.safetensors")
-    torch.save(state, partial / "state.pt")
+    for left in folder.glob(".partial-*"):  # by runs that were killed at this
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        save_weights(model, partial / WEIGHTS)
+        with files.atomic(partial / STATE) as path:
+            torch.save(state, path)
+        files.write_text(partial / SUMS, _sums(partial))
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     shutil.rmtree(final, ignore_errors=True)
     os.replace(partial, final)
     for old in _all(folder)[:-KEEP]:
@@ -79,22 +100,71 @@ def save(folder: Path, step: int, model: nn.Module, state: dict[str, Any]) -> No
 def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | None:
     """Put the newest checkpoint's weights into `model` and return its state; None where there is none to go on from.
 
+    A damaged checkpoint is told of and left for the one before.
+
     Args:
         folder: the experiment's `checkpoints`.
         model: receives the weights.
         key: what `state["key"]` must be: checkpoints of another configuration are set aside, not continued.
+
+    Raises:
+        UserError: there are checkpoints, and all are damaged.
     """
+    damaged: list[str] = []
     for path in reversed(_all(folder)):
-        state = torch.load(path / "state.pt", weights_only=True)
+        try:
+            state = _read(path)
+            if state["key"] == key:
+                load_weights(model, path / WEIGHTS)
+        except UserError as error:
+            damaged.append(f"{path.name}: {error}")
+            continue
+        if damaged:
+            logger.warning("%s: a checkpoint is damaged, the one before, %s, is taken (%s)", folder, path.name, damaged[-1])
         if state["key"] != key:
-            aside = folder.with_name(f"checkpoints-of-{state['key']}")
-            logger.info("the configuration has changed: training begins anew, old checkpoints are now in %s", aside)
-            shutil.rmtree(aside, ignore_errors=True)
-            os.replace(folder, aside)
+            _set_aside(folder, state["key"])
             return None
-        load_weights(model, path / "model.safetensors")
         return state
+    if damaged:
+        raise UserError(
+            f"{folder}: all checkpoints are damaged ({'; '.join(damaged)}). "
+            f"Next: bring back a copy of one, or begin the training anew: rm -r {folder}"
+        )
     return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The state of a checkpoint whose files are what they were.
+
+    Raises:
+        UserError: they are not, or cannot be read; nothing but tensors and plain values is ever unpickled.
+    """
+    missing = [name for name in (WEIGHTS, STATE) if not (path / name).is_file()]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} is gone")
+    if (path / SUMS).is_file() and (path / SUMS).read_bytes() != _sums(path).encode():  # older ones have none
+        raise UserError("its files are not what was written")
+    try:
+        state = torch.load(path / STATE, map_location="cpu", weights_only=True)
+        state["key"]
+    except Exception as error:  # a file that is something else is refused in many ways
+        raise UserError(f"{STATE} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    return state
+
+
+def _sums(path: Path) -> str:
+    return "".join(f"{files.sha256(path / name)}  {name}\n" for name in (WEIGHTS, STATE))
+
+
+def _set_aside(folder: Path, key: str) -> None:
+    """Keep the checkpoints of another configuration under another name."""
+    aside = folder.with_name(f"checkpoints-of-{key}")
+    distributed.wait()  # for all who read them
+    if distributed.rank() == 0:
+        logger.info("the configuration has changed: training begins anew, old checkpoints are now in %s", aside)
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(folder, aside)
+    distributed.wait()
 
 
 def random_state() -> dict[str, Tensor | list[Tensor]]:

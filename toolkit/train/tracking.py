@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,8 @@ class Tracker:
     def rewind(self, epoch: int) -> None:
         """Forget lines of epochs from `epoch` on (counted from 1): a resumed run writes them again."""
         rows = files.read_jsonl(self.path) if self.path.exists() else []
-        files.write_text(self.path, "")
-        for row in rows:
-            if row["epoch"] < epoch:
-                files.append_jsonl(self.path, row)
+        kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows if row["epoch"] < epoch]
+        files.write_text(self.path, "".join(kept))
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Add one epoch's line; keys with a slash are curves."""
