@@ -83,3 +83,41 @@ def test_another_process_maps_the_files_itself(tmp_path: Path) -> None:
     sent = pickle.dumps(store)
     assert len(sent) < 2000
     np.testing.assert_array_equal(pickle.loads(sent).read("a"), steps(1000))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(bytes(200))
+
+
+def lose_a_line(path: Path) -> None:
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("00001.npy", cut),
+        ("00001.npy", overwrite),
+        ("00001.npy", Path.unlink),
+        ("00001.jsonl", overwrite),
+        ("00001.jsonl", lose_a_line),
+    ],
+)
+def test_a_damaged_shard_is_named_and_made_anew(tmp_path: Path, name: str, damage, caplog: pytest.LogCaptureFixture) -> None:
+    writer = StoreWriter(tmp_path, MADE_FROM)
+    for shard in range(3):
+        writer.write(shard, [(f"{shard}-{place}", steps(2, shard)) for place in range(2)])
+    writer.finish(3)
+    damage(tmp_path / name)
+    with pytest.raises(UserError, match=r"00001\.npy: this shard of stored features is damaged.*`features` with --force"):
+        Store(tmp_path)
+    again = StoreWriter(tmp_path, MADE_FROM)
+    assert "00001.npy" in caplog.text
+    assert ([again.has(shard) for shard in range(3)], again.is_finished) == ([True, False, True], False)
+    again.write(1, [(f"1-{place}", steps(2, 1)) for place in range(2)])
+    again.finish(3)
+    np.testing.assert_array_equal(Store(tmp_path).read("1-1"), steps(2, 1))

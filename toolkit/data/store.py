@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from toolkit import files
+from toolkit import files, log
 from toolkit.log import UserError
 
 Row = tuple[str, np.ndarray]  # id of a recording, its frames (frames, …)
+
+logger = log.get(__name__)
 
 
 class Place(NamedTuple):
@@ -40,7 +42,8 @@ class StoreWriter:
 
     Args:
         folder: of the store.
-        made_from: what it is computed from (feature, options, manifest), as plain values; shards of another one are dropped.
+        made_from: what it is computed from (feature, options, manifest), as plain values; shards of another one, and
+            damaged ones, are dropped.
     """
 
     def __init__(self, folder: Path, made_from: dict[str, Any]) -> None:
@@ -50,6 +53,16 @@ class StoreWriter:
             for path in [*folder.glob("*.npy"), *folder.glob("*.json*")]:
                 path.unlink()
             files.write_json(mark, made_from)
+        self._drop_damaged()
+
+    def _drop_damaged(self) -> None:
+        for index in sorted(self.folder.glob("[0-9]*.jsonl")):
+            try:
+                _read(self.folder, int(index.stem))
+            except UserError as error:
+                logger.warning("%s", error)
+                for path in (self.folder / "store.json", index, index.with_suffix(".npy")):
+                    path.unlink(missing_ok=True)
 
     @property
     def is_finished(self) -> bool:
@@ -104,7 +117,7 @@ class Store:
         skipped: recordings of which nothing is stored, and why.
 
     Raises:
-        UserError: it is not there, or not finished.
+        UserError: it is not there, not finished, or a shard of it is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -114,13 +127,14 @@ class Store:
             raise UserError(f"no stored features at {folder}. Next: run the stage `features`")
         self._places: dict[str, Place] = {}
         self.skipped: dict[str, str] = {}
+        self._shards: dict[int, np.ndarray] = {}
         for shard in range(files.read_json(head)["shards"]):
-            for row in files.read_jsonl(_index(folder, shard)):
+            rows, self._shards[shard] = _read(folder, shard)
+            for row in rows:
                 if "skipped" in row:
                     self.skipped[row["id"]] = row["skipped"]
                 else:
                     self._places[row["id"]] = Place(shard, row["start"], row["frames"])
-        self._shards: dict[int, np.ndarray] = {}
         first = self._shard(next(iter(self._places.values())).shard)
         self.shape: tuple[int, ...] = first.shape[1:]
         self.dtype = first.dtype
@@ -160,8 +174,29 @@ class Store:
 
     def _shard(self, shard: int) -> np.ndarray:
         if shard not in self._shards:
-            self._shards[shard] = np.load(self.folder / f"{shard:05d}.npy", mmap_mode="r", allow_pickle=False)
+            self._shards[shard] = _read(self.folder, shard)[1]
         return self._shards[shard]
+
+
+def _read(folder: Path, shard: int) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """A shard's index and its frames, mapped into memory.
+
+    Raises:
+        UserError: one of them is missing, or is not what was written as far as its size tells.
+    """
+    path = folder / f"{shard:05d}.npy"
+    try:
+        rows = files.read_jsonl(_index(folder, shard))
+        frames = np.load(path, mmap_mode="r", allow_pickle=False)
+        expected = sum(row["frames"] for row in rows if "skipped" not in row)
+        if len(frames) != expected:
+            raise ValueError(f"expected {expected} frames, found {len(frames)}")
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: this shard of stored features is damaged ({' '.join(str(error).split())}). "
+            "Next: run the stage `features` with --force, which makes it anew"
+        ) from error
+    return rows, frames
 
 
 def _index(folder: Path, shard: int) -> Path:
