@@ -1,5 +1,5 @@
 # What every run.sh begins with: enter the recipe, make or enter the environment, read the options, define `stage`.
-# Plain bash 3.2 (macOS has no newer one).  Sets: corpus data config tag exp nj device ngpu overrides.
+# Plain bash 3.2 (macOS has no newer one).  Sets: corpus data config tag exp nj device ngpu launcher overrides.
 
 called_from=$PWD
 cd "$(dirname "$0")" || exit 1
@@ -18,6 +18,8 @@ recipe_help() {
   --force             run stages although nothing has changed
   --nj N              parallel processes on the CPU                    --device D       auto, cpu, cuda, cuda:N
   --ngpu N            GPUs to train on                                 --debug          tracebacks, more log lines
+  --launcher slurm    prepare, features, train, infer and score as jobs of a cluster, see utils/cluster.yaml
+  --dry-run           with it: print what would be submitted
   --SECTION.KEY VALUE override any value of the config, e.g. --train.epochs 5, --model.separator DPRNN
 
 Stages:
@@ -32,11 +34,12 @@ recipe_number() { # stage name or number -> number
   esac
 }
 
-corpus=mini config='' tag='' data='' first=1 last=7 list='' overrides=() common=() workers=() hardware=() ngpu=1 name=''
+corpus=mini config='' tag='' data='' first=1 last=7 list='' overrides=() common=() workers=() hardware=() gpus=() launcher=() dry='' name=''
 while [ $# -gt 0 ]; do
   case $1 in
     --help | -h) recipe_help; exit 0 ;;
     --list) list=yes; shift; continue ;;
+    --dry-run) dry=yes; launcher+=(--dry-run); shift; continue ;;
     --force | --debug) common+=("$1"); shift; continue ;;
   esac
   option=$1
@@ -55,7 +58,8 @@ while [ $# -gt 0 ]; do
     --stop-stage) last=$(recipe_number "$value") || exit 2 ;;
     --nj) workers=(--nj "$value") ;;
     --device) hardware=(--device "$value") ;;
-    --ngpu) ngpu=$value ;;
+    --ngpu) gpus=(--ngpu "$value") ;;
+    --launcher) launcher+=(--launcher "$value") ;;
     --*.* | --model | --loss | --optimizer | --schedule) overrides+=("$option" "$value"); option=${option##*.}; name=${name}_${option#--}-$(printf %s "$value" | tr -c 'A-Za-z0-9.' -) ;;
     *) echo "run.sh: no option $option. Next: ./run.sh --help" >&2; exit 2 ;;
   esac
@@ -80,7 +84,11 @@ stage() { # stage NUMBER NAME COMMAND...
   case $title in
     prepare | score) set -- "$@" ${workers[@]+"${workers[@]}"} ;;
     features | infer) set -- "$@" ${hardware[@]+"${hardware[@]}"} ;;
-    train) set -- "$@" ${hardware[@]+"${hardware[@]}"} --ngpu "$ngpu" ;;
+    train) set -- "$@" ${hardware[@]+"${hardware[@]}"} ${gpus[@]+"${gpus[@]}"} ;;
+  esac
+  case $title in
+    fetch | report) [ -z "$dry" ] || return 0 ;; # of which nothing is submitted
+    *) set -- "$@" ${launcher[@]+"${launcher[@]}"} ;;
   esac
   if [ -n "$list" ]; then
     printf '%s ' "$number"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolkit import __version__, files, log
-from toolkit.cli import books, options, verbs
+from toolkit.cli import books, launching, options, verbs
 from toolkit.cli.options import Arguments
+from toolkit.launch import parts
 from toolkit.log import UserError
 from toolkit.stages import Stage
 
@@ -31,6 +32,7 @@ class Verb:
         run: does the work; of a stage it may return files that it made besides those of its books.
         stage: what it reads and writes, if its work is kept; None for a verb that only shows something.
         free: whether words that are not its own are passed on (overrides, a corpus module's options).
+        cut: whether a launcher may have parts of the work done side by side.
     """
 
     help: str
@@ -38,6 +40,7 @@ class Verb:
     run: Callable[[Arguments], Any]
     stage: Callable[[Arguments], Stage] | None = None
     free: bool = False
+    cut: bool = False
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -50,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     verb = VERBS[arguments.verb]
     if rest and not verb.free:
         parser.error(f"{arguments.verb} has no option {rest[0]}")
-    arguments.rest = rest
+    arguments.rest, arguments.words = rest, words
     log.start(arguments.debug)
     try:
         if getattr(arguments, "name", None) == "":
@@ -87,14 +90,21 @@ def _run_stage(verb: Verb, stage: Stage, arguments: Arguments) -> None:
     if "WORLD_SIZE" in os.environ:  # a process of torchrun: the one that started it keeps the books
         verb.run(arguments)
         return
+    if parts.is_job():  # so does a launcher
+        launching.keep_made(stage, verb.run(arguments))
+        return
     if arguments.status:
         print(stage.describe())
+        return
+    if getattr(arguments, "dry_run", False):
+        print(launching.scripts(stage, arguments, verb.cut), end="")
         return
     if stage.state() == "done" and not arguments.force:
         logger.info("%s: done before, nothing has changed", arguments.verb)
     else:
         with stage.record(), log.to_file(stage.folder / "logs" / f"{stage.name}.log"):
-            stage.outputs += verb.run(arguments) or []
+            launched = getattr(arguments, "launcher", "local") != "local"
+            stage.outputs += (launching.run(stage, arguments, verb.cut) if launched else verb.run(arguments)) or []
     if arguments.verb == "report":
         print((arguments.exp / "report" / "table.txt").read_text(encoding="utf-8"), end="")
 
@@ -102,10 +112,10 @@ def _run_stage(verb: Verb, stage: Stage, arguments: Arguments) -> None:
 VERBS = {
     "fetch": Verb("1: obtain a corpus or what belongs to it", options.corpus, verbs.fetch, books.fetch, free=True),
     "prepare": Verb("2: corpus to manifests and audio", options.prepare, verbs.prepare, books.prepare, free=True),
-    "features": Verb("3: manifests to stored features", options.features, verbs.features, books.features, free=True),
+    "features": Verb("3: manifests to stored features", options.features, verbs.features, books.features, free=True, cut=True),
     "train": Verb("4: train what a config describes", options.train, verbs.train, books.train, free=True),
-    "infer": Verb("5: predictions of a split", options.infer, verbs.infer, books.infer),
-    "score": Verb("6: predictions to figures", options.score, verbs.score, books.score),
+    "infer": Verb("5: predictions of a split", options.infer, verbs.infer, books.infer, cut=True),
+    "score": Verb("6: predictions to figures", options.score, verbs.score, books.score, cut=True),
     "report": Verb("7: the paper's table beside ours", options.report, verbs.report, books.report),
     "compare": Verb("several experiments in one table", options.compare, verbs.compare),
     "separate": Verb("recordings of yours through a trained model", options.separate, verbs.separate),

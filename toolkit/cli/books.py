@@ -84,7 +84,11 @@ def _corpus(arguments: Arguments) -> Path:
     return arguments.data / "corpus" / arguments.name if made else Path(arguments.corpus).expanduser()
 
 
-NO_RESULT = ("force", "status", "debug", "nj", "ngpu", "device", "config", "rest")  # how, not what; the config is the section
+# How, not what; the config is the section.
+NO_RESULT = (
+    *("force", "status", "debug", "nj", "ngpu", "device", "config", "rest"),
+    *("words", "launcher", "dry_run"),
+)
 
 
 def _tree(arguments: Arguments) -> config.Tree:

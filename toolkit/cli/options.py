@@ -27,6 +27,12 @@ def workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nj", type=int, help="parallel processes; all cores if not given")
 
 
+def launcher(parser: argparse.ArgumentParser) -> None:
+    what = "slurm: as jobs of a cluster, see utils/cluster.yaml (default: here)"
+    parser.add_argument("--launcher", choices=["local", "slurm"], default="local", help=what)
+    parser.add_argument("--dry-run", action="store_true", help="with --launcher slurm: print what would be submitted")
+
+
 def corpus(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="of the corpus, e.g. wsj0_mix; may be left out where --config names the data of one")
     parser.add_argument("--corpus", default="mini", help="folder of the corpus as published; mini; download")
@@ -38,30 +44,34 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     corpus(parser)
     workers(parser)
     parser.add_argument("--strict", action="store_true", help="an unusable file is an error, not a named skip")
+    launcher(parser)
 
 
 def features(parser: argparse.ArgumentParser) -> None:
     config(parser)
     data(parser)
     device(parser)
+    launcher(parser)
 
 
 def train(parser: argparse.ArgumentParser) -> None:
     features(parser)
     parser.add_argument("--exp", type=Path, required=True, help="the experiment's folder")
-    parser.add_argument("--ngpu", type=int, default=1, help="GPUs (processes under torchrun)")
+    parser.add_argument("--ngpu", type=int, help="GPUs, each for a process under torchrun; one if not given")
 
 
 def infer(parser: argparse.ArgumentParser) -> None:
     exp(parser)
     data(parser)
     device(parser)
+    launcher(parser)
 
 
 def score(parser: argparse.ArgumentParser) -> None:
     exp(parser)
     data(parser)
     workers(parser)
+    launcher(parser)
 
 
 def report(parser: argparse.ArgumentParser) -> None:

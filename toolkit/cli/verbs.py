@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from toolkit import log, stages
 from toolkit.cli import books
 from toolkit.cli.options import Arguments
+from toolkit.launch.parts import Part
 from toolkit.log import UserError
 
 logger = log.get(__name__)
@@ -30,14 +30,19 @@ def prepare(a: Arguments) -> list[Path]:
 def features(a: Arguments) -> list[Path]:
     from toolkit.features.run import features
 
-    return features(a.data, a.config, a.rest, a.device)
+    return features(a.data, a.config, a.rest, a.device, Part.here())
 
 
 def train(a: Arguments) -> None:
-    if a.ngpu > 1 and "WORLD_SIZE" not in os.environ:
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={a.ngpu}"]
-        if subprocess.run([*command, "-m", "toolkit", *sys.argv[1:]]).returncode:
-            raise UserError(f"training in {a.ngpu} processes failed; the reason stands above. Next: run the same command again")
+    one_of_several = "PET_NNODES" in os.environ  # nodes, as whoever launched us told torchrun
+    count = a.ngpu or 1
+    if (count > 1 or one_of_several) and "WORLD_SIZE" not in os.environ:
+        from toolkit.train import stopping
+
+        where = [] if one_of_several else ["--standalone"]
+        command = [sys.executable, "-m", "torch.distributed.run", *where, f"--nproc-per-node={count}"]
+        if stopping.run_together([*command, "-m", "toolkit", *sys.argv[1:]]):
+            raise UserError(f"training in {count} processes failed; the reason stands above. Next: run the same command again")
         return
     from toolkit.train.run import train
 
@@ -55,13 +60,13 @@ def _alone_in(exp: Path) -> contextlib.AbstractContextManager[None]:
 def infer(a: Arguments) -> None:
     from toolkit.infer.run import infer
 
-    infer(a.exp, a.data, a.split, a.device)
+    infer(a.exp, a.data, a.split, a.device, Part.here())
 
 
 def score(a: Arguments) -> None:
     from toolkit.score.run import score
 
-    score(a.exp, a.data, a.split, a.nj)
+    score(a.exp, a.data, a.split, a.nj, Part.here())
 
 
 def report(a: Arguments) -> None:

@@ -229,10 +229,11 @@ def processors() -> int:
 
 
 def begin_worker() -> None:
-    """A worker leaves Ctrl-C to its parent, computes on one thread, and ends when its parent is killed."""
+    """A worker leaves being stopped to its parent, computes on one thread, and ends when its parent is killed."""
     if "torch" in sys.modules:  # loaded before the environment could tell it
         sys.modules["torch"].set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

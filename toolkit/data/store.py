@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toolkit import files, log
+from toolkit.launch.parts import one_at_a_time
 from toolkit.log import UserError
 
 Row = tuple[str, np.ndarray]  # id of a recording, its frames (frames, …)
@@ -49,11 +50,12 @@ class StoreWriter:
     def __init__(self, folder: Path, made_from: dict[str, Any]) -> None:
         self.folder, self.made_from = folder, made_from
         mark = folder / "made_from.json"
-        if not mark.is_file() or files.read_json(mark) != made_from:
-            for path in [*folder.glob("*.npy"), *folder.glob("*.json*")]:
-                path.unlink()
-            files.write_json(mark, made_from)
-        self._drop_damaged()
+        with one_at_a_time(folder / ".lock"):  # of several who write one store, the first drops what is old
+            if not mark.is_file() or files.read_json(mark) != made_from:
+                for path in [*folder.glob("*.npy"), *folder.glob("*.json*")]:
+                    path.unlink()
+                files.write_json(mark, made_from)
+            self._drop_damaged()
 
     def _drop_damaged(self) -> None:
         for index in sorted(self.folder.glob("[0-9]*.jsonl")):

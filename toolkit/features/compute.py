@@ -20,6 +20,7 @@ from toolkit.data import parallel
 from toolkit.data.manifest import Manifest
 from toolkit.data.store import Row, Store, StoreWriter
 from toolkit.dsp.resample import resample
+from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
 
 SHARD_CLIPS = 256
@@ -46,7 +47,7 @@ class Decoded(NamedTuple):
     reason: str = ""
 
 
-def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.device) -> Path:
+def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.device, part: Part = WHOLE) -> Path:
     """Store a feature of every recording of a manifest that has audio.
 
     A recording that cannot be read is left out, and named.  What an earlier run has stored of the same manifest is kept, shard
@@ -57,6 +58,7 @@ def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.de
         manifest: of the recordings.
         folder: of the store.
         device: where it is computed.
+        part: which shards are this process's; others compute the rest, and one who takes all of them ends the store.
 
     Returns:
         The store's file `store.json`.
@@ -80,25 +82,30 @@ def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.de
     if writer.is_finished:
         logger.info("%s: was stored before", what)
     else:
-        _compute_missing(feature, writer, list(shards(clips)), device, what)
+        _compute_missing(feature, writer, list(shards(clips)), device, what, part)
+    if not part.is_whole:
+        return folder / "store.json"
     if skipped := Store(folder).skipped:
         logger.warning("%s: %d of %d recordings are not in it, see %s/*.jsonl", what, len(skipped), len(clips), folder)
     return folder / "store.json"
 
 
-def _compute_missing(feature: Feature, writer: StoreWriter, shards: list[list[Clip]], device: torch.device, what: str) -> None:
-    missing = [number for number in range(len(shards)) if not writer.has(number)]
+def _compute_missing(
+    feature: Feature, writer: StoreWriter, shards: list[list[Clip]], device: torch.device, what: str, part: Part
+) -> None:
+    missing = [number for number in range(len(shards)) if part.takes(number) and not writer.has(number)]
     clips = [clip for number in missing for clip in shards[number]]
     seconds, began = sum(clip.seconds for clip in clips), time.monotonic()
-    if len(missing) < len(shards):
-        logger.info("%s: %d of %d shards were stored before", what, len(shards) - len(missing), len(shards))
+    if stored := sum(writer.has(number) for number in range(len(shards))):
+        logger.info("%s: %d of %d shards were stored before", what, stored, len(shards))
     with closing(_decoded(feature.sample_rate, clips)) as decoded:
         tracked = progress.track(decoded, f"seconds of {what}", seconds, lambda one: one.clip.seconds, "s", _speed)
         for number in missing:
             skipped: dict[str, str] = {}
             rows = dict(_computed(feature, islice(tracked, len(shards[number])), device, skipped))
             writer.write(number, [(clip.id, rows[clip.id]) for clip in shards[number] if clip.id in rows], skipped)
-    writer.finish(len(shards))
+    if part.is_whole:
+        writer.finish(len(shards))
     speed = _speed(seconds / (time.monotonic() - began))
     logger.info("%s: %.2f h of %d recordings, %s on %s", what, seconds / 3600, len(clips), speed, device)
 

@@ -12,6 +12,7 @@ from toolkit.data.store import Store, folder_of
 from toolkit.features.compute import compute
 from toolkit.features.label import label
 from toolkit.features.learn import learn
+from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
 from toolkit.tasks.experiment import Experiment
 from toolkit.train import distributed
@@ -21,7 +22,7 @@ SPLITS = ("train", "valid", "test")
 logger = log.get(__name__)
 
 
-def features(data: Path, config: Path, overrides: list[str], device: str = "auto") -> list[Path]:
+def features(data: Path, config: Path, overrides: list[str], device: str = "auto", part: Part = WHOLE) -> list[Path]:
     """Store every feature that the configuration's task reads, for each of its manifests.
 
     Args:
@@ -29,6 +30,7 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
         config: names manifests and features in its section `data`.
         overrides: laid over it.
         device: `auto`, `cpu`, `cuda`.
+        part: which shards of the stores are this process's, if others compute the rest; it ends none of them.
 
     Returns:
         The file `store.json` of each store that this stage makes, and what is learned; none where a model reads the recordings
@@ -53,16 +55,18 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
     made = []
     for feature in wanted:
         if isinstance(feature, LearnedFeature):
-            made.append(learn(feature, manifests[section["train"]], folder_of(data, feature.name, section["train"])))
+            if part.is_whole:
+                made.append(learn(feature, manifests[section["train"]], folder_of(data, feature.name, section["train"])))
             continue
         for name, manifest in manifests.items():
             folder = folder_of(data, feature.name, name)
             if isinstance(feature, Published):
                 _require_published(folder)
             elif isinstance(feature, LabelFeature):
-                made.append(label(feature, manifest, folder))
+                if part.is_whole:
+                    made.append(label(feature, manifest, folder))
             else:
-                made.append(compute(feature, manifest, folder, place))
+                made.append(compute(feature, manifest, folder, place, part))
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from toolkit import files, log, progress
 from toolkit.data.examples import to_device
 from toolkit.data.manifest import Manifest
+from toolkit.launch.parts import WHOLE, Part, one_at_a_time
 from toolkit.log import UserError
 from toolkit.tasks.experiment import load
 from toolkit.train import distributed
@@ -19,7 +21,7 @@ from toolkit.train import distributed
 logger = log.get(__name__)
 
 
-def infer(exp: Path, data: Path, split: str, device: str) -> None:
+def infer(exp: Path, data: Path, split: str, device: str, part: Part = WHOLE) -> None:
     """Predict every item of a split; items that an earlier run has done with the same weights are kept.
 
     Args:
@@ -27,6 +29,7 @@ def infer(exp: Path, data: Path, split: str, device: str) -> None:
         data: folder of the manifests.
         split: `train`, `valid` or `test`, as the configuration names its manifests.
         device: `auto`, `cpu`, `cuda`.
+        part: which items are this process's; what they add to the index is put there by one who takes all of them.
 
     Raises:
         UserError: nothing is trained yet, or no item of the split could be read.
@@ -37,12 +40,13 @@ def infer(exp: Path, data: Path, split: str, device: str) -> None:
     task, built = load(exp, place)
     manifest = Manifest.open(data / f"{getattr(built.data, split)}.jsonl")
     folder = exp / "predictions" / split
-    _forget_other_weights(folder, weights)
-    index = folder / "index.jsonl"
-    done = {row["id"] for row in files.read_jsonl(index)} if index.exists() else set()
+    with one_at_a_time(exp / "predictions" / f".{split}.lock"):
+        _forget_other_weights(folder, weights)
+    index = folder / ("index.jsonl" if part.is_whole else f"index-{part}.jsonl")
+    done = {row["id"] for path in folder.glob("index*.jsonl") for row in files.read_jsonl(path)}
     skipped = 0
-    for item in progress.track(manifest, f"predictions of {split}"):
-        if item.id in done:
+    for number, item in enumerate(progress.track(manifest, f"predictions of {split}")):
+        if item.id in done or not part.takes(number):
             continue
         try:
             inputs = task.inputs(manifest, item)
@@ -55,6 +59,8 @@ def infer(exp: Path, data: Path, split: str, device: str) -> None:
             predictions = task.predict(task.model, _on(place, inputs), item.sample_rate)
         seconds = time.monotonic() - began
         files.append_jsonl(index, {"id": item.id, **task.store(folder, item, predictions), "seconds": round(seconds, 4)})
+    if part.is_whole:
+        _put_together(folder, manifest)
     if skipped:
         logger.warning("%d of %d items of %s were skipped, named above", skipped, len(manifest), split)
     if skipped == len(manifest):
@@ -63,6 +69,19 @@ def infer(exp: Path, data: Path, split: str, device: str) -> None:
 
 def _on(device: torch.device, inputs: Any) -> Any:
     return inputs.to(device) if isinstance(inputs, torch.Tensor) else to_device(inputs, device)
+
+
+def _put_together(folder: Path, manifest: Manifest) -> None:
+    """Lines that parts of the work have written go to the index, in the order of the manifest."""
+    parts = sorted(folder.glob("index-*.jsonl"))
+    if not parts:
+        return
+    paths = [path for path in (folder / "index.jsonl", *parts) if path.exists()]
+    rows = {row["id"]: row for path in paths for row in files.read_jsonl(path)}
+    lines = [json.dumps(rows[item.id], ensure_ascii=False) + "\n" for item in manifest if item.id in rows]
+    files.write_text(folder / "index.jsonl", "".join(lines))
+    for path in parts:
+        path.unlink()
 
 
 def _forget_other_weights(folder: Path, weights: str) -> None:

@@ -53,6 +53,7 @@ def _begin(job: Job) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **job.environment},
             start_new_session=True,  # so that all that it starts can be ended with it
         )
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from toolkit import files, log
 from toolkit.data import parallel
 from toolkit.data.manifest import Item, Manifest
+from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
 from toolkit.metrics.framewise import IMAGES, WINDOW
 from toolkit.tasks.base import Task
@@ -35,7 +36,7 @@ class Work(NamedTuple):
     folder: Path
 
 
-def score(exp: Path, data: Path, split: str, nj: int | None) -> None:
+def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE) -> None:
     """Score every prediction of a split; what an earlier run has scored is kept as long as the predictions are the same.
 
     Args:
@@ -43,6 +44,7 @@ def score(exp: Path, data: Path, split: str, nj: int | None) -> None:
         data: folder of the manifests.
         split: `train`, `valid` or `test`.
         nj: processes; all cores if None.
+        part: which items are this process's; one who takes all of them sums up.
 
     Raises:
         UserError: nothing is predicted yet, or a metric's package is missing.
@@ -62,7 +64,14 @@ def score(exp: Path, data: Path, split: str, nj: int | None) -> None:
         if item.id in stored
     ]
     scores = exp / "scores"
-    outcome = parallel.run(score_item, jobs, f"scores of {split}", nj=nj, journal=scores / f".{split}.journal.jsonl")
+    if not part.is_whole:
+        journal = scores / f".{split}.journal-{part}.jsonl"
+        mine = [job for number, job in enumerate(jobs) if part.takes(number)]
+        parallel.run(score_item, mine, f"scores of {split}", nj=nj, journal=journal)
+        return
+    journal = scores / f".{split}.journal.jsonl"
+    _put_together(journal, sorted(scores.glob(f".{split}.journal-*.jsonl")))
+    outcome = parallel.run(score_item, jobs, f"scores of {split}", nj=nj, journal=journal)
     rows = [outcome.results[job.id] for job in jobs if job.id in outcome.results]
     if not rows:
         raise UserError(f"{manifest.path}: none of its items could be scored. Next: see {exp}/logs/score.log")
@@ -77,6 +86,15 @@ def score(exp: Path, data: Path, split: str, nj: int | None) -> None:
     files.write_json(scores / f"{split}.summary.json", {**summary, **figures})
     means = [f"{key} {value:.3g}" for key, value in figures["metrics"].items() if key.partition("/")[2] in HEADLINES]
     logger.info("%s, %d items: %s", name, len(rows), "  ".join(means))
+
+
+def _put_together(journal: Path, parts: list[Path]) -> None:
+    """What parts of the work have written down goes to the journal, in which a later line of an item counts."""
+    with journal.open("a", encoding="utf-8") as stream:
+        for path in parts:
+            stream.write(path.read_text(encoding="utf-8"))
+    for path in parts:
+        path.unlink()
 
 
 def score_item(work: Work) -> dict[str, Any]:
