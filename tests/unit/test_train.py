@@ -126,11 +126,11 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("step", [1, 3, 6, 8, 11])
+@pytest.mark.parametrize("step", [1, 3, 6, 8, 9])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"ema": [0.9, 0.99], "ema_epoch": [0.5]}, {"accumulate": 2}, {"phases": (sgd(1, 0.01),)}],
-    ids=["plain", "averages", "accumulate", "phases"],
+    [{}, {"ema": [0.9, 0.99], "ema_epoch": [0.5]}, {"accumulate": 2}, {"accumulate": 4}, {"phases": (sgd(1, 0.01),)}],
+    ids=["plain", "averages", "accumulate", "incomplete group", "phases"],
 )
 def test_a_run_killed_at_any_step_ends_with_equal_weights(tmp_path: Path, step: int, options: dict) -> None:
     settings = {"epochs": 2, "checkpoint_every": 2, **options}
@@ -139,10 +139,10 @@ def test_a_run_killed_at_any_step_ends_with_equal_weights(tmp_path: Path, step: 
     cut = trainer(tmp_path / "cut", **settings)
     learn = cut._learn
 
-    def learn_until_killed(batch: Batch) -> bool:
+    def learn_until_killed(batch: Batch, late: bool) -> tuple[bool, bool]:
         if cut.epoch * 6 + cut.batch == step:
             raise Killed
-        return learn(batch)
+        return learn(batch, late)
 
     cut._learn = learn_until_killed  # type: ignore[method-assign]
     with pytest.raises(Killed):

@@ -33,6 +33,7 @@ def batches(
     rank: int = 0,
     world_size: int = 1,
     drop_last: bool = True,
+    group: int = 1,
     pin_memory: bool = False,
 ) -> Iterator[AnyBatch]:
     """Batches of one epoch.
@@ -47,7 +48,8 @@ def batches(
         shuffle: whether the order is random.
         rank: number of this process among those that train together.
         world_size: how many those are; each gets its own part of every `world_size` batches.
-        drop_last: leave out what does not fill a batch in every process.
+        drop_last: leave out what does not fill a batch in every process, and the batches that do not fill a group.
+        group: batches that one step of the training is made of.
         pin_memory: put batches where a GPU can fetch them by itself.
 
     Yields:
@@ -57,10 +59,12 @@ def batches(
         UserError: a file cannot be used, or there are fewer examples than one batch needs.
     """
     plan = order(len(source), batch_size, seed, epoch, shuffle, rank, world_size, drop_last)
+    plan = plan[: len(plan) - len(plan) % group] if drop_last else plan
     if not plan and drop_last:
+        what, other = ("one batch", "") if group == 1 else (f"a step of {group} batches", " or --train.accumulate")
         raise UserError(
-            f"expected at least {batch_size * world_size} examples for one batch, found {len(source)}. "
-            "Next: a smaller --data.batch_size"
+            f"expected at least {batch_size * world_size * group} examples for {what}, found {len(source)}. "
+            f"Next: a smaller --data.batch_size{other}"
         )
     requests = [(epoch, indices) for indices in plan[skip:]]
     load = _pool(source, batch_size, workers).batch if workers and requests else source.batch

@@ -16,6 +16,7 @@ COMPRESSED = "model.compressed.safetensors"  # of a quantized model, which a pac
 Kind = TypeVar("Kind", bound=Task)
 
 PROGRESS_ONLY = ("epochs", "patience", "max_minutes", "checkpoint_every")  # a longer run goes on from a shorter one's end
+ARRANGEMENT = ("channels_last", "checkpoint_activations")  # where and when it is computed, not what
 
 
 class Experiment:
@@ -56,13 +57,13 @@ class Experiment:
     @property
     def fingerprint(self) -> str:
         """The same for runs that differ only in their seed."""
-        train = {key: value for key, value in self.tree["train"].items() if key != "seed"}
+        train = {key: value for key, value in self.tree["train"].items() if key not in ("seed", *ARRANGEMENT)}
         return config.fingerprint({**self.tree, "train": train})
 
     @property
     def training_key(self) -> str:
         """The same for runs of which one may go on from the other's checkpoint."""
-        train = {key: value for key, value in self.tree["train"].items() if key not in PROGRESS_ONLY}
+        train = {key: value for key, value in self.tree["train"].items() if key not in PROGRESS_ONLY + ARRANGEMENT}
         kept = {key: value for key, value in self.tree.items() if key not in ("infer", "score")}
         return config.fingerprint({**kept, "train": train})
 

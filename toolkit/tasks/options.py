@@ -7,6 +7,8 @@ from typing import Literal
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+COMPILE_MODES = ("reduce-overhead", "max-autotune")
+
 
 @dataclass
 class TrainOptions:
@@ -17,12 +19,19 @@ class TrainOptions:
         init: weights to begin with, e.g. ``exp/paper/model.safetensors`` for a second stage of training; null for random ones.
             Those of a model without low-rank adapters also serve as the base of one that has some.
         clip_grad_norm: largest gradient norm (Euclidean, over all parameters); null for none.
-        accumulate: batches whose gradients are added up before a step.
-        precision: arithmetic of forward and loss; bf16 and fp16 by autocast.
+        accumulate: batches whose gradients are added up before a step; an epoch ends with the last whole group of so many.
+        precision: arithmetic of forward and loss: bf16 and fp16 by autocast; with tf32 a GPU multiplies float32 numbers with
+            ten bits of their fractions, with fp32 with all of them.
         ema: decays of moving averages of the weights, updated at each step.  The weights and all their averages are validated
             at each epoch's end, and the best of them is kept (as by Hybrid Demucs).
         ema_epoch: decays of more averages, updated at each epoch's end.
-        compile: compile the model with `torch.compile`.
+        compile: compile the model with `torch.compile`: true, or its mode `reduce-overhead` or `max-autotune`, which replay a
+            step's kernels as CUDA graphs.
+        channels_last: keep weights and output of two-dimensional convolutions with the channels as last axis in memory, which
+            is faster on GPUs with bf16, fp16 or tf32.
+        checkpoint_activations: modules whose activations are not kept but computed again in the backward pass: names of classes
+            (``ResidualBlock``) or patterns of places in the model (``separator.blocks.*``).  Takes less memory, and up to a
+            third more time; gradients are the same.
         seed: of weights, data order, crops and drop-out.
         monitor: value by which the best weights are chosen; smaller is better for a name that ends in `loss`,
             `distance` or `distortion`.
@@ -37,10 +46,12 @@ class TrainOptions:
     init: str | None = None
     clip_grad_norm: float | None = 5.0
     accumulate: int = 1
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     ema: list[float] = field(default_factory=list)
     ema_epoch: list[float] = field(default_factory=list)
-    compile: bool = False
+    compile: bool | str = False
+    channels_last: bool = False
+    checkpoint_activations: list[str] = field(default_factory=list)
     seed: int = 0
     monitor: str = "valid/loss"
     plateau: str | None = None
@@ -57,6 +68,10 @@ class TrainOptions:
         for decay in [*self.ema, *self.ema_epoch]:
             if not 0 < decay < 1:
                 raise ValueError(f"train.ema: expected decays between 0 and 1, found {decay}")
+        if isinstance(self.compile, str) and self.compile not in COMPILE_MODES:
+            raise ValueError(f"train.compile: expected true, false, {' or '.join(COMPILE_MODES)}, found {self.compile!r}")
+        if isinstance(self.compile, str) and self.accumulate > 1:  # a graph replayed again writes over the gradients so far
+            raise ValueError(f"train.compile: expected true or false with train.accumulate above 1, found {self.compile!r}")
 
 
 @dataclass

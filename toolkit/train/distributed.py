@@ -1,12 +1,17 @@
-"""One process or several under `torchrun`: who am I, and sums over all of us."""
+"""One process or several under `torchrun`: who am I, and what all of us together have found."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable
+from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from toolkit.log import UserError
 
@@ -50,15 +55,6 @@ def wrap(model: nn.Module, device: torch.device) -> nn.Module:
     return nn.parallel.DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
 
 
-def mean(total: Tensor, count: Tensor) -> Tensor:
-    """`total / count`, both summed over all processes first."""
-    if world_size() > 1:
-        both = torch.stack([total, count])
-        dist.all_reduce(both)
-        total, count = both
-    return total / count
-
-
 def agree(value: bool, device: torch.device) -> bool:
     """True where any process says so."""
     if world_size() == 1:
@@ -68,13 +64,77 @@ def agree(value: bool, device: torch.device) -> bool:
     return bool(flag.item())
 
 
+class Reading:
+    """The loss of a batch, and what all processes say of it, on their way from the device.
+
+    The device goes on computing meanwhile: what is asked of it after this one has been made is not waited for.
+
+    Args:
+        loss: of this process's batch, a single number.
+        late: whether this process holds the time to be over.
+    """
+
+    def __init__(self, loss: Tensor, late: bool) -> None:
+        loss = loss.detach().double()
+        flags = torch.stack([1 - loss.isfinite().double(), loss.new_full((), float(late))])
+        if world_size() > 1:
+            dist.all_reduce(flags, dist.ReduceOp.MAX)
+        numbers = torch.cat([loss.view(1), flags])
+        self._numbers, self._event = numbers, torch.cuda.Event() if loss.is_cuda else None
+        if self._event is not None:
+            self._numbers = torch.empty(3, dtype=torch.float64, pin_memory=True)
+            self._numbers.copy_(numbers, non_blocking=True)
+            self._event.record()
+
+    def read(self) -> tuple[float, bool, bool]:
+        """The loss; whether it is not finite in any process; whether the time is over in any."""
+        if self._event is not None:
+            self._event.synchronize()
+        loss, bad, late = self._numbers.tolist()
+        return loss, bool(bad), bool(late)
+
+
+def apart(model: nn.Module) -> contextlib.AbstractContextManager[Any]:
+    """While it is open, each process adds up its own gradients; the next backward pass outside averages the sums."""
+    return cast(Any, model).no_sync() if world_size() > 1 else contextlib.nullcontext()
+
+
+def draw_apart(seed: int) -> None:
+    """Let each process but the first draw random numbers (drop-out, augmentation) of its own."""
+    if rank() > 0:
+        torch.manual_seed(int(np.random.SeedSequence((seed, rank())).generate_state(1)[0]))
+
+
+def share_buffers(models: Iterable[nn.Module]) -> None:
+    """Give all processes the first one's buffers: running statistics are of what each of them has seen."""
+    if world_size() > 1:
+        for model in models:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)
+
+
+def each(value: Any) -> list[Any]:
+    """What every process gives, in their order; where there are several, its tensors are on the CPU afterwards."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, tree_map_only(Tensor, Tensor.cpu, value))
+    return values
+
+
+def means(sums: dict[str, Tensor]) -> dict[str, float]:
+    """Of pairs of a sum and a count, (2,) by name, added up over all processes: the means."""
+    parts = each(sums)
+    names = dict.fromkeys(name for part in parts for name in part)  # a process may have seen nothing
+    totals = {name: torch.stack([part[name] for part in parts if name in part]).sum(0) for name in names}
+    return {name: (total / count).item() for name, (total, count) in totals.items()}
+
+
 def gather(collected: dict[str, list[Tensor]]) -> dict[str, Tensor]:
     """Tensors (n, …) of all processes put together, (N, …); they are on the CPU."""
-    parts: list[dict[str, list[Tensor]]] = [collected]
-    if world_size() > 1:
-        parts = [{} for _ in range(world_size())]
-        dist.all_gather_object(parts, collected)
-    return {name: torch.cat([tensor for part in parts for tensor in part.get(name, [])]) for name in collected}
+    parts = each(collected)
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: torch.cat([tensor for part in parts for tensor in part.get(name, [])]) for name in names}
 
 
 def wait() -> None:

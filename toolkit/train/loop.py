@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +15,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from toolkit import log, progress
 from toolkit.data import loader
-from toolkit.data.examples import to_device
 from toolkit.log import UserError
-from toolkit.tasks.base import Task
-from toolkit.train import checkpoint, distributed
+from toolkit.tasks.base import Examples, Task
+from toolkit.train import arithmetic, checkpoint, distributed, prefetch, recompute
 from toolkit.train.averages import Averages
 from toolkit.train.tracking import Tracker
 
-AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALL_IS_GOOD = ("loss", "distance", "distortion")  # how the names of such values end
 LISTEN_EVERY = 60.0  # seconds of training between two examples in TensorBoard, whose pictures take a second or two
 POSITION = ("epoch", "batch", "step", "bad", "stale", "best", "lowest", "seconds", "loss_sum", "loss_count")
@@ -46,6 +45,7 @@ class Trainer:
         self.config, self.options, self.workers = config, config.train, config.data.workers
         self.training, self.validation = task.training(data), task.validation(data)
         self.model = task.model.to(device)
+        self._arrange()
         self._choose_optimizer(epoch=0)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.options.precision == "fp16")
         self.averages = Averages(self.model, self.options.ema, self.options.ema_epoch)
@@ -56,40 +56,36 @@ class Trainer:
         self.tracker = Tracker(exp)
         self._resume()
         self.parallel = distributed.wrap(self.model, device)
-        self.forward: nn.Module = cast(nn.Module, torch.compile(self.parallel)) if self.options.compile else self.parallel
+        self.forward = arithmetic.compiled(self.parallel, self.options.compile)
 
     def fit(self) -> None:
         """Train until the epochs, the patience or the minutes are over; the best weights are in `model.safetensors`."""
+        if self.step == 0:
+            distributed.draw_apart(self.options.seed)
         while self.epoch < self.options.epochs and not self._over():
             self.task.start_epoch(self.epoch)
-            row = self._train_epoch()
+            row = self.train_epoch()
             self.averages.after_epoch(self.model)
             self._end_epoch(self._best_of(row))
         self.tracker.close()
         if self.step == 0:
             raise UserError(f"{self.exp}: no training step was made. Next: look at train.max_minutes and the size of the split")
 
-    def _train_epoch(self) -> dict[str, float]:
+    def train_epoch(self) -> dict[str, float]:
+        """Learn from the batches that are left of the epoch; gives the mean loss, and the share of time spent waiting."""
         self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
         waited, began = 0.0, time.monotonic()
-        batches = loader.batches(
-            self.training.source,
-            batch_size=self.training.batch_size,
-            seed=self.options.seed,
-            epoch=self.epoch,
-            skip=self.batch,
-            workers=self.workers,
-            rank=distributed.rank(),
-            world_size=distributed.world_size(),
-            pin_memory=self.device.type == "cuda",
-        )
+        options = {"batch_size": self.training.batch_size, "group": self.options.accumulate, "skip": self.batch}
+        batches = self._batches(self.training, seed=self.options.seed, epoch=self.epoch, **options)
         count = len(self.training.source) // (self.training.batch_size * distributed.world_size())
+        count -= count % self.options.accumulate + self.batch
         asked = time.monotonic()
-        for batch in progress.track(batches, f"epoch {self.epoch + 1} of {self.options.epochs}", count - self.batch):
+        for batch in progress.track(batches, f"epoch {self.epoch + 1} of {self.options.epochs}", count):
             waited += time.monotonic() - asked
-            stepped = self._learn(to_device(batch, self.device))
+            stepped, over = self._learn(batch, self._late(time.monotonic() - began))
             self.batch += 1
-            if self._over(time.monotonic() - began):
+            if over and self.batch % self.options.accumulate == 0:
                 break
             if stepped and self.step % self.options.checkpoint_every == 0:
                 self.seconds, began, waited = self.seconds + time.monotonic() - began, time.monotonic(), 0.0
@@ -97,25 +93,50 @@ class Trainer:
             asked = time.monotonic()
         elapsed = time.monotonic() - began
         self.seconds += elapsed
-        loss = distributed.mean(*torch.tensor([self.loss_sum, self.loss_count], dtype=torch.float64, device=self.device))
-        return {"train/loss": loss.item(), "loader_wait": round(waited / max(elapsed, 1e-9), 4)}
+        sums = {"train/loss": torch.tensor([self.loss_sum, self.loss_count], dtype=torch.float64)}
+        return {**distributed.means(sums), "loader_wait": round(waited / max(elapsed, 1e-9), 4)}
 
-    def _learn(self, batch: Any) -> bool:
-        """Forward, backward and, at the end of an accumulation, a step; whether there was one."""
-        with self._autocast():
-            loss = self.task.loss(self.forward, batch).mean()
-            penalty = self.task.penalty()
-        value = loss.item()
-        if distributed.agree(not math.isfinite(value), self.device):
+    def _batches(self, examples: Examples, **options: Any) -> Iterator[Any]:
+        """Batches of this process, on the device."""
+        batches = loader.batches(
+            examples.source,
+            workers=self.workers,
+            rank=distributed.rank(),
+            world_size=distributed.world_size(),
+            pin_memory=self.device.type == "cuda",
+            **options,
+        )
+        return prefetch.ahead(batches, self.device)
+
+    def _learn(self, batch: Any, late: bool) -> tuple[bool, bool]:
+        """Forward, backward and, at the end of a group, a step.
+
+        The loss is read while the device computes the backward pass, so that it never waits for us; what a loss that is not
+        finite has left in the gradients is dropped.
+
+        Args:
+            batch: on the device.
+            late: whether the time is over for this process.
+
+        Returns:
+            Whether there was a step; whether the time is over for any process.
+        """
+        ends = (self.batch + 1) % self.options.accumulate == 0
+        with contextlib.nullcontext() if ends else distributed.apart(self.parallel):
+            with arithmetic.autocast(self.options.precision, self.device):
+                loss = self.task.loss(self.forward, batch).mean()
+                penalty = self.task.penalty()
+            reading = distributed.Reading(loss, late)
+            total = loss if penalty is None else loss + penalty
+            self.scaler.scale(total / self.options.accumulate).backward()
+        value, bad, late = reading.read()
+        if bad:
             self._count_bad(batch)
-            return False
+            return False, late
         self.bad, self.loss_sum, self.loss_count = 0, self.loss_sum + value, self.loss_count + 1
-        total = loss if penalty is None else loss + penalty
-        self.scaler.scale(total / self.options.accumulate).backward()
-        if (self.batch + 1) % self.options.accumulate:
-            return False
-        self._step()
-        return True
+        if ends:
+            self._step()
+        return ends, late
 
     def _step(self) -> None:
         if self.options.clip_grad_norm is not None:
@@ -140,6 +161,7 @@ class Trainer:
     def _best_of(self, row: dict[str, Any]) -> dict[str, Any]:
         """Validate the weights and their averages; the row gets the values of the best and, if there was a choice, a name."""
         candidates = self.averages.candidates(self.model)
+        distributed.share_buffers(candidates.values())
         rows = {name: row | self._validate(model) for name, model in candidates.items()}
         best = min(rows, key=lambda name: self._value(rows[name], self.options.monitor))
         self.evaluated = candidates[best]
@@ -160,21 +182,13 @@ class Trainer:
         self.task.start_validation(model)
         sums: dict[str, Tensor] = {}
         collected: dict[str, list[Tensor]] = {}
-        batches = loader.batches(
-            self.validation.source,
-            batch_size=self.validation.batch_size,
-            seed=0,
-            epoch=0,
-            workers=self.workers,
-            shuffle=False,
-            drop_last=False,
-            rank=distributed.rank(),
-            world_size=distributed.world_size(),
+        batches = self._batches(
+            self.validation, batch_size=self.validation.batch_size, seed=0, epoch=0, shuffle=False, drop_last=False
         )
         began = time.monotonic()
         for batch in progress.track(batches, "validation", math.ceil(len(self.validation.source) / self.validation.batch_size)):
-            with self._autocast():
-                values = self.task.validate(model, to_device(batch, self.device))
+            with arithmetic.autocast(self.options.precision, self.device):
+                values = self.task.validate(model, batch)
             for name, value in values.items():
                 if value.ndim > 1:
                     collected.setdefault(name, []).append(value.cpu())
@@ -182,8 +196,7 @@ class Trainer:
                 defined = value[~value.isnan()] if name != "loss" else value  # a silent reference has no ratio
                 seen = torch.stack([defined.double().sum(), torch.ones_like(defined).double().sum()])
                 sums[name] = sums.get(name, torch.zeros_like(seen)) + seen
-        measured = {name: distributed.mean(*pair).item() for name, pair in sums.items()}
-        measured |= self.task.measure(distributed.gather(collected))
+        measured = distributed.means(sums) | self.task.measure(distributed.gather(collected))
         self.seconds += time.monotonic() - began
         return {f"valid/{name}": value for name, value in measured.items()}
 
@@ -234,23 +247,35 @@ class Trainer:
             self._choose_optimizer(self.epoch)
             logger.info("epoch %d: another optimizer goes on from the best weights", self.epoch + 1)
 
-    def _over(self, running: float = 0.0) -> bool:
-        limit, patience = self.options.max_minutes, self.options.patience
-        late = limit is not None and self.seconds + running >= 60 * limit
-        return distributed.agree(late or (patience is not None and self.stale >= patience), self.device)
+    def _arrange(self) -> None:
+        """Prepare device and model for how `train` wants it computed."""
+        arithmetic.choose(self.options.precision, self.device)
+        recompute.apply(self.model, self.options.checkpoint_activations)
+        if self.options.channels_last:
+            arithmetic.channels_last(self.model)
+
+    def _late(self, running: float = 0.0) -> bool:
+        limit = self.options.max_minutes
+        return limit is not None and self.seconds + running >= 60 * limit
+
+    def _over(self) -> bool:
+        patience = self.options.patience
+        return distributed.agree(self._late() or (patience is not None and self.stale >= patience), self.device)
 
     def _save(self) -> None:
+        position = {name: getattr(self, name) for name in POSITION}
+        own = {"position": position, "task": self.task.training_state(), "random": checkpoint.random_state()}
+        first, *others = distributed.each(own)
         if distributed.rank() != 0:
             return
         state = {
             "key": self.key,
-            "position": {name: getattr(self, name) for name in POSITION},
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict() if self.schedule else None,
             "scaler": self.scaler.state_dict(),
             "averages": self.averages.state_dict(),
-            "task": self.task.training_state(),
-            "random": checkpoint.random_state(),
+            **first,
+            "others": others,  # the same of the other processes
         }
         checkpoint.save(self.exp / "checkpoints", self.step, self.model, state)
 
@@ -261,7 +286,9 @@ class Trainer:
                 checkpoint.load_weights(self.model, self.options.init, adapters=False)
             self.tracker.rewind(1)
             return
-        for name, value in state["position"].items():
+        own = [state, *state.get("others", [])]
+        mine = own[min(distributed.rank(), len(own) - 1)]  # the last one's where there are more processes than before
+        for name, value in mine["position"].items():
             setattr(self, name, value)
         self._choose_optimizer(self.epoch)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -269,12 +296,7 @@ class Trainer:
             self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         self.averages.load_state_dict(state["averages"])
-        self.task.restore(state.get("task", {}))
-        checkpoint.restore_random_state(state["random"])
+        self.task.restore(mine.get("task", {}))
+        checkpoint.restore_random_state(mine["random"])
         self.tracker.rewind(self.epoch + 1)
         logger.info("going on from epoch %d, step %d", self.epoch + 1, self.step)
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self.options.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, AUTOCAST[self.options.precision])
