@@ -162,9 +162,20 @@ def test_a_broken_recording_is_left_out_and_named(tmp_path: Path, caplog: pytest
 
 def test_a_store_without_any_recording_is_an_error(tmp_path: Path) -> None:
     clips = corpus(tmp_path, [0.2])
-    (tmp_path / "audio" / "c00.flac").unlink()
-    with pytest.raises(UserError, match="found none; the first was skipped since: no such audio file"):
+    (tmp_path / "audio" / "c00.flac").write_text("no sound")
+    with pytest.raises(UserError, match="found none; the first was skipped since: cannot read audio file"):
         compute(MeanAndPeak(), clips, tmp_path / "store", CPU)
+
+
+def test_a_recording_that_has_gone_is_waited_for(tmp_path: Path) -> None:
+    clips = corpus(tmp_path, [0.2] * 6)
+    audio.write(tmp_path / "kept.flac", audio.read(tmp_path / "audio" / "c04.flac"), 11025)
+    (tmp_path / "audio" / "c04.flac").unlink()
+    with pytest.raises(UserError, match=r"no such audio file: .*c04\.flac.*Next: bring it back and run the same command again"):
+        compute(MeanAndPeak(), clips, tmp_path / "store", CPU)
+    (tmp_path / "kept.flac").rename(tmp_path / "audio" / "c04.flac")
+    compute(MeanAndPeak(), clips, tmp_path / "store", CPU)
+    assert len(Store(tmp_path / "store")) == 6
 
 
 def test_clips_without_audio_are_passed_over(tmp_path: Path) -> None:

@@ -148,6 +148,14 @@ def write(path: Path | str, header: dict[str, Any], items: Iterable[Item]) -> No
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+def gone(path: Path) -> UserError:
+    """What is told of a file that a manifest names: unlike one that cannot be used it is not left out, for it may come back."""
+    return UserError(
+        f"no such audio file: {path}; it was there when its manifest was written (is a disk not mounted, was a folder moved?). "
+        "Next: bring it back and run the same command again, what is finished is kept; or run the stage `prepare` again"
+    )
+
+
 def relative_root(manifest: Path, root: Path) -> str:
     """`root` as the manifest shall store it: relative where both lie in one tree of data, so that the tree may move."""
     return os.path.relpath(root.resolve(), manifest.parent.resolve())

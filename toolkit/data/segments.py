@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from toolkit import audio, log
 from toolkit.data.augment import Augmentation
 from toolkit.data.examples import Batch, Example, MixtureSource, allocate, collate
-from toolkit.data.manifest import Item, Manifest
+from toolkit.data.manifest import Item, Manifest, gone
 from toolkit.log import UserError
 
 CROPS, CHANGES = 1, 2  # what a random stream is for; its seed is (seed, purpose, epoch, ...)
@@ -129,7 +130,11 @@ class SegmentDataset(MixtureSource):
         Raises:
             UserError: a file cannot be read or does not fit its manifest.
         """
-        audio.read_into(self._files(recording)[source], out, start, gain * float(self._scales[recording]))
+        path = self._files(recording)[source]
+        try:
+            audio.read_into(path, out, start, gain * float(self._scales[recording]))
+        except UserError as error:
+            raise error if Path(path).exists() else gone(Path(path)) from error
         if offset := gain * float(self._offsets[recording]):
             out -= np.float32(offset)
 

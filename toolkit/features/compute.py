@@ -17,7 +17,7 @@ import torch
 from toolkit import audio, config, log, progress
 from toolkit.blocks.features import Feature
 from toolkit.data import parallel
-from toolkit.data.manifest import Manifest
+from toolkit.data.manifest import Manifest, gone
 from toolkit.data.store import Row, Store, StoreWriter
 from toolkit.dsp.resample import resample
 from toolkit.launch.parts import WHOLE, Part
@@ -64,7 +64,8 @@ def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.de
         The store's file `store.json`.
 
     Raises:
-        UserError: there is no audio, none of it can be read, or the feature lacks what it is computed with.
+        UserError: there is no audio, a recording has gone since `prepare`, none can be read, or the feature lacks what it is
+            computed with.
     """
     name = manifest.header["name"]
     clips = [
@@ -149,6 +150,8 @@ def _decode(clip: Clip, sample_rate: int) -> Decoded:
         found = audio.info(clip.path).sample_rate
         channels = audio.read(clip.path).numpy()
     except UserError as error:
+        if not clip.path.exists():
+            raise gone(clip.path) from error
         return Decoded(clip, np.empty(0, np.float32), str(error))
     mono = channels.mean(0) if len(channels) > 1 else channels[0]
     if not len(mono):

@@ -12,7 +12,7 @@ import torch
 
 from toolkit import files, log, progress
 from toolkit.data.examples import to_device
-from toolkit.data.manifest import Manifest
+from toolkit.data.manifest import Manifest, gone
 from toolkit.launch.parts import WHOLE, Part, one_at_a_time
 from toolkit.log import UserError
 from toolkit.tasks.experiment import load
@@ -32,7 +32,7 @@ def infer(exp: Path, data: Path, split: str, device: str, part: Part = WHOLE) ->
         part: which items are this process's; what they add to the index is put there by one who takes all of them.
 
     Raises:
-        UserError: nothing is trained yet, or no item of the split could be read.
+        UserError: nothing is trained yet, a recording has gone since `prepare`, or no item of the split could be read.
     """
     place = distributed.start(device)
     path = exp / "model.safetensors"
@@ -51,6 +51,9 @@ def infer(exp: Path, data: Path, split: str, device: str, part: Part = WHOLE) ->
         try:
             inputs = task.inputs(manifest, item)
         except UserError as error:
+            for path in (manifest.path_of(item, role) for role in item.audio):
+                if not path.exists():
+                    raise gone(path) from error
             skipped += 1
             logger.warning("skipped %s: %s", item.id, error)
             continue

@@ -90,6 +90,8 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
 
 def _put_together(journal: Path, parts: list[Path]) -> None:
     """What parts of the work have written down goes to the journal, in which a later line of an item counts."""
+    if not parts:
+        return
     with journal.open("a", encoding="utf-8") as stream:
         for path in parts:
             stream.write(path.read_text(encoding="utf-8"))
