@@ -26,3 +26,18 @@ def load(path: Path | str) -> Trained:
     from toolkit.infer.opened import opened
 
     return opened(path)
+
+
+def from_pretrained(repo: str, revision: str | None = None) -> Trained:
+    """Open a pack that is on the Hugging Face Hub, as `load` opens a folder; what was fetched before is not fetched again.
+
+    ``toolkit.from_pretrained("user/demucs_musdb18", revision="v1").separate(wave, sample_rate)``.  Only the files of a pack
+    are fetched, and nothing of them is executed or unpickled.
+
+    Raises:
+        UserError: huggingface_hub is missing, the hub has no such repository or revision, or there is no trained model in it.
+    """
+    from toolkit.infer.hub import fetch
+    from toolkit.infer.opened import opened
+
+    return opened(fetch(repo, revision))

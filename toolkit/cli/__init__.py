@@ -123,6 +123,8 @@ VERBS = {
     "pitch": Verb("the pitch curves of recordings of yours", options.pitch, verbs.pitch),
     "resynth": Verb("a recording of yours, played by a trained model", options.resynth, verbs.resynth),
     "pack": Verb("a trained experiment as one folder to give away", options.pack, verbs.pack),
+    "push": Verb("a pack to the Hugging Face Hub", options.push, verbs.push),
+    "export": Verb("a trained model for other programs: ONNX, torch.export, TorchScript", options.export, verbs.export),
     "blocks": Verb("which blocks fit a slot", options.blocks, verbs.blocks),
     "summary": Verb("a config's model: tree, parameters, MACs", options.config, verbs.summary, free=True),
     "realtime": Verb("how fast a config's synthesizer is, in blocks", options.realtime, verbs.realtime, free=True),

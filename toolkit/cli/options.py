@@ -161,6 +161,20 @@ def pack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, help="the folder to make")
 
 
+def push(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pack", type=Path, help="a folder that `toolkit pack` made")
+    parser.add_argument("repo", help="on the Hugging Face Hub: user/name")
+    how = "of the weights, as the hub names it: mit, cc-by-nc-sa-4.0 (%(default)s)"
+    parser.add_argument("--licence", default="unknown", metavar="NAME", help=how)
+
+
+def export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="a trained experiment's folder, or a pack")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FILE", help="to write: FILE.onnx, FILE.pt2 or FILE.ts"
+    )
+
+
 def blocks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("slot", nargs="?", help="e.g. Separator; all slots if not given")
 

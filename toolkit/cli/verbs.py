@@ -119,6 +119,18 @@ def pack(a: Arguments) -> None:
     logger.info("packed: %s", pack(a.exp, a.out))
 
 
+def push(a: Arguments) -> None:
+    from toolkit.infer.hub import push
+
+    logger.info("pushed: %s", push(a.pack, a.repo, a.licence))
+
+
+def export(a: Arguments) -> None:
+    from toolkit.infer.export import export
+
+    logger.info("exported: %s", export(a.model, a.out))
+
+
 def blocks(a: Arguments) -> None:
     from toolkit.report.blocks import table
 

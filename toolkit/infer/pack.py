@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from toolkit.report.sources import metrics_table
 from toolkit.tasks.experiment import COMPRESSED
 
 KEPT = ("config.yaml", "run.json")
+WEIGHTS = ("model.safetensors", COMPRESSED)  # in the order in which they are looked for
+CARD = "MODEL_CARD.md"
 
 
 def pack(exp: Path, out: Path) -> Path:
@@ -50,7 +53,7 @@ def pack(exp: Path, out: Path) -> Path:
             shutil.copyfile(exp / name, made / name)
         for split, summary in run.summaries.items():
             files.write_json(made / "scores" / f"{split}.summary.json", summary)
-        files.write_text(made / "MODEL_CARD.md", card(run, trained, out.name))
+        files.write_text(made / CARD, card(run, trained, out.name))
         os.rename(made, out)
     return out
 
@@ -70,7 +73,12 @@ def card(run: Run, trained: Usable, name: str) -> str:
         "Opening this folder executes nothing of it and unpickles nothing.",
         "## Data",
         _list(
-            {"Corpus": _corpus(info), "Edition": info.get("edition"), **_splits(info), "Licence of the data": _licence(info)}
+            {
+                "Corpus": ", ".join(corpora(info)),
+                "Edition": info.get("edition"),
+                **_splits(info),
+                "Licence of the data": _licence(info),
+            }
         ),
         "## Scores",
         *_scores(run),
@@ -104,8 +112,12 @@ def _scores(run: Run) -> list[str]:
     return parts
 
 
-def _corpus(info: dict[str, Any]) -> str:
-    return str(info.get("recipe", "")).partition("/")[0]
+def corpora(info: dict[str, Any]) -> list[str]:
+    """Names of the corpora that a run's data are from: what their manifests are named by, else what its recipe is."""
+    recipe = str(info.get("recipe", "")).partition("/")[0]
+    words = [str(name).partition("/")[0] for name in info.get("data", {}).values()]
+    known = [word if word.isidentifier() and find_spec(f"toolkit.corpora.{word}") else recipe for word in words]
+    return list(dict.fromkeys(known or [recipe]))
 
 
 def _splits(info: dict[str, Any]) -> dict[str, Any]:
@@ -114,11 +126,16 @@ def _splits(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _licence(info: dict[str, Any]) -> str:
-    """What the corpus' own module says of it."""
+    """What the modules of the corpora say of it."""
     if info.get("edition") == "mini":
         return "none needed: synthetic sound that the recipe made itself"
+    told = {name: _told_by(name) for name in corpora(info)}
+    return "; ".join(told.values() if len(told) == 1 else (f"{name}: {licence}" for name, licence in told.items()))
+
+
+def _told_by(corpus: str) -> str:
     try:
-        return import_module(f"toolkit.corpora.{_corpus(info)}").LICENCE
+        return str(import_module(f"toolkit.corpora.{corpus}").LICENCE)
     except (ImportError, AttributeError):
         return "not known"
 

@@ -123,7 +123,7 @@ class PESTO(PitchModel):
     def _read(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
         """Semitones and confidence (N) of frames (N, F)."""
         probabilities = self(crop(spectra, self.widest)).softmax(-1)
-        per_semitone = probabilities.shape[-1] // SEMITONES
+        per_semitone = self.encoder.pitches // SEMITONES
         bins = round(self.shift.item() * per_semitone)
         probabilities = probabilities.roll(-bins, -1)
         semitones = local_average(probabilities) - (self.shift - bins / per_semitone)
