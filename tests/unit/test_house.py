@@ -15,7 +15,7 @@ STOREYS = [
     {"data", "blocks"},
     {"corpora", "models", "losses"},
     {"tasks"},
-    {"prepare", "features", "train", "infer", "score", "report"},
+    {"prepare", "features", "train", "infer", "score", "report", "sweep"},
     {"cli", "__main__"},
 ]
 STOREY_OF = {name: number for number, names in enumerate(STOREYS) for name in names}

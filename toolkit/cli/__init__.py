@@ -118,6 +118,7 @@ VERBS = {
     "score": Verb("6: predictions to figures", options.score, verbs.score, books.score, cut=True),
     "report": Verb("7: the paper's table beside ours", options.report, verbs.report, books.report),
     "compare": Verb("several experiments in one table", options.compare, verbs.compare),
+    "sweep": Verb("many experiments of a config, then one table", options.sweep, verbs.sweep, free=True),
     "separate": Verb("recordings of yours through a trained model", options.separate, verbs.separate),
     "tag": Verb("which tags recordings of yours have", options.tag, verbs.tag),
     "pitch": Verb("the pitch curves of recordings of yours", options.pitch, verbs.pitch),
@@ -130,6 +131,13 @@ VERBS = {
     "realtime": Verb("how fast a config's synthesizer is, in blocks", options.realtime, verbs.realtime, free=True),
     "index": Verb("write the results index of README.md", options.index, verbs.index),
 }
+
+
+def state_of(words: list[str]) -> str:
+    """What the record of a stage says that a command line names: `done` if there is nothing to do."""
+    arguments, arguments.rest = _parser().parse_known_args(words)
+    stage = VERBS[arguments.verb].stage
+    return "missing" if stage is None else stage(arguments).state()
 
 
 def _parser() -> argparse.ArgumentParser:

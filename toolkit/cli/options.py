@@ -86,6 +86,22 @@ def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="also write an HTML page here")
 
 
+def sweep(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    config(parser)
+    prepared = "folder of everything prepared (%(default)s, as of run.sh)"
+    add("--data", type=Path, default=Path("../data/mini"), help=prepared)
+    add("--grid", action="append", default=[], metavar="AXES", help="every combination of 'train.seed: [0, 1]'; or a YAML file")
+    entries = "each of '[{tag: NAME, model.separator: DPRNN}, ...]', with each combination of the grid; or a YAML file"
+    add("--list", metavar="ENTRIES", help=entries)
+    add("--launcher", choices=["local", "slurm"], default="local", help="slurm: as jobs of a cluster, see utils/cluster.yaml")
+    add("--at-once", type=int, default=1, metavar="N", help="experiments side by side (%(default)s)")
+    add("--out", type=Path, default=Path("exp/sweep.html"), help="page of the comparison (%(default)s); or .md")
+    add("--ngpu", type=int, help="GPUs of each training")
+    workers(parser)
+    device(parser)
+
+
 def separate(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("recordings", nargs="+", metavar="INPUT", help="audio files, or quoted patterns: 'songs/*.mp3'")

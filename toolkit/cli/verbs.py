@@ -82,6 +82,18 @@ def compare(a: Arguments) -> None:
     print(compare(a.exps, a.split, a.out))
 
 
+def sweep(a: Arguments) -> None:
+    from toolkit import cli
+    from toolkit.sweep import axes
+    from toolkit.sweep.run import How, sweep
+
+    found = axes.combinations(a.config, a.rest, a.grid, a.list)
+    how = How(a.launcher, a.at_once, a.device, a.nj, a.ngpu)
+    outcome = sweep(a.config, a.data, found, how, cli.state_of, a.out)
+    print(outcome.comparison)
+    outcome.check()
+
+
 def separate(a: Arguments) -> None:
     from toolkit.audio import Encoding
     from toolkit.infer.separate import Output, separate
