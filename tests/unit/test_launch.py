@@ -1,15 +1,31 @@
-"""Command lines as jobs: processes of this machine."""
+"""Command lines as jobs: processes of this machine, and what a cluster would be told; a real one is in test_slurm.py."""
 
 import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import pytest
 
-from toolkit import launch
-from toolkit.launch import Job, local
+from toolkit import files, launch
+from toolkit.cli import main
+from toolkit.data.manifest import Manifest
+from toolkit.infer import run as infer
+from toolkit.launch import Job, local, resources
+from toolkit.launch.parts import WHOLE, Part, is_job
 from toolkit.log import UserError
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Says what stands in utils/cluster.yaml."""
+    path = tmp_path_factory.mktemp("cluster") / "cluster.yaml"
+    monkeypatch.setattr(resources, "FILE", path)
+    return lambda text: cast(None, path.write_text(text))
 
 
 @pytest.fixture
@@ -59,3 +75,114 @@ def test_who_stops_the_launcher_stops_all_jobs(commands: Path, how: signal.Signa
 def test_an_unknown_launcher_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'slurm'"):
         launch.run([Job("one", [], tmp_path / "log")], "slrum")
+
+
+def test_a_part_takes_every_so_manieth_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = [[index for index in range(7) if Part(number, 3).takes(index)] for number in (1, 2, 3)]
+    assert taken == [[0, 3, 6], [1, 4], [2, 5]]
+    assert Part.here() == WHOLE
+    assert not is_job()
+    monkeypatch.setenv("TOOLKIT_PART", "2/8")
+    assert Part.here() == Part(2, 8)
+    assert is_job()
+
+
+def test_resources_of_a_stage_lie_over_the_default(cluster: Callable[[str], None]) -> None:
+    cluster("default: {partition: cpu, time: '12:00:00', options: {account: a}}\ntrain: {nodes: 2, gpus: 4, options: {qos: b}}")
+    train, score = resources.read("train"), resources.read("score")
+    assert (train.partition, train.nodes, train.devices, train.minutes) == ("cpu", 2, "gpu:4", 720)
+    assert train.options == {"account": "a", "qos": "b"}
+    assert (score.nodes, score.devices, score.shards) == (1, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("train: {partion: gpu}", "train: unknown key 'partion'; did you mean 'partition'"),
+        ("trian: {gpus: 1}", "no section 'trian'; did you mean 'train'"),
+        ("train: {time: 24:00:00}", 'expected hours in quotes, "24:00:00"'),  # which YAML reads as 86400
+        ("train: {gpus: two}", "train.gpus: expected a whole number, found 'two'"),
+        ("train: {nodes: 0}", "train.nodes: expected a whole number, found 0"),
+        ("train: {memory: 16}", "train.memory: expected a word, found 16"),
+        ("train: 3", "train: expected keys and values"),
+    ],
+)
+def test_mistakes_in_the_resources_are_told(cluster: Callable[[str], None], text: str, told: str) -> None:
+    cluster(text)
+    with pytest.raises(UserError, match=told):
+        resources.read("train")
+
+
+def test_the_resources_as_they_come_are_right() -> None:
+    assert all(resources.read(section).minutes == 24 * 60 for section in resources.SECTIONS)
+
+
+def test_a_dry_run_prints_a_script_for_each_turn(
+    cluster: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("submitit")
+    cluster("default: {partition: cpu, memory: 4G}\nscore: {shards: 3, cpus: 8, options: {account: music}}")
+    main(["score", "--exp", str(tmp_path), "--launcher=slurm", "--dry-run", "--force"])
+    parts, whole = capsys.readouterr().out.split("#!/bin/bash")[1:]
+    assert "--array=0-2%3" in parts
+    for words in ("--partition=cpu", "--mem=4G", "--cpus-per-task=8", "--account=music", "--requeue", "--signal=USR2@90"):
+        assert f"#SBATCH {words}" in parts
+        assert f"#SBATCH {words}" in whole
+    assert f"# 1: TOOLKIT_PART=2/3 toolkit score --exp {tmp_path} --nj 8" in parts
+    assert f"# 0: TOOLKIT_PART=1/1 toolkit score --exp {tmp_path} --nj 8" in whole
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_missing_for_slurm_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job("one", ["exit", "0"], tmp_path / "log")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "submitit", ModuleType("submitit"))
+    with pytest.raises(UserError, match="expected Slurm's command sbatch"):
+        launch.run([job], "slurm")
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(UserError, match="Next: pip install submitit"):
+        launch.run([job], "slurm")
+
+
+def test_the_launching_process_keeps_the_books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two parts and the rest, each as `toolkit score` with a word of its own in its environment; one record."""
+    began: list[list[str]] = []
+
+    def run(jobs: list[Job], launcher: str, at_once: int) -> list[int]:
+        began.append([job.environment["TOOLKIT_PART"] for job in jobs])
+        assert all(list(job.words) == ["score", "--exp", str(tmp_path), "--nj", "2"] for job in jobs)
+        for path in (tmp_path / "scores" / "test.jsonl", tmp_path / "scores" / "test.summary.json"):
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        return [0] * len(jobs)
+
+    monkeypatch.setattr(resources, "read", lambda section: resources.Resources(shards=2, cpus=4))
+    monkeypatch.setattr(launch, "run", run)
+    words = ["score", "--exp", str(tmp_path), "--launcher", "slurm", "--nj", "2"]
+    main(words)
+    assert began == [["1/2", "2/2"], ["1/1"]]
+    assert files.read_json(tmp_path / ".stages" / "score.json")["state"] == "done"
+    main(words)
+    assert len(began) == 2
+
+
+def test_a_failed_part_is_named_and_nothing_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(resources, "read", lambda section: resources.Resources(shards=2))
+    monkeypatch.setattr(launch, "run", lambda jobs, launcher, at_once: [0, 1])
+    with pytest.raises(SystemExit):
+        main(["score", "--exp", str(tmp_path), "--launcher", "slurm"])
+    assert "1 of 2 jobs failed, see" in (told := capsys.readouterr().err)
+    assert "score-2-of-2.job.log" in told
+    assert files.read_json(tmp_path / ".stages" / "score.json")["state"] == "failed"
+
+
+def test_lines_of_parts_are_put_in_the_order_of_the_manifest(tmp_path: Path) -> None:
+    manifest = cast(Manifest, [SimpleNamespace(id=name) for name in "abcd"])
+    for name, ids in (("index", "b"), ("index-1-of-2", "da"), ("index-2-of-2", "c")):
+        for identity in ids:
+            files.append_jsonl(tmp_path / f"{name}.jsonl", {"id": identity})
+    infer._put_together(tmp_path, manifest)
+    assert [row["id"] for row in files.read_jsonl(tmp_path / "index.jsonl")] == list("abcd")
+    assert [path.name for path in tmp_path.iterdir()] == ["index.jsonl"]

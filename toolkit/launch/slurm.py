@@ -13,7 +13,6 @@ import logging
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from toolkit.launch import Job
 
 LOOK_EVERY = 2.0  # seconds between two questions to the cluster
+GRACE = 600.0  # seconds that a cluster may leave between SIGTERM and the end
 LATE = 15.0  # seconds that a shared disk may take to show what a job has written
 TURNS = 1000  # how often a job may be queued again because its time was up
 ACTIVE = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED")
@@ -60,12 +60,12 @@ class Command:
             while self._process.poll() is None:  # not `wait`, whose lock would be held when `checkpoint` waits
                 time.sleep(0.1)
         code = self._process.returncode
-        if code == AGAIN:  # it was told by SIGTERM alone
-            signal.raise_signal(signal.SIGUSR2)  # submitit's: calls `checkpoint`, queues the job again, ends this process
+        if code == AGAIN:  # told by SIGTERM alone: the cluster takes the job away itself, to cancel it or to queue it again
+            time.sleep(GRACE)
         return code
 
     def checkpoint(self) -> Any:
-        """Called by submitit when the job is about to be taken away: what is to be done in the job's next turn.
+        """Called by submitit when the job's time is almost up: what is to be done in its next turn, None if there is none.
 
         Every process of the job has got the signal, so the command is about to end.
         """
@@ -74,6 +74,8 @@ class Command:
         if self._process is not None:
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        if _squeue("%T", f"--jobs={submitit.JobEnvironment().job_id}") != ["RUNNING"]:  # it has been cancelled meanwhile
+            return None
         return submitit.helpers.DelayedSubmission(Command(self.words, self.log, self.environment))
 
 
@@ -210,8 +212,10 @@ def _states() -> dict[str, str] | None:
     return None if listed is None else dict(line.split("|", 1) for line in listed)
 
 
-def _squeue(form: str) -> list[str] | None:
-    command = ["squeue", "--noheader", "--array", "--states=all", f"--user={getpass.getuser()}", f"--format={form}"]
+def _squeue(form: str, *which: str) -> list[str] | None:
+    """A line for each of the user's jobs, or of those that are asked for; None while the cluster does not answer."""
+    which = which or (f"--user={getpass.getuser()}",)
+    command = ["squeue", "--noheader", "--array", "--states=all", f"--format={form}", *which]
     found = subprocess.run(command, capture_output=True, text=True)
     return found.stdout.splitlines() if found.returncode == 0 else None
 
@@ -253,7 +257,7 @@ def _cancel(submitted: Sequence[Any]) -> None:
 def _for_torchrun() -> dict[str, str]:
     """What torchrun reads of its environment: where the processes of several nodes meet; nothing on a single node.
 
-    The first node opens the meeting place at a port that follows from the job's number.
+    The first node, where srun was called, opens the meeting place at a port that follows from the job's number.
     """
     import submitit
 
@@ -263,6 +267,6 @@ def _for_torchrun() -> dict[str, str]:
     return {
         "PET_NNODES": str(here.num_nodes),
         "PET_NODE_RANK": str(here.node),
-        "PET_MASTER_ADDR": here.hostnames[0],
+        "PET_MASTER_ADDR": os.environ.get("SLURM_LAUNCH_NODE_IPADDR", here.hostnames[0]),
         "PET_MASTER_PORT": str(20000 + int(here.raw_job_id) % 10000),
     }

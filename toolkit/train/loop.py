@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from toolkit import log, progress
 from toolkit.data import loader
 from toolkit.log import UserError
 from toolkit.tasks.base import Examples, Task
-from toolkit.train import arithmetic, checkpoint, distributed, prefetch, recompute
+from toolkit.train import arithmetic, checkpoint, distributed, prefetch, recompute, stopping
 from toolkit.train.averages import Averages
 from toolkit.train.tracking import Tracker
 
@@ -83,9 +83,11 @@ class Trainer:
         asked = time.monotonic()
         for batch in progress.track(batches, f"epoch {self.epoch + 1} of {self.options.epochs}", count):
             waited += time.monotonic() - asked
-            stepped, over = self._learn(batch, self._late(time.monotonic() - began))
+            stepped, over = self._learn(batch, self._late(time.monotonic() - began) or stopping.asked())
             self.batch += 1
             if over and self.batch % self.options.accumulate == 0:
+                if distributed.agree(stopping.asked(), self.device):
+                    self._stop(time.monotonic() - began)
                 break
             if stepped and self.step % self.options.checkpoint_every == 0:
                 self.seconds, began, waited = self.seconds + time.monotonic() - began, time.monotonic(), 0.0
@@ -261,6 +263,13 @@ class Trainer:
     def _over(self) -> bool:
         patience = self.options.patience
         return distributed.agree(self._late() or (patience is not None and self.stale >= patience), self.device)
+
+    def _stop(self, seconds: float) -> NoReturn:
+        """Write a checkpoint within an epoch, of which so many seconds have not been counted yet, and end."""
+        self.seconds += seconds
+        self._save()
+        distributed.wait()  # for the one who writes
+        stopping.stop()
 
     def _save(self) -> None:
         position = {name: getattr(self, name) for name in POSITION}

@@ -16,7 +16,7 @@ from toolkit.config import fingerprint
 from toolkit.data.manifest import Manifest
 from toolkit.models.quantized import Quantized
 from toolkit.tasks.experiment import COMPRESSED, Experiment, load
-from toolkit.train import checkpoint, distributed
+from toolkit.train import checkpoint, distributed, stopping
 from toolkit.train.loop import Trainer
 
 logger = log.get(__name__)
@@ -50,7 +50,8 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
         if trainer.step == 0 and built.train.init is None:
             task.prepare_training(data)
         task.start_training(place)
-        trainer.fit()
+        with stopping.listening():
+            trainer.fit()
         trained = {"steps": trainer.step, "epochs": trainer.epoch, "train_seconds": round(trainer.seconds, 1)}
     else:  # an oracle, the mixture itself, a forest
         task.prepare_training(data)

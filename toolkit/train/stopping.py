@@ -18,6 +18,8 @@ from typing import NoReturn
 from toolkit import log
 from toolkit.launch import AGAIN
 
+PATIENCE = 40.0  # seconds that processes have which a cluster has asked to stop, less than the cluster's own
+LOOK_EVERY = 0.5
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 logger = log.get(__name__)
@@ -54,8 +56,8 @@ def stop() -> NoReturn:
 def run_together(command: list[str]) -> int:
     """Run torchrun.
 
-    It ends its processes when it gets SIGTERM, and gives them half a minute for it.  The other two signals, of which it would
-    die, it does not hear: a cluster sends them to every process.
+    When it gets SIGTERM, it hands that on to its processes and kills them half a minute later.  The other two signals, of which
+    it would die, it does not hear: a cluster sends them to every process, and it gets SIGTERM only if that does not help.
 
     Args:
         command: its words.
@@ -73,13 +75,14 @@ def run_together(command: list[str]) -> int:
 
     with listening():
         process = subprocess.Popen(command, preexec_fn=deafen)
-        is_told = False
+        left = PATIENCE
         try:
             while process.poll() is None:
-                time.sleep(0.5)
-                if _asked == signal.SIGTERM and not is_told:
-                    process.terminate()
-                    is_told = True
+                time.sleep(LOOK_EVERY)
+                if _asked and left > 0:
+                    left -= PATIENCE if _asked == signal.SIGTERM else LOOK_EVERY
+                    if left <= 0:
+                        process.terminate()
         except KeyboardInterrupt:  # which torchrun has heard too
             process.wait()
             raise
