@@ -69,7 +69,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> str:
     head = {"root": ".", "name": TUNES, "corpus": "nottingham", "edition": "mini"}
     manifest.write(path, head, [Item("jigs.abc/1", "test", 0, len(JIG), 0, {}, labels)])
     texts = ["M:6/8\nK:G\nd3 B3|GAB|\n", "nonsense"]
-    row = {"id": "jigs.abc/1", "metrics": {"bits_per_character/mixture": 1.9}, "winners": [0, 1]}
+    row = {"id": "jigs.abc/1", "metrics": {"bits_per_character/mixture": 1.9, "token_loss/mixture": 2.25}, "winners": [0, 1]}
     exp = experiment(recipe, "mini", TUNES, row, {"id": "jigs.abc/1", "written": texts}, [3.0, 2.0])
     return report(exp, recipe / "paper.yaml", "test", folder / "data").read_text()
 
@@ -89,7 +89,8 @@ def test_learned_matrices_stand_below_the_chains_they_are_of(chains):
 def test_tunes_are_seen_and_heard(written):
     assert written.count("<audio") == 2
     assert written.count("Piano roll of") == 2
-    assert "A &lt;jig&gt;" in written
+    assert "Best: A &lt;jig&gt;" in written
+    assert "2.2500 nats" in written
     assert "1 of 2 bars are as long as the meter" in written
     assert "1 of 2 bars that were written in 2 tunes" in written
     assert "no tune" in written

@@ -14,7 +14,8 @@ def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None
     """Write everything there is to see of an experiment.
 
     `exp/<tag>/report/index.html` is its page, `exp/<tag>/report/table.txt` the paper's table beside ours as the command line
-    prints it, `RESULTS.md` beside `paper.yaml` the table of all experiments of the recipe.
+    prints it, `RESULTS.md` beside `paper.yaml` the table of all experiments of the recipe, `exp/index.html` there the same with
+    their curves and the ways to their pages.
 
     Args:
         exp: a scored experiment's folder.
@@ -29,7 +30,7 @@ def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None
         UserError: the experiment is not trained or not scored, or `paper.yaml` is not as it should be.
     """
     from toolkit.data.manifest import Manifest
-    from toolkit.report import html, results
+    from toolkit.report import html, index, results
     from toolkit.report.runs import Run
 
     run = Run.read(exp)
@@ -43,4 +44,5 @@ def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None
     files.write_text(page, html.page(found, run, split, manifest))
     files.write_text(exp / "report" / "table.txt", results.terminal(found, run, split))
     results.write_results(found, paper)
+    index.write(found, paper.parent)
     return page

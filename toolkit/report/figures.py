@@ -20,6 +20,8 @@ from torch import Tensor
 INK = "#010203"  # stands for the page's text colour
 FAINT = "#040506"  # for its rules
 SERIES = [f"#0a0b{number:02x}" for number in range(6)]  # for its palette `--series-0` ...
+DASHES = ("-", "--", ":")  # of lines, once there are more than colours
+MOST_INSIDE = 4  # lines whose names stand among them; more stand below
 DYNAMIC_RANGE = 60.0  # dB that a spectrogram shows below its loudest point
 GRID = (257, 320)  # frequencies and frames of a spectrogram at most: more would not be seen
 LEVELS = 24  # of brightness in a spectrogram
@@ -43,6 +45,10 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
 }
 
+BOXES = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
+SIZE = 5 / 3  # CSS pixels that a point of a picture may become, at most: as 11-point letters are 18 pixels high
+BROAD = 400.0  # points from which on a picture takes a page's whole width
+
 Curve = tuple[Sequence[float], Sequence[float]]
 
 
@@ -56,12 +62,17 @@ def curves(lines: Mapping[str, Curve], ylabel: str, xlabel: str = "epoch") -> st
         xlabel: quantity and unit.
     """
     figure, axes = panel(4.8, 2.9)
-    for (name, (x, y)), colour in zip(lines.items(), itertools.cycle(SERIES)):
-        axes.plot(x, y, color=colour, label=name, linewidth=1.8, marker="o", markersize=4 if len(x) < 15 else 0)
+    looks = itertools.product(DASHES, SERIES)
+    for (name, (x, y)), (dash, colour) in zip(lines.items(), itertools.cycle(looks)):
+        size = 4 if len(x) < 15 else 0
+        axes.plot(x, y, color=colour, linestyle=dash, label=name, linewidth=1.8, marker="o", markersize=size)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     whole = all(float(place).is_integer() for x, _ in lines.values() for place in x)
     axes.xaxis.set_major_locator(MaxNLocator(integer=whole))
-    if len(lines) > 1:
+    if len(lines) > MOST_INSIDE:
+        figure.set_figheight(2.9 + 0.19 * -(-len(lines) // 2))
+        figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    elif len(lines) > 1:
         axes.legend()
     return svg(figure, f"{ylabel} over {xlabel}: {', '.join(lines)}")
 
@@ -215,6 +226,8 @@ def svg(figure: Figure, description: str) -> str:
     for number, colour in enumerate(SERIES):
         text = text.replace(colour, f"var(--series-{number})")
     text = text.replace(INK, "var(--ink)").replace(FAINT, "var(--rule)")
-    view_box = re.search(r'viewBox="[^"]*"', text)
-    opening = f'<svg role="img" aria-label="{html.escape(description)}" {view_box[0] if view_box else ""}>'
+    view_box = re.search(r'viewBox="0 0 ([\d.]+) [^"]*"', text)
+    width = float(view_box[1]) if view_box else 0.0
+    size = f' style="max-width: {SIZE * width:.0f}px"' + ' class="broad"' * (width > BROAD) if view_box else ""
+    opening = f'<svg role="img" aria-label="{html.escape(description)}" {view_box[0] if view_box else ""}{size}>'
     return opening + text[text.index(">") + 1 :]

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 
 from toolkit import files
 from toolkit.data.manifest import Manifest
-from toolkit.report import display, figures
+from toolkit.report import display, effort, figures
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
 from toolkit.report.scored import Scored
@@ -31,6 +32,7 @@ VIEWS = {  # of tasks; the others separate
     "latent": "toolkit.report.latent",
 }
 SPLIT_CURVES = {"train": "training", "valid": "validation"}
+COUNTED = "step"  # of a validation, which tells no more than the epoch does
 
 
 def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> str:
@@ -48,6 +50,8 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
     first = headline(results, run, split)
     rows = _read_rows(run.folder / "scores" / f"{split}.jsonl", "scores of single items", missing)
     scored = Scored(run, split, group, first.metric, rows, manifest)
+    work, pace = effort.work_of(run), effort.pace_of(scored)
+    citations = results.paper.citations
     view: Any = import_module(VIEWS.get(run.task or "", "toolkit.report.separation")).view
     context = {
         "paper": results.paper,
@@ -59,7 +63,10 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
         "tables": _tables(results, run, group, first.metric),
         "curves": _curves(_history(run, missing)),
         "view": view(scored, missing),
-        "facts": _facts(run, group, summary),
+        "work": work,
+        "pace": pace,
+        "citations": citations,
+        "facts": _facts(run, group, summary, work, pace),
         "commands": _commands(run, split),
         "config": _text(run.folder / "config.yaml", "resolved configuration", missing),
         "warnings": _warnings(run.folder / "logs"),
@@ -80,11 +87,17 @@ def environment() -> jinja2.Environment:
         "count": display.count,
         "duration": display.duration,
         "typographic": display.typographic,
+        "coded": _coded,
     }
     made.globals |= {"number": display.number, "signed": display.signed, "published": display.published}
     made.globals |= {"metric": display.metric, "FULL": FULL}
     made.globals["dynamic_range"] = figures.DYNAMIC_RANGE
     return made
+
+
+def _coded(text: str) -> markupsafe.Markup:
+    """Words between backticks as code."""
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(text))))
 
 
 def _over_seeds(group: Group, metric: str) -> str | None:
@@ -103,14 +116,15 @@ def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[s
     shown: list[tuple[str, str, Table, bool]] = []
     for title, members in lesser(found):
         shown.append((title, "", other_table(found, members, run), group in members))
-    tables = {(data, identity): short_table(found, data, identity, run) for data, identity in found.paper.tables}
+    citations = found.paper.citations
+    tables = {(data, identity): short_table(found, data, identity, run, citations) for data, identity in found.paper.tables}
     own = {
         key for key, table in tables.items() if key[0] == group.data and (key[1] == plain(metric) or bool(table.marked))
     } or set(list(tables)[:1])
     for (data, identity), table in tables.items():
         at_once = (data, identity) in own
         shown.append((f"{display.label(identity)} on {data}", f"Metric {identity}", table, at_once))
-        if (by_tag := tag_table(found, data, identity)) is not None:
+        if (by_tag := tag_table(found, data, identity, citations)) is not None:
             shown.append((f"{display.label(identity)} by tag on {data}", f"Metric {identity}", by_tag, False))
     if others := unlisted(found):
         shown.append(("Further experiments on full corpora", "", other_table(found, others, run), group in others))
@@ -120,7 +134,7 @@ def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[s
 def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """(caption, SVG): training and validation of one quantity share a picture; the learning rate has its own."""
     keys = list(dict.fromkeys(key for row in rows for key in row if "/" in key))
-    quantities = list(dict.fromkeys(key.partition("/")[2] for key in keys))
+    quantities = [name for name in dict.fromkeys(key.partition("/")[2] for key in keys) if name != COUNTED]
     drawn = []
     for quantity in quantities:
         lines = {
@@ -142,7 +156,9 @@ def curve(rows: list[dict[str, Any]], key: str) -> figures.Curve:
     return [x for x, _ in known], [y for _, y in known]
 
 
-def _facts(run: Run, group: Group, summary: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(
+    run: Run, group: Group, summary: dict[str, Any], work: effort.Work | None, pace: effort.Pace | None
+) -> list[tuple[str, str]]:
     info = run.info
     trained = info.get("data", {})
     parameters = info.get("parameters")
@@ -159,6 +175,9 @@ def _facts(run: Run, group: Group, summary: dict[str, Any]) -> list[tuple[str, s
         "Items scored": summary.get("items"),
         "Items skipped": summary.get("skipped"),
         "Trainable parameters": None if parameters is None else f"{parameters:,}",
+        "Model as stored": None if info.get("model_mb") is None else f"{info['model_mb']:g} MB",
+        "Multiply-adds (recurrences left out)": work,
+        "Real-time factor of the stage infer": pace,
         "Epochs": info.get("epochs"),
         "Optimizer steps": info.get("steps"),
         "Training time": None if info.get("train_seconds") is None else display.duration(info["train_seconds"]),

@@ -12,7 +12,8 @@ import numpy as np
 from toolkit import config, files
 from toolkit.data.manifest import Item
 from toolkit.metrics import markov
-from toolkit.report import markov_figures, tunes
+from toolkit.report import display, figures, markov_figures, tunes
+from toolkit.report.examples import choose
 from toolkit.report.figures import Curve
 from toolkit.report.scored import Scored
 from toolkit.report.sources import metrics_table
@@ -20,7 +21,7 @@ from toolkit.report.table import Table
 from toolkit.report.tunes import WrittenTune
 
 MOST_CURVES = 6
-MOST_TUNES = 4  # of the test split whose continuations are shown
+LOSS = "token_loss/mixture"  # of an item, by which it is chosen to be shown
 UNTRAINED = 0.6  # nats per token above which the beginning of a training is cut off
 LABEL = "meter"  # by which it is told whom each hypothesis serves
 
@@ -30,12 +31,16 @@ class Example:
     """A text of the test split, and how the model goes on from its beginning.
 
     Attributes:
+        place: `best`, `median` or `worst`.
         id: of the item.
+        value: its loss per token.
         title: of the tune.
         tunes: the original, then one by each hypothesis.
     """
 
+    place: str
     id: str
+    value: float
     title: str
     tunes: list[WrittenTune]
 
@@ -48,6 +53,7 @@ class View:
         figures: every figure of the experiment.
         pictures: (caption, SVG) of losses and matrices.
         winners: how many items each hypothesis serves best, by meter; None where there is one hypothesis, or no meter.
+        distributions: (caption, SVG) of the items' losses.
         bars: of how the written tunes' bars fit their meters; empty where none were written.
         examples: written texts.
         template: what draws them.
@@ -58,6 +64,7 @@ class View:
     figures: Table
     pictures: list[tuple[str, str]]
     winners: Table | None
+    distributions: list[tuple[str, str]]
     bars: str
     examples: list[Example]
 
@@ -71,8 +78,9 @@ def view(scored: Scored, missing: list[str]) -> View:
     pictures = [_losses(scored)] if "mle_line/given_first" in scored.summary["metrics"] else []
     pictures += [_matrices(item, stored[item.id]) for item in chains]
     written = {identity: row["written"] for identity, row in stored.items() if row.get("written")}
-    examples = [] if manifest is None else list(_examples(items, written))
-    return View(metrics_table(scored.summary), pictures, _winners(scored, items), _bars(written), examples)
+    examples = [] if manifest is None else list(_examples(scored.rows, items, written))
+    distributions = _distributions(scored.rows, items)
+    return View(metrics_table(scored.summary), pictures, _winners(scored, items), distributions, _bars(written), examples)
 
 
 def _stored(scored: Scored) -> dict[str, dict[str, Any]]:
@@ -144,6 +152,21 @@ def _winners(scored: Scored, items: dict[str, Item]) -> Table | None:
     return Table(["Meter", "Tunes", *names], lines, ["Tunes", *names])
 
 
+def _distributions(rows: list[dict[str, Any]], items: dict[str, Item]) -> list[tuple[str, str]]:
+    """(caption, SVG): a box a meter where several are known, else one histogram of all."""
+    label, groups = display.label(LOSS), dict[str, list[float]]()
+    for row in rows:
+        if LOSS in row["metrics"]:
+            meter = items[row["id"]].labels.get(LABEL, "") if row["id"] in items else ""
+            groups.setdefault(meter, []).append(row["metrics"][LOSS])
+    losses = [loss for values in groups.values() for loss in values]
+    if len(losses) < 2:
+        return []
+    if len(groups) == 1:
+        return [(f"{label} of the {len(losses)} items; the line is the median.", figures.distribution({"": losses}, label))]
+    return [(f"{label} of the items by {LABEL}. {figures.BOXES}", figures.distribution(dict(sorted(groups.items())), label))]
+
+
 def _bars(written: dict[str, list[str]]) -> str:
     """How many of the bars that were written are as long as their meter says."""
     found = [tunes.full_bars_of(text) for texts in written.values() for text in texts]
@@ -153,16 +176,19 @@ def _bars(written: dict[str, list[str]]) -> str:
     return f"{full} of {bars} bars that were written in {len(found)} tunes are just as long as their meter says."
 
 
-def _examples(items: dict[str, Item], written: dict[str, list[str]]) -> Iterator[Example]:
-    """The first tunes of the split whose continuations are stored."""
-    for identity in list(written)[:MOST_TUNES]:
+def _examples(rows: list[dict[str, Any]], items: dict[str, Item], written: dict[str, list[str]]) -> Iterator[Example]:
+    """The tunes with the least, the median and the largest loss among those whose continuations are stored."""
+    for place, row in choose([row for row in rows if row["id"] in written], LOSS).items():
+        identity = row["id"]
         item, texts = items[identity], written[identity]
         names = (
             ["written by the model"] if len(texts) == 1 else [f"by hypothesis {number}" for number in range(1, len(texts) + 1)]
         )
         shown = [tunes.shown("as it stands in the corpus", item.labels["text"])]
         yield Example(
+            place,
             identity,
+            row["metrics"][LOSS],
             str(item.labels.get("title", identity)),
             shown + [tunes.shown(name, text) for name, text in zip(names, texts, strict=True)],
         )

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolkit import config, files
-from toolkit.data.manifest import Item, Manifest
+from toolkit.data.manifest import Item
 from toolkit.dsp import note_sound
 from toolkit.dsp.notes import STEPS, NoteEvent, joined
 from toolkit.dsp.tick_grid import TickGrid
 from toolkit.infer.autoencoder import notes_of, on_grid
 from toolkit.metrics.bar_attributes import ATTRIBUTES
-from toolkit.report import image_rows, latent_figures, piano_rolls, sound
+from toolkit.report import display, figures, image_rows, latent_figures, piano_rolls, sound
 from toolkit.report.piano_rolls import Traversal
 from toolkit.report.scored import BUDGET, Scored
 from toolkit.report.sources import metrics_table
@@ -67,6 +67,7 @@ class View:
 
     Attributes:
         figures: every figure of the experiment.
+        distributions: of the items' accuracies.
         dependence: what dimensions tell of attributes, and how much they say at all.
         examples: reconstructions and traversals.
         template: what draws them.
@@ -75,6 +76,7 @@ class View:
     template: ClassVar[str] = "latent.html"
 
     figures: Table
+    distributions: list[Picture]
     dependence: list[Picture]
     examples: list[Example]
 
@@ -83,8 +85,11 @@ def view(scored: Scored, missing: list[str]) -> View:
     """Put the parts together; what is not there is added to `missing`."""
     row = scored.rows[0] if scored.rows else {}
     manifest = scored.manifest_of_predictions(missing)
-    examples = [] if manifest is None or not row else _examples(scored, manifest, row)
-    return View(metrics_table(scored.summary), _dependence(row, _attributes(scored, row)), examples)
+    item = next((item for item in manifest or () if item.id == row.get("id")), None)
+    found = {} if item is None else _predicted(scored, item)
+    examples = _examples(scored, item, row, found) if item is not None and found else []
+    accuracy = _accuracy(found) if found else []
+    return View(metrics_table(scored.summary), accuracy, _dependence(row, _attributes(scored, row)), examples)
 
 
 def _attributes(scored: Scored, row: dict[str, Any]) -> list[str]:
@@ -109,13 +114,22 @@ def _dependence(row: dict[str, Any], names: Sequence[str]) -> list[Picture]:
     return shown
 
 
-def _examples(scored: Scored, manifest: Manifest, row: dict[str, Any]) -> list[Example]:
+def _accuracy(found: dict[str, Tensor]) -> list[Picture]:
+    """How the items' accuracies are spread."""
+    name, values = "reconstruction_accuracy", found["reconstruction_accuracy"].tolist()
+    scale, label = display.metric(name).scale, display.label(name)
+    caption = f"{label} of the {len(values):,} items, decoded from codes that are drawn; the line is the median."
+    return [(caption, figures.distribution({"": [scale * value for value in values]}, label))] if len(values) > 1 else []
+
+
+def _predicted(scored: Scored, item: Item) -> dict[str, Tensor]:
+    """What was stored of a table; nothing where nothing was."""
     folder = scored.run.folder / "predictions" / scored.split
     stored = {line["id"]: line for line in files.read_jsonl(folder / "index.jsonl")}
-    item = next((item for item in manifest if item.id == row["id"]), None)
-    if item is None or item.id not in stored:
-        return []
-    found = LatentLearning.predicted(folder / stored[item.id]["file"])
+    return LatentLearning.predicted(folder / stored[item.id]["file"]) if item.id in stored else {}
+
+
+def _examples(scored: Scored, item: Item, row: dict[str, Any], found: dict[str, Tensor]) -> list[Example]:
     names = _attributes(scored, row)
     places = _dimensions(scored, row) if names else list(range(min(4, found["means"].shape[1])))
     names = names or [f"dimension {number}" for number in places]
@@ -146,7 +160,7 @@ def _melodies(found: dict[str, Tensor], item: Item, names: Sequence[str], dimens
     """Piano rolls and sound: originals and reconstructions, then a row an attribute."""
     grid = item.labels["grid"]
     steps = int(TickGrid(tuple(grid["ticks"])).boundaries(found["originals"].shape[-1])[-1])
-    room = BUDGET / (2 + DRAWN * len(names))
+    room = BUDGET * 3 / 4 / (2 + DRAWN * len(names))  # as base64, three bytes are four
     pictures, clips = [], []
     for name in ("originals", "reconstructions"):
         several = [notes_of(grid, one) for one in found[name]]

@@ -121,6 +121,11 @@ class Paper:
         return list(dict.fromkeys((row.data, plain(row.metric)) for row in self.rows))
 
     @property
+    def citations(self) -> list[str]:
+        """Where its figures were read, in order of appearance: what the numbers in square brackets stand for."""
+        return list(dict.fromkeys(row.source for row in self.rows if row.source is not None))
+
+    @property
     def metrics(self) -> list[str]:
         """The metrics of all rows, without their sources, in order of appearance."""
         return list(dict.fromkeys(base(row.metric) for row in self.rows))

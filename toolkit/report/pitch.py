@@ -11,7 +11,7 @@ import numpy as np
 
 from toolkit import files
 from toolkit.data.manifest import Item, Manifest
-from toolkit.report import display, pitch_figures, tracked
+from toolkit.report import display, figures, pitch_figures, tracked
 from toolkit.report.scored import Scored
 from toolkit.report.sources import metrics_table, plain
 from toolkit.report.table import NOTHING, Table
@@ -30,6 +30,7 @@ class View:
         instruments: the mean over the recordings of each; None where it is not known what was played.
         recordings: every figure of each.
         folded: whether that table is long.
+        distributions: (caption, SVG) of that metric over the recordings, by instrument where there are several of one.
         errors: (caption, SVG) of histograms.
         examples: best, median and worst recording.
         template: what draws them.
@@ -44,6 +45,7 @@ class View:
     instruments: Table | None
     recordings: Table
     folded: bool
+    distributions: list[tuple[str, str]]
     errors: list[tuple[str, str]]
     examples: list[tracked.Example]
 
@@ -64,6 +66,7 @@ def view(scored: Scored, missing: list[str]) -> View:
         _by_instrument(scored.rows, items, names),
         _by_recording(scored.rows, items, names),
         len(scored.rows) > AT_ONCE,
+        _distributions(scored.rows, items, metric),
         _errors(list(tracks.values())),
         tracked.examples(scored, tracks, metric, missing),
     )
@@ -97,6 +100,23 @@ def _errors(tracks: list[Track]) -> list[tuple[str, str]]:
         (everything, pitch_figures.errors_in_all(cents)),
         (display.typographic(near), pitch_figures.small_errors(cents)),
     ]
+
+
+def _distributions(rows: list[dict[str, Any]], items: dict[str, Item], metric: str) -> list[tuple[str, str]]:
+    """(caption, SVG): a box an instrument, or one histogram of all."""
+    scale, label = display.metric(metric).scale, display.label(metric)
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        if math.isfinite(value := row["metrics"].get(metric, math.nan)):
+            groups.setdefault(_instrument(row, items), []).append(scale * value)
+    everything = [value for values in groups.values() for value in values]
+    if len(everything) < 2:
+        return []
+    if len(groups) == 1 or max(map(len, groups.values())) == 1:
+        caption = f"{label} of the {len(everything)} recordings; the line is the median."
+        return [(caption, figures.distribution({"": everything}, label))]
+    caption = f"{label} by instrument. {figures.BOXES}"
+    return [(caption, figures.distribution(dict(sorted(groups.items())), label))]
 
 
 def _by_instrument(rows: list[dict[str, Any]], items: dict[str, Item], names: list[str]) -> Table | None:

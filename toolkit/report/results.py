@@ -69,7 +69,7 @@ def terminal(results: Results, run: Run, split: str) -> str:
 def markdown(results: Results, recipe: str) -> str:
     """The whole of `RESULTS.md`."""
     paper = results.paper
-    citations = list(dict.fromkeys(row.source for row in paper.rows if row.source is not None))
+    citations = paper.citations
     links = [f"arXiv [{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv})"] if paper.arxiv else []
     links += [f"[official code]({paper.code})"] if paper.code else []
     parts = [

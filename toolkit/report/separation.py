@@ -63,9 +63,8 @@ def _distributions(rows: list[dict[str, Any]], name: str) -> list[tuple[str, str
                 by_source.setdefault(source, []).append(value)
     split, kind = (by_number, "number of sources") if len(by_number) > 1 else (by_source, "source")
     if len(split) > 1:
-        remark = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
         ordered = {name: split[name] for name in in_order(split)}
-        drawn.append((f"{label} by {kind}. {remark}", figures.distribution(ordered, label)))
+        drawn.append((f"{label} by {kind}. {figures.BOXES}", figures.distribution(ordered, label)))
     return drawn
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from toolkit.report import effort
 from toolkit.tasks.experiment import Experiment
 
 DEPTH = 3  # levels of the tree that are shown
@@ -29,12 +27,11 @@ def summary(config: Path, overrides: list[str]) -> str:
     model = task.model
     total = _parameters(model)
     lines = [*_tree(type(model).__name__, model, 0), "", f"parameters          {total:,} ({4 * total / 2**20:.1f} MiB as fp32)"]
-    inputs, seconds = task.probe()
-    batch = built.data.batch_size
-    work, activations = _work(model.eval(), inputs)  # one example is no batch to normalise over
+    batch, work = built.data.batch_size, effort.work(task)
+    size = f"{batch} x {work.seconds:g} s" if work.seconds else f"{batch} examples"
     lines += [
-        f"multiply-adds       {work / seconds / 1e9:.2f} G per second of audio (recurrences left out)",
-        f"activations         {activations * batch / 2**20:,.0f} MiB in training, {batch} x {seconds:g} s",
+        f"multiply-adds       {work} (recurrences left out)",
+        f"activations         {work.activations * batch / 2**20:,.0f} MiB in training, {size}",
     ]
     reach = getattr(model, "receptive_field", None)
     if reach is not None:
@@ -53,19 +50,3 @@ def _tree(name: str, module: nn.Module, depth: int) -> list[str]:
 
 def _parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
-
-
-def _work(model: nn.Module, inputs: Any) -> tuple[float, int]:
-    """Multiply-adds of one example, and bytes of what its layers put out."""
-    held = [0]
-
-    def count(module: nn.Module, _inputs: Any, output: Any) -> None:
-        if isinstance(output, torch.Tensor) and not list(module.children()):
-            held[0] += output.numel() * output.element_size()
-
-    hooks = [module.register_forward_hook(count) for module in model.modules()]
-    with FlopCounterMode(display=False) as counter:
-        model(inputs)
-    for hook in hooks:
-        hook.remove()
-    return counter.get_total_flops() / 2, held[0]

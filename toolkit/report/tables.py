@@ -21,12 +21,20 @@ MADE_WITH += ["Config hash", "Commit"]
 NUMERIC = ("Paper", "Ours", "Difference", "Parameters (paper)", "Parameters (ours)", "Training", "Parameters")
 
 
-def short_table(results: Results, data: str, metric: str, run: Run | None = None) -> Table:
-    """One metric (its id without source) on one test set, as a terminal and a page show it; `run` is marked."""
+def short_table(results: Results, data: str, metric: str, run: Run | None = None, citations: Sequence[str] = ()) -> Table:
+    """One metric (its id without source) on one test set, as a terminal and a page show it.
+
+    Args:
+        results: the recipe's.
+        data: name of the test data.
+        metric: its id.
+        run: its row is marked.
+        citations: where the paper's figures were read; a figure's number among them stands behind it.
+    """
     rows: list[list[str]] = []
     marked: list[int] = []
     if names := _sources(results, data, metric):
-        for line in _by_source(results, data, metric, names):
+        for line in _by_source(results, data, metric, names, citations):
             _mark(marked, rows, line.found, run)
             seeds = line.found.seeds if line.found is not None else ""
             rows.append([line.system, line.origin, *line.figures, line.ours, seeds])
@@ -36,7 +44,8 @@ def short_table(results: Results, data: str, metric: str, run: Run | None = None
         found = results.reproduction(row)
         _mark(marked, rows, found, run)
         seeds = found.seeds if found is not None else ""
-        rows.append([row.system, published(row), ours(row, found), difference(row, found), seeds, row.group])
+        figure = published(row) + _references([row], citations)
+        rows.append([row.system, figure, ours(row, found), difference(row, found), seeds, row.group])
     for swap in results.further(data, metric):
         _mark(marked, rows, swap, run)
         rows.append([swap.first.description, NOTHING, measured(swap, metric), "", swap.seeds, f"exp/{swap.first.tag}"])

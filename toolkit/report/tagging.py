@@ -26,6 +26,7 @@ class View:
         figures: the means over the tags.
         tags: every figure of each tag.
         folded: whether that table is long.
+        distributions: (caption, SVG) of the clips' cross-entropy.
         pictures: (caption, SVG) of the headline's metric by tag.
         examples: best, median and worst clip.
         template: what draws them.
@@ -38,6 +39,7 @@ class View:
     figures: Table
     tags: Table
     folded: bool
+    distributions: list[tuple[str, str]]
     pictures: list[tuple[str, str]]
     examples: list[tagged.Example]
 
@@ -45,7 +47,8 @@ class View:
 def view(scored: Scored, missing: list[str]) -> View:
     """Put the parts together; what is not there is added to `missing`."""
     tags = scored.summary["tags"]
-    return View(_means(scored), _by_tag(scored), len(tags) > AT_ONCE, _pictures(scored, tags), tagged.examples(scored, missing))
+    folded, shown = len(tags) > AT_ONCE, tagged.examples(scored, missing)
+    return View(_means(scored), _by_tag(scored), folded, _distributions(scored), _pictures(scored, tags), shown)
 
 
 def _means(scored: Scored) -> Table:
@@ -73,6 +76,13 @@ def _by_tag(scored: Scored) -> Table:
         counts = [str(sum(labels)), str(len(labels))] if scored.rows else [NOTHING, NOTHING]
         rows.append([tag, *(measured(scored.group, identity(metric, tag)) for metric in _metrics(scored)), *counts])
     return Table(["Tag", *names, *counted], rows, [*names, *counted]).without_empty(counted)
+
+
+def _distributions(scored: Scored) -> list[tuple[str, str]]:
+    """How right the probabilities of single clips are."""
+    losses = [loss for row in scored.rows if (loss := tagged.cross_entropy(row)) is not None]
+    caption = f"Cross-entropy of the {len(losses):,} clips, each the mean over its labelled tags; the line is the median."
+    return [(caption, figures.distribution({"": losses}, "cross-entropy (nats)"))] if len(losses) > 1 else []
 
 
 def _pictures(scored: Scored, tags: list[str]) -> list[tuple[str, str]]:

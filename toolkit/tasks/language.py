@@ -279,7 +279,7 @@ class LanguageModelling(Task):
 
     def probe(self) -> tuple[Tensor, float]:
         """A sequence, on the meta device."""
-        return torch.empty(1, min(self.model.context, 32), dtype=torch.long, device="meta"), 1.0
+        return torch.empty(1, min(self.model.context, 32), dtype=torch.long, device="meta"), 0.0
 
     def check(self) -> None:
         """See that the model gives logits of the next tokens, on the meta device."""

@@ -264,7 +264,7 @@ class LatentLearning(Task):
         """One item, on the meta device."""
         logits = self.model.decode(torch.empty(1, self.model.latent, device="meta"))
         items = torch.empty(logits.shape, device="meta")
-        return (items if self._pictures else torch.empty(logits.shape[:2], dtype=torch.int64, device="meta")), 1.0
+        return (items if self._pictures else torch.empty(logits.shape[:2], dtype=torch.int64, device="meta")), 0.0
 
     def check(self) -> None:
         """See that items come back in the shape they have, and that attributes and discriminator fit the code."""
