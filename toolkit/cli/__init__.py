@@ -119,6 +119,7 @@ VERBS = {
     "report": Verb("7: the paper's table beside ours", options.report, verbs.report, books.report),
     "compare": Verb("several experiments in one table", options.compare, verbs.compare),
     "sweep": Verb("many experiments of a config, then one table", options.sweep, verbs.sweep, free=True),
+    "reference": Verb("a learning curve that runs of a config are held against", options.reference, verbs.reference),
     "separate": Verb("recordings of yours through a trained model", options.separate, verbs.separate),
     "tag": Verb("which tags recordings of yours have", options.tag, verbs.tag),
     "pitch": Verb("the pitch curves of recordings of yours", options.pitch, verbs.pitch),

@@ -102,6 +102,10 @@ def sweep(parser: argparse.ArgumentParser) -> None:
     device(parser)
 
 
+def reference(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("exps", nargs="+", type=Path, help="trained experiments of one config that differ in their seed")
+
+
 def separate(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("recordings", nargs="+", metavar="INPUT", help="audio files, or quoted patterns: 'songs/*.mp3'")

@@ -94,6 +94,12 @@ def sweep(a: Arguments) -> None:
     outcome.check()
 
 
+def reference(a: Arguments) -> None:
+    from toolkit.train.reference_curve import write
+
+    logger.info("the reference curve: %s", write(a.exps))
+
+
 def separate(a: Arguments) -> None:
     from toolkit.audio import Encoding
     from toolkit.infer.separate import Output, separate

@@ -18,6 +18,7 @@ from toolkit.models.quantized import Quantized
 from toolkit.tasks.experiment import COMPRESSED, Experiment, load
 from toolkit.train import checkpoint, distributed, stopping
 from toolkit.train.loop import Trainer
+from toolkit.train.reference_curve import ReferenceCurve
 
 logger = log.get(__name__)
 
@@ -47,6 +48,8 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
     if parameters:
         key = fingerprint([experiment.training_key, *made_with]) if (made_with := task.made_with()) else experiment.training_key
         trainer = Trainer(task, built, data, exp, place, key)
+        edition = _data(data, experiment.tree["data"])["edition"]
+        trainer.tracker.reference = ReferenceCurve.of_config(config, overrides, edition)
         if trainer.step == 0 and built.train.init is None:
             task.prepare_training(data)
         task.start_training(place)

@@ -13,6 +13,8 @@ from toolkit import files
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+    from toolkit.train.reference_curve import ReferenceCurve
+
 
 class Tracker:
     """Writes `metrics.jsonl` and TensorBoard's event files of one experiment."""
@@ -20,6 +22,7 @@ class Tracker:
     def __init__(self, exp: Path) -> None:
         self.exp = exp
         self.path = exp / "metrics.jsonl"
+        self.reference: ReferenceCurve | None = None  # that each epoch is held against
         self._board: SummaryWriter | None = None
 
     def rewind(self, epoch: int) -> None:
@@ -31,6 +34,8 @@ class Tracker:
     def epoch(self, row: dict[str, Any]) -> None:
         """Add one epoch's line; keys with a slash are curves."""
         files.append_jsonl(self.path, row)
+        if self.reference is not None:
+            self.reference.see(row)
         for name, value in row.items():
             if "/" in name or name == "lr":
                 self.board.add_scalar(name, value, int(row["epoch"]))
