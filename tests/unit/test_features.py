@@ -107,6 +107,16 @@ def test_recordings_of_equal_length_are_computed_together(tmp_path: Path, monkey
     np.testing.assert_allclose(store.read("c01"), alone, atol=1e-7)
 
 
+def test_the_device_gets_the_next_batch_before_the_last_one_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(module.BATCH_SECONDS, "cpu", 1.0)
+    done: list[str] = []
+    give, fetch = module._give, module._fetch
+    monkeypatch.setattr(module, "_give", lambda *given: done.append("give") or give(*given))
+    monkeypatch.setattr(module, "_fetch", lambda *given: done.append("fetch") or fetch(*given))
+    compute(MeanAndPeak(), corpus(tmp_path, [1.0, 1.0, 1.0], rate=8000), tmp_path / "store", CPU)
+    assert done == ["give", "give", "fetch", "give", "fetch", "fetch"]
+
+
 def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clips = corpus(tmp_path, [0.3, 0.2, 0.3, 0.3, 0.2, 0.3, 0.3, 0.2, 0.3])
     compute(MeanAndPeak(), clips, tmp_path / "whole", CPU)

@@ -160,7 +160,21 @@ def _decode(clip: Clip, sample_rate: int) -> Decoded:
 
 
 def _computed(feature: Feature, decoded: Iterable[Decoded], device: torch.device, skipped: dict[str, str]) -> Iterator[Row]:
-    """The feature of each, computed with others of the same length; who is skipped goes into `skipped`."""
+    """The feature of each, computed with others of the same length; who is skipped goes into `skipped`.
+
+    What a batch came to is fetched when the device has been given the next, for which it then need not wait.
+    """
+    given: deque[tuple[list[Decoded], torch.Tensor]] = deque()
+    for batch in _batches(decoded, round(BATCH_SECONDS[device.type] * feature.sample_rate), skipped):
+        given.append((batch, _give(feature, batch, device)))
+        if len(given) > 1:
+            yield from _fetch(*given.popleft())
+    for batch, frames in given:
+        yield from _fetch(batch, frames)
+
+
+def _batches(decoded: Iterable[Decoded], samples: int, skipped: dict[str, str]) -> Iterator[list[Decoded]]:
+    """Recordings of one length, together at most so many samples, or one recording."""
     waiting: dict[int, list[Decoded]] = defaultdict(list)
     for one in decoded:
         if one.reason:
@@ -169,14 +183,21 @@ def _computed(feature: Feature, decoded: Iterable[Decoded], device: torch.device
             continue
         length = len(one.waveform)
         waiting[length].append(one)
-        if (len(waiting[length]) + 1) * length > BATCH_SECONDS[device.type] * feature.sample_rate:
-            yield from _computed_batch(feature, waiting.pop(length), device)
-    for batch in waiting.values():
-        yield from _computed_batch(feature, batch, device)
+        if (len(waiting[length]) + 1) * length > samples:
+            yield waiting.pop(length)
+    yield from waiting.values()
 
 
 @torch.inference_mode()
-def _computed_batch(feature: Feature, batch: list[Decoded], device: torch.device) -> list[Row]:
-    waveforms = torch.from_numpy(np.stack([one.waveform for one in batch])).to(device)
-    frames = feature.compute(waveforms).to(feature.dtype).cpu().numpy()
-    return [(one.clip.id, row) for one, row in zip(batch, frames, strict=True)]
+def _give(feature: Feature, batch: list[Decoded], device: torch.device) -> torch.Tensor:
+    """The feature of a batch, which a GPU is still to compute when this returns."""
+    waveforms = torch.from_numpy(np.stack([one.waveform for one in batch]))
+    if device.type == "cuda":
+        waveforms = waveforms.pin_memory()
+    return feature.compute(waveforms.to(device, non_blocking=True)).to(feature.dtype)
+
+
+def _fetch(batch: list[Decoded], frames: torch.Tensor) -> Iterator[Row]:
+    """The recordings' frames, once the device has computed them."""
+    for one, row in zip(batch, frames.cpu().numpy(), strict=True):
+        yield one.clip.id, row

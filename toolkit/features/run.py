@@ -15,7 +15,7 @@ from toolkit.features.learn import learn
 from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
 from toolkit.tasks.experiment import Experiment
-from toolkit.train import distributed
+from toolkit.train import arithmetic, distributed
 
 SPLITS = ("train", "valid", "test")
 
@@ -52,6 +52,7 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
         logger.info("this model reads what stands in the manifests: no features are stored")
         return []
     place = distributed.start(device)
+    arithmetic.choose("fp32", place)  # what is stored does not depend on the device but for rounding
     made = []
     for feature in wanted:
         if isinstance(feature, LearnedFeature):
