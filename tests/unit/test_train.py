@@ -200,6 +200,25 @@ def test_many_in_a_row_end_the_training_with_advice(tmp_path: Path) -> None:
         trainer(tmp_path, bad=tuple(range(12)), epochs=1, max_bad_steps=3).fit()
 
 
+@pytest.mark.parametrize("clip", [None, 5.0])
+def test_a_gradient_that_is_not_finite_is_skipped_though_the_loss_is(tmp_path: Path, clip: float | None) -> None:
+    run = trainer(tmp_path, epochs=1, clip_grad_norm=clip)
+    weight = next(run.model.parameters())
+    weight.register_hook(lambda gradient: gradient * math.nan if run.batch in (2, 4) else gradient)
+    run.fit()
+    assert run.step == 4
+    assert all(value.isfinite().all() for value in weights(tmp_path).values())
+    assert math.isfinite(files.read_jsonl(tmp_path / "metrics.jsonl")[0]["train/loss"])
+
+
+def test_many_such_gradients_in_a_row_end_the_training_too(tmp_path: Path) -> None:
+    run = trainer(tmp_path, epochs=1, max_bad_steps=3)
+    next(run.model.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(UserError, match=r"3 gradients in a row were not finite.*--optimizer\.lr"):
+        run.fit()
+    assert all(value.isfinite().all() for value in run.model.state_dict().values())
+
+
 def test_patience_ends_a_training_that_does_not_improve(tmp_path: Path) -> None:
     run = trainer(tmp_path, epochs=50, patience=2)
     run.optimizer.param_groups[0]["lr"] = 0.0

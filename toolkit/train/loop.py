@@ -23,6 +23,7 @@ from toolkit.train.tracking import Tracker
 
 SMALL_IS_GOOD = ("loss", "distance", "distortion")  # how the names of such values end
 LISTEN_EVERY = 60.0  # seconds of training between two examples in TensorBoard, whose pictures take a second or two
+PLURAL = {"loss": "losses", "gradient": "gradients"}
 POSITION = ("epoch", "batch", "step", "bad", "stale", "best", "lowest", "seconds", "loss_sum", "loss_count")
 
 logger = log.get(__name__)
@@ -133,30 +134,42 @@ class Trainer:
             self.scaler.scale(total / self.options.accumulate).backward()
         value, bad, late = reading.read()
         if bad:
-            self._count_bad(batch)
+            self._count_bad(batch, "loss")
             return False, late
-        self.bad, self.loss_sum, self.loss_count = 0, self.loss_sum + value, self.loss_count + 1
-        if ends:
-            self._step()
-        return ends, late
+        self.loss_sum, self.loss_count = self.loss_sum + value, self.loss_count + 1
+        return ends and self._step(batch), late
 
-    def _step(self) -> None:
+    def _step(self, batch: Any) -> bool:
+        """Clip the gradients and take a step; whether there was one.
+
+        A loss may be finite where its gradient is not (a square root at 0): one such step would leave no weight finite, so it
+        is skipped.  In half precision the scaler does that by itself, as long as a smaller scale may help.
+        """
+        self.scaler.unscale_(self.optimizer)
         if self.options.clip_grad_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
+        else:
+            norm = nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        if not norm.isfinite() and self.scaler.get_scale() <= 1:
+            self.scaler.update()
+            self._count_bad(batch, "gradient")
+            return False
+        self.bad = 0
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.averages.after_step(self.model)
+        return True
 
-    def _count_bad(self, batch: Any) -> None:
+    def _count_bad(self, batch: Any, what: str) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         self.bad += 1
-        logger.warning("step %d: the loss is not finite, the step is skipped (items: %s)", self.step, ", ".join(batch.ids[:4]))
+        items = ", ".join(batch.ids[:4])
+        logger.warning("step %d: the %s is not finite, the step is skipped (items: %s)", self.step, what, items)
         if self.bad >= self.options.max_bad_steps:
             raise UserError(
-                f"{self.bad} losses in a row were not finite, the last at step {self.step}. "
+                f"{self.bad} {PLURAL[what]} in a row were not finite, the last at step {self.step}. "
                 "Next: lower --optimizer.lr, or --train.precision fp32"
             )
 
