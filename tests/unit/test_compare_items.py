@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from toolkit import files
+from toolkit import cli, files
 from toolkit.log import UserError
 from toolkit.metrics import bootstrap, tagging
 from toolkit.report import compare_page
@@ -187,3 +187,24 @@ def test_a_baseline_is_a_section_of_the_page(experiment: MakeExperiment) -> None
     assert len(pictures) == 1
     with pytest.raises(UserError, match="different names"):
         compare_page.section(one, one, "test")
+
+
+def test_a_report_holds_an_experiment_against_a_baseline(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, exp = (experiment(tag, scored(np.arange(6.0) + more), {SDR: 2.5 + more}) for tag, more in (("base", 0), ("new", 1)))
+    row = {"system": "Net", "config": "conf/paper.yaml", "data": "corpus/test", "metric": SDR, "value": 9, "source": "table 1"}
+    paper = {"title": "A net", "authors": ["A"], "venue": "V", "year": 2020, "protocol": "All.", "rows": [row]}
+    files.write_text(tmp_path / "paper.yaml", yaml.safe_dump(paper))
+    monkeypatch.chdir(tmp_path)
+    cli.main(["report", "--exp", "exp/new"])
+    page = exp / "report" / "index.html"
+    assert "Against the baseline" not in page.read_text()
+    cli.main(["report", "--exp", "exp/new", "--baseline", "exp/base"])  # another page: not "done before"
+    text = page.read_text()
+    assert "<h2>Against the baseline exp/base</h2>" in text
+    assert "3.50 (+1.00*)" in text
+    assert "valid/loss by epoch." in text
+    assert cli.state_of(["report", "--exp", "exp/new", "--baseline", "exp/base"]) == "done"
+    files.append_jsonl(base / "metrics.jsonl", {"epoch": 3})
+    assert cli.state_of(["report", "--exp", "exp/new", "--baseline", "exp/base"]) == "stale"

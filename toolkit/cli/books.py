@@ -56,7 +56,9 @@ def score(arguments: Arguments) -> Stage:
 
 def report(arguments: Arguments) -> Stage:
     exp = arguments.exp
-    inputs = [arguments.paper, exp / "run.json", exp / "metrics.jsonl", exp / "scores" / f"{arguments.split}.jsonl"]
+    seen = [folder for folder in (exp, arguments.baseline) if folder is not None]
+    parts = ("run.json", "metrics.jsonl", f"scores/{arguments.split}.jsonl")
+    inputs = [arguments.paper, *(folder / part for folder in seen for part in parts)]
     outputs = [exp / "report" / "index.html", exp / "report" / "table.txt", arguments.paper.parent / "RESULTS.md"]
     return _stage("report", exp, arguments, inputs=inputs, outputs=outputs)
 
@@ -70,7 +72,7 @@ def _stage(
     outputs: list[Path] | None = None,
 ) -> Stage:
     """The stage of a verb; where one folder serves several recipes, their different options are different stages."""
-    options = {name: str(value) for name, value in vars(arguments).items() if name not in NO_RESULT}
+    options = {name: str(value) for name, value in vars(arguments).items() if name not in NO_RESULT and value is not None}
     shared = verb in ("fetch", "prepare", "features")
     name = f"{verb}-{config.fingerprint([options, section])}" if shared else verb
     return Stage(

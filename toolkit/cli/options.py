@@ -78,6 +78,7 @@ def report(parser: argparse.ArgumentParser) -> None:
     exp(parser)
     data(parser)
     parser.add_argument("--paper", type=Path, default=Path("paper.yaml"), help="what the paper claims")
+    parser.add_argument("--baseline", type=Path, metavar="EXP", help="an experiment that the page also holds this one against")
 
 
 def compare(parser: argparse.ArgumentParser) -> None:

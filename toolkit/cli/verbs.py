@@ -72,7 +72,7 @@ def score(a: Arguments) -> None:
 def report(a: Arguments) -> None:
     from toolkit.report import report
 
-    page = report(a.exp, a.paper, a.split, a.data)
+    page = report(a.exp, a.paper, a.split, a.data, a.baseline)
     logger.info("the report: %s", page)
 
 

@@ -10,7 +10,7 @@ from toolkit.log import UserError
 __all__ = ["report"]
 
 
-def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None) -> Path:
+def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None, baseline: Path | None = None) -> Path:
     """Write everything there is to see of an experiment.
 
     `exp/<tag>/report/index.html` is its page, `exp/<tag>/report/table.txt` the paper's table beside ours as the command line
@@ -22,12 +22,13 @@ def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None
         paper: the recipe's `paper.yaml`.
         split: whose scores are reported.
         data: folder of the manifests; without it the page has no examples.
+        baseline: a scored experiment of the same recipe that the page also holds this one against.
 
     Returns:
         The page.
 
     Raises:
-        UserError: the experiment is not trained or not scored, or `paper.yaml` is not as it should be.
+        UserError: an experiment is not trained or not scored, or `paper.yaml` is not as it should be.
     """
     from toolkit.data.manifest import Manifest
     from toolkit.report import html, index, results
@@ -41,7 +42,7 @@ def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None
     path = data / f"{name}.jsonl" if data is not None else None
     manifest = Manifest.open(path) if path is not None and path.is_file() else None
     page = exp / "report" / "index.html"
-    files.write_text(page, html.page(found, run, split, manifest))
+    files.write_text(page, html.page(found, run, split, manifest, None if baseline is None else Run.read(baseline)))
     files.write_text(exp / "report" / "table.txt", results.terminal(found, run, split))
     results.write_results(found, paper)
     index.write(found, paper.parent)

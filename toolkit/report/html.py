@@ -14,7 +14,7 @@ import markupsafe
 
 from toolkit import files
 from toolkit.data.manifest import Manifest
-from toolkit.report import display, effort, figures
+from toolkit.report import compare_page, display, effort, figures
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
 from toolkit.report.scored import Scored
@@ -35,7 +35,7 @@ SPLIT_CURVES = {"train": "training", "valid": "validation"}
 COUNTED = "step"  # of a validation, which tells no more than the epoch does
 
 
-def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> str:
+def page(results: Results, run: Run, split: str, manifest: Manifest | None, baseline: Run | None = None) -> str:
     """The experiment's page.
 
     Args:
@@ -43,6 +43,7 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
         run: the experiment, with scores of `split`.
         split: whose scores are shown.
         manifest: of that split, for mixtures and references; without it there are no examples.
+        baseline: an experiment that this one is also held against.
     """
     missing: list[str] = []
     summary = run.summaries[split]
@@ -63,6 +64,7 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None) -> s
         "tables": _tables(results, run, group, first.metric),
         "curves": _curves(_history(run, missing)),
         "view": view(scored, missing),
+        "baseline": compare_page.section(run, baseline, split),
         "work": work,
         "pace": pace,
         "citations": citations,
