@@ -7,4 +7,8 @@ PATH=$PWD/.venv/bin:$PATH
 ruff check
 ruff format --check
 mypy
-OMP_NUM_THREADS=1 exec pytest -n auto --dist worksteal "$@"
+if ! timeout 10 sinfo >/dev/null 2>&1 && settings=$(timeout 60 tools/slurm_local.sh start 2>/dev/null); then
+  eval "$settings" # a Slurm of this machine's own, for the tests marked `slurm`
+  trap 'tools/slurm_local.sh stop' EXIT
+fi
+OMP_NUM_THREADS=1 pytest -n auto --dist worksteal "$@"

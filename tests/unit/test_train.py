@@ -1,6 +1,8 @@
 """The training loop on a toy task: it learns, goes on where it stopped, bears a bad batch, and stops when told."""
 
 import math
+import os
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from toolkit import files
+from toolkit import files, launch
 from toolkit.data.examples import Batch, Example, MixtureSource
 from toolkit.log import UserError
 from toolkit.models.base import Model
 from toolkit.tasks.base import Examples, Task
 from toolkit.tasks.options import Phase, TrainOptions
-from toolkit.train import checkpoint
+from toolkit.train import checkpoint, stopping
 from toolkit.train.loop import Trainer
 
 
@@ -154,6 +156,28 @@ def test_a_run_killed_at_any_step_ends_with_equal_weights(tmp_path: Path, step: 
     assert all(whole[name].equal(resumed[name]) for name in whole)
     curves = [[row["train/loss"] for row in files.read_jsonl(tmp_path / name / "metrics.jsonl")] for name in ("whole", "cut")]
     assert curves[0] == curves[1]
+
+
+@pytest.mark.parametrize(("accumulate", "step"), [(1, 9), (2, 5)], ids=["plain", "within a group"])
+def test_a_run_that_is_asked_to_stop_goes_on_from_that_very_step(tmp_path: Path, accumulate: int, step: int) -> None:
+    trainer(tmp_path / "whole", epochs=3, accumulate=accumulate).fit()
+    stopped = trainer(tmp_path / "stopped", epochs=3, accumulate=accumulate)
+    learn = stopped._learn
+
+    def learn_until_asked(batch: Batch, late: bool) -> tuple[bool, bool]:
+        if (stopped.epoch, stopped.batch) == (1, 2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return learn(batch, late or stopping.asked())
+
+    stopped._learn = learn_until_asked
+    with stopping.listening(), pytest.raises(SystemExit) as end:
+        stopped.fit()
+    assert end.value.code == launch.AGAIN
+    assert stopped.step == step
+    again = trainer(tmp_path / "stopped", epochs=3, accumulate=accumulate)
+    assert again.step == step
+    again.fit()
+    assert all(torch.equal(value, weights(tmp_path / "whole")[name]) for name, value in weights(tmp_path / "stopped").items())
 
 
 def test_a_longer_run_goes_on_from_a_shorter_one(tmp_path: Path) -> None:

@@ -268,5 +268,5 @@ def _for_torchrun() -> dict[str, str]:
         "PET_NNODES": str(here.num_nodes),
         "PET_NODE_RANK": str(here.node),
         "PET_MASTER_ADDR": os.environ.get("SLURM_LAUNCH_NODE_IPADDR", here.hostnames[0]),
-        "PET_MASTER_PORT": str(20000 + int(here.raw_job_id) % 10000),
+        "PET_MASTER_PORT": str(29000 + int(here.raw_job_id) % 3000),
     }

@@ -35,7 +35,6 @@ def asked() -> bool:
 def listening() -> Iterator[None]:
     """Within the block, being asked to stop does not end the process: `asked` says so."""
     global _asked
-    _asked = 0
     if threading.current_thread() is not threading.main_thread():  # which alone may say what signals do
         yield
         return
@@ -43,6 +42,7 @@ def listening() -> Iterator[None]:
     try:
         yield
     finally:
+        _asked = 0
         for number, handler in before.items():
             signal.signal(number, handler)
 

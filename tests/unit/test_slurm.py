@@ -1,0 +1,110 @@
+"""Jobs of a real Slurm: one of this machine's own (`eval "$(tools/slurm_local.sh start)"`), or a cluster's."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from toolkit import files, launch
+from toolkit.cli import main
+from toolkit.launch import Job, resources, slurm
+from toolkit.launch.slurm import Command
+from toolkit.log import UserError
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture(autouse=True)
+def _a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    if shutil.which("sbatch") is None or subprocess.run(["sinfo"], capture_output=True, timeout=30).returncode:
+        pytest.skip("no Slurm answers here. Next: tools/slurm_local.sh")
+    (tmp_path / "cluster.yaml").write_text("default: {time: '00:05:00', memory: 500M}")
+    monkeypatch.setattr(resources, "FILE", tmp_path / "cluster.yaml")
+    monkeypatch.setattr(slurm, "LOOK_EVERY", 0.5)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Job]:
+    """A job of a name whose words are a shell's."""
+    monkeypatch.setattr(slurm, "_command", lambda job: Command(["sh", "-c", *job.words], job.log, job.environment))
+    return lambda name, words: Job(name, [words], tmp_path / f"{name}.log", environment={"NAME": name})
+
+
+def after(path: Path, act: Callable[[], object]) -> None:
+    """Do something as soon as there is a file."""
+
+    def wait() -> None:
+        while not path.exists():
+            time.sleep(0.1)
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def jobs_of(user_format: str) -> list[str]:
+    return slurm._squeue(user_format) or []
+
+
+def test_an_array_of_jobs_tells_how_each_has_ended(shell: Callable[[str, str], Job], tmp_path: Path) -> None:
+    jobs = [shell(f"job{code}", f"echo $NAME; exit {code}") for code in (0, 3, 0)]
+    jobs.append(shell("killed", "kill -9 $$"))
+    assert launch.run(jobs, "slurm", at_once=4) == [0, 3, 0, -9]
+    assert (tmp_path / "job3.log").read_text() == "job3\n"
+
+
+def test_a_job_that_is_told_to_go_is_queued_again(shell: Callable[[str, str], Job], tmp_path: Path) -> None:
+    """As at the end of its time; on this machine Slurm begins it again after some seconds."""
+    endless = "trap 'sleep 0.5; echo told; exit 75' USR2; touch began; while :; do sleep 0.1; done"
+
+    def signal_it() -> None:
+        number = next(line.split("|")[0] for line in jobs_of("%i|%k") if line.endswith(f"{tmp_path}/slurm:default"))
+        subprocess.run(["scancel", "--signal=USR2", number], check=True)
+
+    after(tmp_path / "began", signal_it)
+    assert launch.run([shell("turns", f"echo turn; [ ! -f began ] || exit 0; {endless}")], "slurm") == [0]
+    lines = (tmp_path / "turns.log").read_text().splitlines()
+    assert [line for line in lines if line in ("turn", "told")] == ["turn", "told", "turn"]
+
+
+def test_who_stops_the_launcher_cancels_its_jobs(shell: Callable[[str, str], Job], tmp_path: Path) -> None:
+    """Even those that end as if they wanted to be run again; and a launcher that comes too early is sent away."""
+    told: list[str] = []
+
+    def launch_another_and_stop() -> None:
+        try:
+            slurm._refuse_twice(f"{tmp_path}/slurm:default")
+        except UserError as error:
+            told.append(str(error))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    job = shell("endless", "trap 'exit 75' TERM; touch began; while :; do sleep 0.1; done")
+    after(tmp_path / "began", launch_another_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        launch.run([job], "slurm")
+    assert "of an earlier launch is still running. Next: wait for it, or scancel" in told[0]
+    ours = [line.split("|")[0] for line in jobs_of("%T|%k") if line.endswith(f"{tmp_path}/slurm:default")]
+    assert ours in (["COMPLETING"], ["CANCELLED"])
+
+
+def test_what_slurm_refuses_is_told(shell: Callable[[str, str], Job], tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text("default: {partition: nowhere}")
+    with pytest.raises(UserError, match=r"refused the job: .*Invalid partition.*Next: see .*cluster.yaml"):
+        launch.run([shell("one", "true")], "slurm")
+
+
+def test_a_stage_is_run_by_a_job_and_recorded_once(tmp_path: Path) -> None:
+    words = ["three_gaussians", "--corpus", "mini", "--data", str(tmp_path / "data")]
+    main(["fetch", *words])
+    main(["prepare", *words, "--launcher", "slurm"])
+    record = next((tmp_path / "data" / ".stages").glob("prepare-*.json"))
+    assert files.read_json(record)["state"] == "done"
+    assert [path for path in files.read_json(record)["outputs"] if path.endswith("train.jsonl")]
+    assert (tmp_path / "data" / "logs" / "prepare.job.log").is_file()
