@@ -126,6 +126,28 @@ def test_figures_of_less_than_the_full_corpus_are_called_so(exp: Path, tmp_path:
     assert "Licence of the data: none needed" in card
 
 
+def test_what_was_measured_in_the_models_place_has_a_column(exp: Path, tmp_path: Path) -> None:
+    metrics = {
+        "lsd/mean": 3.0,
+        "untrained/lsd/mean": 9.0,
+        "frechet_distance@log_mel": 5.0,
+        "real/frechet_distance@log_mel": 1.0,
+    }
+    summary = {"data": "urmp/test", "edition": "full", "items": 1, "skipped": 0, "metrics": metrics}
+    files.write_json(exp / "scores" / "test.summary.json", summary)
+    card = (pack(exp, tmp_path / "pack") / "MODEL_CARD.md").read_text()
+    assert "1 item of urmp/test" in card
+    assert "| Metric | trained | untrained | real |" in card
+    assert "| Fréchet distance, log mel | 5.000 | - | 1.000 |" in card
+
+
+def test_the_corpus_is_that_of_the_data_whatever_the_recipe(exp: Path, tmp_path: Path) -> None:
+    files.write_json(exp / "run.json", {**RUN, "recipe": "urmp/pesto", "data": {"train": "urmp/train", "test": "mir1k/test"}})
+    card = (pack(exp, tmp_path / "pack") / "MODEL_CARD.md").read_text()
+    assert "Corpus: urmp, mir1k" in card
+    assert "mir1k: none stated by its makers" in card
+
+
 def test_nothing_is_written_over_and_nothing_half_is_left(exp: Path, tmp_path: Path) -> None:
     pack(exp, tmp_path / "pack")
     with pytest.raises(UserError, match="exists already"):

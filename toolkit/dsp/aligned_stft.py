@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from toolkit.dsp.stft import STFT
+from toolkit.dsp.stft import STFT, overlap_add
 
 HANN_OVERLAP = 1.5  # the squares of Hann windows, a quarter of a window apart, add up to this everywhere
 
@@ -39,6 +39,8 @@ class AlignedSTFT(STFT):
         """The waveform (*, length) of (*, F, L); frames beyond the ends count as silent, so one and a half hops fade there."""
         frames = torch.fft.irfft(spectrum.mT)
         frames = frames * (self.window / HANN_OVERLAP).to(frames.dtype)
+        if torch.compiler.is_exporting():  # in operations that other formats know
+            return overlap_add(frames, self.hop_length)[..., self.margin : self.margin + length]
         size = [*frames.shape[:-2], (frames.shape[-2] + 3) * self.hop_length]
         added = torch.ops.aten.unfold_backward(frames, size, len(size) - 1, self.n_fft, self.hop_length)
         return added[..., self.margin : self.margin + length]

@@ -62,8 +62,26 @@ class STFT(nn.Module):
             return spectrum.real.new_empty(*spectrum.shape[:-2], length)
         flat = spectrum.flatten(0, -3)
         window = self.window.to(flat.real.dtype)
+        if torch.compiler.is_exporting() and self.n_fft % self.hop_length == 0:
+            return self._added(flat, window, length).unflatten(0, spectrum.shape[:-2])
         waveform = torch.istft(flat, self.n_fft, self.hop_length, window=window, length=length)
         return waveform.unflatten(0, spectrum.shape[:-2])
+
+    def _added(self, spectrum: Tensor, window: Tensor, length: int) -> Tensor:
+        """What `torch.istft` makes of (B, F, L), by operations that other formats know."""
+        frames = torch.fft.irfft(spectrum.mT, self.n_fft) * window
+        weight = overlap_add(window.square().expand(1, frames.shape[1], -1), self.hop_length)
+        begin = self.n_fft // 2
+        waveform = (overlap_add(frames, self.hop_length) / weight.clamp(min=torch.finfo(frames.dtype).tiny))[:, begin:]
+        return F.pad(waveform, (0, length))[:, :length]
+
+
+def overlap_add(frames: Tensor, hop_length: int) -> Tensor:
+    """The sum (*, (L - 1) · hop_length + n_fft) of frames (*, L, n_fft), n_fft a multiple of the hop."""
+    parts = frames.unflatten(-1, (-1, hop_length)).unbind(-2)
+    last = len(parts) - 1
+    shifted = (F.pad(part, (0, 0, hop, last - hop)) for hop, part in enumerate(parts))
+    return sum(shifted, torch.zeros((), dtype=frames.dtype, device=frames.device)).flatten(-2)
 
 
 def power(spectrum: Tensor) -> Tensor:

@@ -51,10 +51,13 @@ def export(model: Path, out: Path) -> Path:
     names: Axes = frozenset(name for read in exported.reads for name in read.axes.values())
     reason = ""
     for axes in dict.fromkeys([names, names & {"batch"}, frozenset[str]()]):  # the fewer are open, the more models allow it
+        tried = exported if "batch" in axes else exported.of_one()
         try:
             with quiet(), files.atomic(out) as partial:
-                left = form.write(exported, axes, partial)
-                told = compared(exported, form.open(partial), left)
+                left = form.write(tried, axes, partial)
+                if "batch" in axes - left:
+                    raise DifferentError("it would be for as many items as the example has")
+                told = compared(tried, form.open(partial), left)
         except Exception as error:  # exporters raise what they like
             reason = _reason(error)
             logger.info("not with %s open: %s", " and ".join(sorted(axes)) or "nothing", reason)
@@ -162,6 +165,8 @@ def _reason(error: BaseException) -> str:
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
     told = [" ".join(str(one).split()) for one in causes]
+    if "TorchScript interpreter" in told[-1]:
+        told.append(str(causes[-1]).strip().splitlines()[-1])  # what is before it is a traceback
     for text in told:
         if operation := re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)', overload='(\w+)'", text):
             return f"ONNX has nothing for the operation {operation[1]}.{operation[2]}" + (

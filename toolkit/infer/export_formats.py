@@ -5,8 +5,8 @@ What opening such a file executes, for whoever gets one from elsewhere:
 - ``.onnx`` is a protocol buffer of a graph of known operations with its weights; onnxruntime computes it, and nothing in it is
   code.
 - ``.pt2`` (`torch.export`) is a zip archive of a graph in JSON and of weights.  Those written here hold plain tensors.
-  But a file may say of any weight that it is pickled; `torch.export.load` then unpickles it, and evaluates what the file has for
-  the sizes of tensors.  One made to do harm executes what it likes: open those you trust.
+  But a file may say of any weight that it is pickled; `torch.export.load` then unpickles it, and evaluates what the file has
+  for the sizes of tensors.  One made to do harm executes what it likes: open those you trust.
 - ``.ts`` (TorchScript) is a zip archive of a program and of pickled data.  No class of Python is unpickled, but the program
   runs, and its operations may read and write files: open those you trust.
 """
@@ -108,7 +108,8 @@ class TorchScript(Format):
     def write(self, network: Network, axes: Axes, path: Path) -> Axes:
         """See `Format`."""
         examples = tuple(read.example for read in network.reads)
-        torch.jit.trace(network.module, examples, check_trace=False).save(str(path))
+        with _as_if_compiled():
+            torch.jit.trace(network.module, examples, check_trace=False).save(str(path))
         return axes  # it cannot be seen which are
 
     def open(self, path: Path) -> Runner:
@@ -156,6 +157,17 @@ def _without_no_operations(program: torch.export.ExportedProgram) -> None:
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
     program.graph_module.recompile()
+
+
+@contextmanager
+def _as_if_compiled() -> Iterator[None]:
+    """Blocks do without functions with gradients of their own, which TorchScript cannot hold."""
+    before = torch.compiler._is_compiling_flag
+    torch.compiler._is_compiling_flag = True
+    try:
+        yield
+    finally:
+        torch.compiler._is_compiling_flag = before
 
 
 def _several(function: Callable[..., Any]) -> Runner:

@@ -54,6 +54,10 @@ class Network(NamedTuple):
     gives: tuple[str, ...]
     facts: dict[str, Any]
 
+    def of_one(self) -> Network:
+        """The same with examples of one item."""
+        return self._replace(reads=tuple(read._replace(example=read.example[:1]) for read in self.reads))
+
 
 def network(trained: Usable) -> Network:
     """The network of what `toolkit.load` gave, which is not to be used for anything else afterwards.
@@ -69,7 +73,7 @@ def network(trained: Usable) -> Network:
     raise UserError(f"{type(trained).__name__}: there is no export of such models. Next: use toolkit.load")
 
 
-class _Called(nn.Module):
+class Called(nn.Module):
     """A function of a module's, as a module.
 
     Args:
@@ -100,7 +104,7 @@ def _separation(trained: TrainedModel) -> Network:
     seconds = config.infer.chunk or config.data.segment or SECONDS
     mixture = LEVEL * torch.randn(BATCH, model.audio_channels, round(seconds * trained.sample_rate))
     facts = {"sample_rate": trained.sample_rate, "sources": trained.sources, "segment": seconds}
-    return Network(_Called(model, model.separate), (Read("mixture", mixture, {0: "batch", 2: "time"}),), ("stems",), facts)
+    return Network(Called(model, model.separate), (Read("mixture", mixture, {0: "batch", 2: "time"}),), ("stems",), facts)
 
 
 def _tagging(trained: TrainedTagger) -> Network:
@@ -117,7 +121,7 @@ def _tagging(trained: TrainedTagger) -> Network:
         width = task.probe()[0].shape[-1]
         read = Read("features", torch.rand(BATCH, frames, width), {0: "batch", 1: "frames"} if frames > 1 else {0: "batch"})
         facts["frame_rate"] = feature.frame_rate
-    return Network(_Called(task.model, lambda x: task.probabilities(task.model, x)), (read,), ("probabilities",), facts)
+    return Network(Called(task.model, lambda x: task.probabilities(task.model, x)), (read,), ("probabilities",), facts)
 
 
 def _pitch(trained: TrainedPitch) -> Network:
@@ -129,7 +133,7 @@ def _pitch(trained: TrainedPitch) -> Network:
     samples = LEVEL * torch.randn(BATCH, trained.sample_rate)
     facts = {"sample_rate": trained.sample_rate, "hop_length": trained.hop_length, "voiced": trained.voiced}
     read = Read("waveform", samples, {0: "batch", 1: "time"})
-    return Network(_Called(model, lambda x: tuple(model.track(x))), (read,), ("hertz", "confidence"), facts)
+    return Network(Called(model, lambda x: tuple(model.track(x))), (read,), ("hertz", "confidence"), facts)
 
 
 def _synthesis(trained: TrainedSynthesis) -> Network:
@@ -149,7 +153,7 @@ def _synthesis(trained: TrainedSynthesis) -> Network:
         return model(Performance(lengths=torch.zeros(1), ids=[""], **given, **lacking))
 
     facts = {"sample_rate": trained.sample_rate, "hop_length": trained.hop_length}
-    return Network(_Called(model, rendered), reads, ("audio",), facts)
+    return Network(Called(model, rendered), reads, ("audio",), facts)
 
 
 def _language(trained: TrainedLanguage) -> Network:
@@ -157,7 +161,7 @@ def _language(trained: TrainedLanguage) -> Network:
     model = trained.model
     tokens = torch.randint(0, model.vocabulary, (BATCH, max(2, model.context // 2)))
     facts = {"vocabulary": model.vocabulary, "context": model.context, "hypotheses": trained.hypotheses}
-    return Network(_Called(model, model), (Read("tokens", tokens, {0: "batch", 1: "length"}),), ("logits",), facts)
+    return Network(Called(model, model), (Read("tokens", tokens, {0: "batch", 1: "length"}),), ("logits",), facts)
 
 
 def _hypotheses(trained: TrainedHypotheses) -> Network:
@@ -169,7 +173,7 @@ def _hypotheses(trained: TrainedHypotheses) -> Network:
         return found.points, found.weights()
 
     read = Read("x", torch.rand(BATCH, model.inputs), {0: "batch"})
-    return Network(_Called(model, made), (read,), ("points", "weights"), {})
+    return Network(Called(model, made), (read,), ("points", "weights"), {})
 
 
 def _latent(trained: TrainedLatent) -> Network:
@@ -178,7 +182,7 @@ def _latent(trained: TrainedLatent) -> Network:
     given = trained.decode(torch.randn(BATCH, trained.latent))
     items = given[:, None].float() if trained.pictures else given
     facts = {"latent": trained.latent, "attributes": trained.attributes}
-    network = _Called(model, lambda x: tuple(model.encode(x)))
+    network = Called(model, lambda x: tuple(model.encode(x)))
     return Network(network, (Read("items", items, {0: "batch"}),), ("mean", "log_variance"), facts)
 
 

@@ -17,6 +17,7 @@ from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.runs import FULL, Run
 from toolkit.report.sources import metrics_table
+from toolkit.report.table import Table
 from toolkit.tasks.experiment import COMPRESSED
 
 KEPT = ("config.yaml", "run.json")
@@ -66,7 +67,7 @@ def card(run: Run, trained: Usable, name: str) -> str:
     parts = [
         f"# {info.get('recipe', run.tag)}, {run.tag}",
         f"A model of the task `{task}`, trained by Reprise's recipe `{info.get('recipe')}` with `{run.description}`.",
-        _list({"Gives": use.gives, "Hears": use.hears, "Model": model}),
+        _list({"Gives": use.gives, "Takes": use.hears, "Model": model}),
         "## Use",
         *([f"```\ntoolkit {use.command.format(name)}\n```"] if use.command else []),
         f'```python\nmodel = toolkit.load("{name}")\n{use.python}\n```',
@@ -107,9 +108,24 @@ def _scores(run: Run) -> list[str]:
     for split, summary in run.summaries.items():
         edition = run.edition(split)
         remark = "" if edition == FULL else "; not comparable with published figures"
-        parts.append(f"{summary['items']} items of {summary['data']}, edition of the data: {edition}{remark}.")
-        parts.append(metrics_table(summary).markdown().rstrip())
+        items = f"{summary['items']} item{'s' * (summary['items'] != 1)}"
+        parts.append(f"{items} of {summary['data']}, edition of the data: {edition}{remark}.")
+        parts.append(_figures(summary).markdown().rstrip())
     return parts
+
+
+def _figures(summary: dict[str, Any]) -> Table:
+    """Every figure; where something else was measured in the model's place (`untrained/…`), a column for each of these."""
+    metrics = summary["metrics"]
+    systems = list(dict.fromkeys(display.variant(metric)[0] for metric in metrics))
+    if not any(systems):
+        return metrics_table(summary)
+    rows = []
+    for stem in dict.fromkeys(display.variant(metric)[1] for metric in metrics):
+        found = (metrics.get(f"{system}/{stem}" if system else stem) for system in systems)
+        rows.append([display.label(stem), *(display.number(value, stem) for value in found)])
+    names = [system or "trained" for system in systems]
+    return Table(["Metric", *names], rows, numeric=names)
 
 
 def corpora(info: dict[str, Any]) -> list[str]:
@@ -128,7 +144,7 @@ def _splits(info: dict[str, Any]) -> dict[str, Any]:
 def _licence(info: dict[str, Any]) -> str:
     """What the modules of the corpora say of it."""
     if info.get("edition") == "mini":
-        return "none needed: synthetic sound that the recipe made itself"
+        return "none needed: synthetic material that the recipe made itself"
     told = {name: _told_by(name) for name in corpora(info)}
     return "; ".join(told.values() if len(told) == 1 else (f"{name}: {licence}" for name, licence in told.items()))
 

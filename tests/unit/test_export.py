@@ -1,0 +1,182 @@
+"""`toolkit export`: what was trained as a file for other programs, which is held against the model before it is one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from toolkit import files
+from toolkit.cli import main
+from toolkit.dsp.aligned_stft import AlignedSTFT
+from toolkit.dsp.stft import STFT
+from toolkit.infer import export as exporting
+from toolkit.infer import export_networks
+from toolkit.infer.export import export
+from toolkit.infer.export_formats import FORMATS, TorchScript
+from toolkit.infer.export_networks import Called, Network, Read, network
+from toolkit.log import UserError
+from toolkit.models.hypothesis_mlp import HypothesisMLP
+from toolkit.tasks.experiment import Experiment
+from toolkit.train.checkpoint import save_weights
+
+Exported = Callable[[Callable[[Tensor], Any]], None]
+SPEECH = {
+    "data": {
+        "train": "wsj0-2mix/8k/min/tr",
+        "valid": "wsj0-2mix/8k/min/cv",
+        "test": "wsj0-2mix/8k/min/tt",
+        "sample_rate": 8000,
+        "segment": 0.1,
+        "batch_size": 2,
+    },
+    "model": {
+        "class_path": "MaskedSeparator",
+        "init_args": {
+            "encoder": {"class_path": "LearnedFilterbank", "init_args": {"filters": 4, "kernel_size": 16}},
+            "separator": {"class_path": "TCN", "init_args": {"bottleneck": 2, "hidden": 2, "blocks": 1, "repeats": 1}},
+        },
+    },
+    "loss": {"class_path": "PermutationInvariant", "init_args": {"pairwise": {"class_path": "NegativeSISDR"}}},
+    "optimizer": {"class_path": "Adam"},
+}
+
+
+class Filtered(nn.Module):
+    """A filter, and a function of what it gives."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.filter, self.function = nn.Conv1d(1, 2, 3, padding=1), function
+
+    def forward(self, wave: Tensor) -> Any:
+        return self.function(self.filter(wave))
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> Exported:
+    """Let the model that is to be exported be a filter (B, 1, T) and a function of what it gives."""
+
+    def given(function: Callable[[Tensor], Any]) -> None:
+        read = Read("wave", torch.randn(2, 1, 40), {0: "batch", 2: "time"})
+        model = Filtered(function).requires_grad_(False)
+        made = Network(Called(model, model), (read,), ("sound",), {"sample_rate": 8000})
+        monkeypatch.setattr(exporting, "opened", lambda path: path)
+        monkeypatch.setattr(exporting, "network", lambda trained: made)
+
+    return given
+
+
+def lacks(suffix: str) -> bool:
+    """Whether a format cannot be written here."""
+    try:
+        FORMATS[suffix].check()
+    except UserError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_file_gives_what_the_model_gives(suffix: str, exported: Exported, tmp_path: Path) -> None:
+    if lacks(suffix):
+        pytest.skip("onnx, onnxscript, onnxruntime")
+    exported(torch.tanh)
+    out = export(tmp_path, tmp_path / f"model{suffix}")
+    wave = torch.randn(1, 1, 31)
+    (sound,) = FORMATS[suffix].open(out)(wave)
+    expected = exporting.network(None).module(wave)  # type: ignore[arg-type]
+    torch.testing.assert_close(sound, expected)
+    told = files.read_json(tmp_path / f"model{suffix}.json")
+    assert told["inputs"] == [{"name": "wave", "shape": ["batch", 1, "time"], "type": "float32"}]
+    assert told["outputs"] == [{"name": "sound", "shape": ["batch", 2, "time"], "type": "float32"}]
+    assert told["sample_rate"] == 8000
+    assert told["largest_difference"] <= told["tolerance"]
+
+
+def test_a_separator(tmp_path: Path) -> None:
+    exp = tmp_path / "exp"
+    experiment = Experiment(SPEECH)
+    task, _ = experiment.build()
+    experiment.resolved.save(exp / "config.yaml")
+    save_weights(task.model, exp / "model.safetensors")
+    main(["export", str(exp), "-o", str(tmp_path / "separator.ts")])
+    told = files.read_json(tmp_path / "separator.ts.json")
+    assert told["outputs"] == [{"name": "stems", "shape": [1, 2, 1, 800], "type": "float32"}]  # TorchScript took it as it was
+    assert told["sources"] == ["s1", "s2"]
+    mixture = torch.randn(1, 1, 800)
+    stems = torch.jit.load(str(tmp_path / "separator.ts"))(mixture)
+    assert stems.allclose(task.model.eval().separate(mixture), atol=1e-6)
+
+
+def test_what_only_fits_one_length_says_so(exported: Exported, tmp_path: Path) -> None:
+    exported(lambda x: x * float(x.shape[-1]))  # which TorchScript takes for a constant
+    export(tmp_path, tmp_path / "model.ts")
+    assert files.read_json(tmp_path / "model.ts.json")["inputs"][0]["shape"] == ["batch", 1, 40]
+
+
+def test_what_does_not_give_the_same_is_no_file(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported(torch.tanh)
+    right = TorchScript().open
+    monkeypatch.setattr(TorchScript, "open", lambda self, path: lambda *x: [1.001 * one for one in right(path)(*x)])
+    with pytest.raises(UserError, match=r"cannot be exported as ts: its output is 0\.001 of the largest number off"):
+        export(tmp_path, tmp_path / "model.ts")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_operation_is_named_that_a_format_has_not(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> Any:
+        dispatch = "No ONNX function found for <OpOverload(op='aten.sgn', overload='default')>. No complex-valued input"
+        raise RuntimeError("Failed to convert the program.") from ValueError(dispatch)
+
+    exported(torch.tanh)
+    monkeypatch.setattr(TorchScript, "write", failing)
+    with pytest.raises(UserError, match=r"ONNX has nothing for the operation aten\.sgn\.default of complex numbers"):
+        export(tmp_path, tmp_path / "model.ts")
+
+
+def test_random_numbers_cannot_be_checked(exported: Exported, tmp_path: Path) -> None:
+    exported(lambda x: x + torch.randn_like(x))
+    with pytest.raises(UserError, match="random numbers"):
+        export(tmp_path, tmp_path / "model.ts")
+
+
+def test_a_name_that_will_not_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expected a name that ends in \.onnx, \.pt2, \.ts, found \.bin"):
+        export(tmp_path, tmp_path / "model.bin")
+    (tmp_path / "model.ts").write_text("mine")
+    with pytest.raises(UserError, match="exists already"):
+        export(tmp_path, tmp_path / "model.ts")
+
+
+def test_without_the_package_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(UserError, match="Next: pip install onnx onnxscript onnxruntime"):
+        export(tmp_path, tmp_path / "model.onnx")
+
+
+def test_what_there_is_no_export_of() -> None:
+    with pytest.raises(UserError, match=r"SimpleNamespace: there is no export"):
+        network(SimpleNamespace())  # type: ignore[arg-type]
+
+
+def test_hypotheses_come_with_their_weights() -> None:
+    model = HypothesisMLP(hypotheses=3, hidden=(4,))
+    made = export_networks._hypotheses(SimpleNamespace(model=model))  # type: ignore[arg-type]
+    points, weights = made.module(made.reads[0].example)
+    assert (points.shape[:2], weights.shape) == ((2, 3), (2, 3))
+
+
+@pytest.mark.parametrize("transform", [STFT(64, 16), STFT(64, 32), AlignedSTFT(64)], ids=["a quarter", "a half", "aligned"])
+@pytest.mark.parametrize("length", [1, 64, 333])
+def test_the_inverse_transform_is_exported_as_it_is_computed(
+    transform: STFT, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spectrum = transform(torch.randn(2, 3, length))
+    expected = transform.inverse(spectrum, length)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(transform.inverse(spectrum, length), expected, atol=1e-5, rtol=1e-4)
