@@ -8,6 +8,8 @@ import hashlib
 import http.client
 import json
 import os
+import re
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from typing import IO, Any
 
 from toolkit import log
 
+HERE = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]  # numbers of processes are a machine's own
 ROOM = bytes(1 << 16)  # what is written to learn whether anything can be
 NEXT = {  # what a user does about a machine that refuses
     **dict.fromkeys(("ENOSPC", "EDQUOT", "EFBIG"), "make room and run the same command again; what is finished is kept"),
@@ -46,7 +49,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         OSError: the disk is full, or nothing may be written; raised in the place of whatever the writer made of that.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    partial = path.with_name(f".{path.stem}.{os.getpid()}-{HERE}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -64,6 +67,24 @@ def atomic(path: Path | str) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine have left half-written in a folder and below."""
+    for path in folder.rglob(".*.partial*"):
+        found = re.search(rf"\.(\d+)-{HERE}\.partial", path.name)
+        if found and not _is_alive(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _require_room(path: Path) -> None:

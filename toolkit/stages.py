@@ -73,6 +73,8 @@ class Stage:
             UserError: another process is at it, or the work ends without its outputs.
         """
         with alone(self._lock_path, f"stage {self.name} in {self.folder}"):
+            if (self._record() or {}).get("state") == "running":  # and nobody is at it: it was cut off
+                files.sweep(self.folder)
             yield from self._recorded()
 
     def _recorded(self) -> Iterator[None]:

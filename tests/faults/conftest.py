@@ -153,7 +153,7 @@ def result(folder: Path) -> dict[str, Any]:
         name = str(path.relative_to(folder))
         if path.is_dir() or any(part in ("logs", "tb", "checkpoints", "lost+found") for part in path.parts):
             continue
-        if path.suffix == ".lock" or ".partial" in path.name:
+        if path.suffix == ".lock" or (".partial" in path.name and path.parent.name == ".stages"):
             continue
         if path.suffix in (".json", ".jsonl"):
             found[name] = [_timeless(json.loads(line)) for line in _documents(path)]

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,23 @@ def test_a_stage_whose_process_was_killed_has_failed(tmp_path: Path) -> None:
     record = json.loads(stage.record_path.read_text())
     stage.record_path.write_text(json.dumps({**record, "state": "running"}))
     assert stage.state() == "failed"
+
+
+def test_what_it_left_half_written_goes_with_the_next_run(tmp_path: Path) -> None:
+    run(copying(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / "deep").mkdir()
+    left = [tmp_path / "deep" / f".a.{gone.pid}-{files.HERE}.partial.wav"]
+    kept = [tmp_path / f".a.{pid}-{where}.partial.wav" for pid, where in [(os.getpid(), files.HERE), (gone.pid, "elsewh")]]
+    for path in left + kept:
+        path.touch()
+    run(copying(tmp_path))
+    assert left[0].exists()  # nothing was cut off: nobody looks
+    record = json.loads(copying(tmp_path).record_path.read_text())
+    copying(tmp_path).record_path.write_text(json.dumps({**record, "state": "running"}))
+    run(copying(tmp_path))
+    assert [path.exists() for path in left + kept] == [False, True, True]
 
 
 def test_two_processes_cannot_be_at_the_same_stage(tmp_path: Path) -> None:
