@@ -21,6 +21,7 @@ from toolkit.dsp.resample import resample
 from toolkit.features import compute as module
 from toolkit.features.compute import compute
 from toolkit.features.run import features
+from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
 
 CPU = torch.device("cpu")
@@ -115,6 +116,16 @@ def test_the_device_gets_the_next_batch_before_the_last_one_is_fetched(tmp_path:
     monkeypatch.setattr(module, "_fetch", lambda *given: done.append("fetch") or fetch(*given))
     compute(MeanAndPeak(), corpus(tmp_path, [1.0, 1.0, 1.0], rate=8000), tmp_path / "store", CPU)
     assert done == ["give", "give", "fetch", "give", "fetch", "fetch"]
+
+
+def test_parts_of_the_shards_come_to_the_same_store(tmp_path: Path) -> None:
+    clips = corpus(tmp_path, [0.3, 0.2, 0.3, 0.3, 0.2, 0.3, 0.3, 0.2, 0.3])
+    compute(MeanAndPeak(), clips, tmp_path / "whole", CPU)
+    for part in (Part(2, 2), Part(1, 2), WHOLE):
+        assert not (tmp_path / "parts" / "store.json").exists()
+        compute(feature := MeanAndPeak(), clips, tmp_path / "parts", CPU, part)
+    assert not feature.batches  # all was there
+    assert dict(contents(tmp_path / "parts")) == dict(contents(tmp_path / "whole"))
 
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from toolkit.infer import run as infer
 from toolkit.launch import Job, local, resources
 from toolkit.launch.parts import WHOLE, Part, is_job
 from toolkit.log import UserError
+from toolkit.train import stopping
 
 
 @pytest.fixture
@@ -176,6 +177,16 @@ def test_a_failed_part_is_named_and_nothing_follows(
     assert "1 of 2 jobs failed, see" in (told := capsys.readouterr().err)
     assert "score-2-of-2.job.log" in told
     assert files.read_json(tmp_path / ".stages" / "score.json")["state"] == "failed"
+
+
+def test_several_processes_that_are_asked_to_stop_are_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever does not hear of it gets SIGTERM after a while, as torchrun, which is deaf to what a cluster sends."""
+    assert stopping.run_together(["sh", "-c", "exit 3"]) == 3
+    monkeypatch.setattr(stopping, "PATIENCE", 0.5)
+    for how in ("TERM", "USR2"):
+        with pytest.raises(SystemExit) as end:
+            stopping.run_together(["sh", "-c", f"kill -{how} $PPID; kill -USR2 $$; exec sleep 60"])
+        assert end.value.code == launch.AGAIN
 
 
 def test_lines_of_parts_are_put_in_the_order_of_the_manifest(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def _a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Job]:
     """A job of a name whose words are a shell's."""
-    monkeypatch.setattr(slurm, "_command", lambda job: Command(["sh", "-c", *job.words], job.log, job.environment))
+    monkeypatch.setattr(slurm, "_command", lambda job, wanted: Command(["sh", "-c", *job.words], job.log, job.environment))
     return lambda name, words: Job(name, [words], tmp_path / f"{name}.log", environment={"NAME": name})
 
 

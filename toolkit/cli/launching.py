@@ -77,9 +77,8 @@ def _words(arguments: Arguments, given: resources.Resources) -> list[str]:
             next(rest)
         elif word not in ("--dry-run", "--force") and not word.startswith("--launcher="):
             words.append(word)
-    for option, value in (("nj", given.cpus), ("ngpu", given.gpus)):
-        if hasattr(arguments, option) and getattr(arguments, option) is None and value > 1:
-            words += [f"--{option}", str(value)]
+    if getattr(arguments, "nj", 0) is None:
+        words += ["--nj", str(given.cpus)]
     return words
 
 

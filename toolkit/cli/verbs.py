@@ -34,8 +34,8 @@ def features(a: Arguments) -> list[Path]:
 
 
 def train(a: Arguments) -> None:
-    one_of_several = "PET_NNODES" in os.environ  # nodes, as whoever launched us told torchrun
-    count = a.ngpu or 1
+    one_of_several = "PET_NNODES" in os.environ  # nodes: who launched us has told torchrun the rest
+    count = a.ngpu or int(os.environ.get("PET_NPROC_PER_NODE", "1"))
     if (count > 1 or one_of_several) and "WORLD_SIZE" not in os.environ:
         from toolkit.train import stopping
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit import log
-from toolkit.launch import AGAIN, resources
+from toolkit.launch import AGAIN, parts, resources
 from toolkit.launch.local import terminated_as_interrupted
 from toolkit.launch.resources import Resources
 from toolkit.log import UserError
@@ -97,7 +97,7 @@ def run(jobs: Sequence[Job], at_once: int) -> list[int]:
                 _refuse_twice(parameters["comment"])
                 executor = submitit.SlurmExecutor(folder, max_num_timeout=TURNS)
                 executor.update_parameters(**parameters)
-                commands = [_command(jobs[number]) for number in numbers]
+                commands = [_command(jobs[number], wanted) for number in numbers]
                 for number, one in zip(numbers, _submit(executor, commands), strict=True):
                     submitted[number] = one
             return _wait(jobs, submitted)
@@ -144,9 +144,10 @@ def _folder(job: Job) -> Path:
     return (job.log.parent / "slurm").absolute()
 
 
-def _command(job: Job) -> Command:
+def _command(job: Job, wanted: Resources) -> Command:
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    return Command([sys.executable, "-m", "toolkit", *job.words], job.log.absolute(), job.environment)
+    told = {"PET_NPROC_PER_NODE": str(wanted.gpus)} if wanted.gpus > 1 else {}  # read by torchrun
+    return Command([sys.executable, "-m", "toolkit", *job.words], job.log.absolute(), {**told, **job.environment})
 
 
 def _spelt(job: Job) -> str:
@@ -268,5 +269,6 @@ def _for_torchrun() -> dict[str, str]:
         "PET_NNODES": str(here.num_nodes),
         "PET_NODE_RANK": str(here.node),
         "PET_MASTER_ADDR": os.environ.get("SLURM_LAUNCH_NODE_IPADDR", here.hostnames[0]),
+        **({parts.VARIABLE: "1/1"} if here.node else {}),  # the first node keeps the books
         "PET_MASTER_PORT": str(29000 + int(here.raw_job_id) % 3000),
     }
