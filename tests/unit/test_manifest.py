@@ -41,6 +41,19 @@ def test_any_id_is_kept(tmp_path_factory: pytest.TempPathFactory, ids: list[str]
     assert [opened[index].id for index in range(len(opened))] == sorted(ids)
 
 
+@given(ids=st.lists(st.text('ab\n"é\u2028', min_size=1, max_size=3), min_size=1, max_size=12, unique=True))
+def test_more_items_than_are_sorted_in_memory(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("many")
+    manifest.write(folder / "once.jsonl", {"root": "."}, (item(id) for id in ids))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "SORTED", 2)
+        manifest.write(folder / "spilled.jsonl", {"root": "."}, (item(id) for id in ids))
+        with pytest.raises(UserError, match="stands twice"):
+            manifest.write(folder / "twice.jsonl", {"root": "."}, (item(id) for id in [*ids, *ids]))
+    assert (folder / "spilled.jsonl").read_bytes() == (folder / "once.jsonl").read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["once.jsonl", "spilled.jsonl"]
+
+
 def test_the_root_moves_with_its_tree(tmp_path: Path) -> None:
     (tmp_path / "data" / "audio").mkdir(parents=True)
     path = tmp_path / "data" / "lists" / "tr.jsonl"

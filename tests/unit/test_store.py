@@ -30,6 +30,9 @@ def test_a_recordings_frames_are_read_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(store.read("a", start=1, frames=2), steps(4)[1:3])
     np.testing.assert_array_equal(store.read("a", start=3, frames=9), steps(4)[3:])
     assert store.frames("a") == 4
+    assert store.places(["b", "a"]).tolist() == [[0, 4, 2], [0, 0, 4]]
+    store.gather(np.array([0, 0]), np.array([5, 1]), found := np.empty((2, 3)))
+    np.testing.assert_array_equal(found, np.stack([steps(2, 50)[1], steps(4)[1]]))
     with pytest.raises(UserError, match="nothing is stored of 'c'"):
         store.read("c")
 

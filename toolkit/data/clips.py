@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,6 +16,8 @@ from toolkit.blocks.features import Feature
 from toolkit.data import store
 from toolkit.data.examples import ExampleSource, allocate
 from toolkit.data.manifest import Manifest
+from toolkit.data.names import Names
+from toolkit.data.shards import Shuffle
 from toolkit.log import UserError
 
 CROPS = 1  # what the random stream is for; its seed is (seed, purpose, epoch)
@@ -56,11 +59,13 @@ class ClipDataset(ExampleSource[ClipBatch]):
         segment: frames of an example, cut at a random place each epoch; None for whole clips.
         ambiguous: what a label of exactly 0.5 counts as.
         seed: of the places where examples are cut.
+        shuffle: `shards` to read the shards of the feature one after another in training, in a random order.
 
     Attributes:
         tags: names.
-        labels: (N, K), 0 or 1; 0 where there is no label.
-        mask: (N, K), 1 where there is one.
+        ids: of the clips.
+        labels: (N, K), bool; false where there is no label.
+        mask: (N, K), bool, where there is one.
 
     Raises:
         UserError: a store is missing, no clip of the manifest is in it, or the manifest has no tags.
@@ -75,28 +80,31 @@ class ClipDataset(ExampleSource[ClipBatch]):
         segment: int | None = None,
         ambiguous: Ambiguous = "dropped",
         seed: int = 0,
+        shuffle: Shuffle = "examples",
     ) -> None:
         name = str(manifest.header["name"])
         self.segment, self.seed = segment, seed
         self.feature, self.teacher = feature, teacher
         self.tags = tags_of(manifest)
-        self.inputs = store.Store(store.folder_of(data, feature.name, name))
+        self.inputs = store.Store(store.folder_of(data, feature.name, name), in_order=shuffle == "shards")
         self.embeddings = None if teacher is None else store.Store(store.folder_of(data, teacher.name, name))
-        stores = [found for found in (self.inputs, self.embeddings) if found is not None]
-        kept = [(item.id, item.labels["tags"]) for item in manifest if all(item.id in found for found in stores)]
-        if not kept:
+        ratings = array("f")
+        self.ids = Names(self._kept(manifest, ratings))
+        if not len(self.ids):
             raise UserError(
                 f"{self.inputs.folder}: expected clips of {manifest.path}, found none. Next: run the stage `features`"
             )
-        if len(kept) < len(manifest):
-            logger.warning(
-                "%s: %d of %d clips have no stored features, left out", name, len(manifest) - len(kept), len(manifest)
-            )
-        self.ids = [identity for identity, _ in kept]
-        self.labels, self.mask = binary([labels for _, labels in kept], ambiguous)
+        if missing := len(manifest) - len(self.ids):
+            logger.warning("%s: %d of %d clips have no stored features, left out", name, missing, len(manifest))
+        self.labels, self.mask = _decided(torch.frombuffer(ratings, dtype=torch.float32).view(-1, len(self.tags)), ambiguous)
+        self._shards = self.inputs.places(self.ids)[:, 0] if shuffle == "shards" else None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def shards(self) -> np.ndarray | None:
+        """The shard that each clip's feature stands in, where shards are read one after another."""
+        return self._shards
 
     def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> ClipBatch:
         """Clips with their labels; `memory` takes inputs and embeddings."""
@@ -110,9 +118,16 @@ class ClipDataset(ExampleSource[ClipBatch]):
             _fill(embeddings, teacher, self.teacher.scale)
         rows = list(indices)
         lengths = torch.tensor([len(piece) for piece in pieces])
-        return ClipBatch(
-            torch.from_numpy(inputs), torch.from_numpy(embeddings), self.labels[rows], self.mask[rows], lengths, ids
-        )
+        labels, mask = self.labels[rows].float(), self.mask[rows].float()
+        return ClipBatch(torch.from_numpy(inputs), torch.from_numpy(embeddings), labels, mask, lengths, ids)
+
+    def _kept(self, manifest: Manifest, ratings: array[float]) -> Iterator[str]:
+        """The ids of clips that are stored; their ratings are put one after another into `ratings`, NaN for none."""
+        stores = [found for found in (self.inputs, self.embeddings) if found is not None]
+        for item in manifest:
+            if all(item.id in found for found in stores):
+                ratings.extend(float("nan") if value is None else value for value in item.labels["tags"])
+                yield item.id
 
     def _piece(self, epoch: int, index: int) -> np.ndarray:
         """Frames of a clip, at most a segment of them."""
@@ -146,10 +161,16 @@ def binary(labels: Sequence[Sequence[float | None]], ambiguous: Ambiguous) -> tu
         Labels and mask, both (N, K), float32.
     """
     ratings = torch.tensor([[float("nan") if value is None else value for value in row] for row in labels])
+    decided, mask = _decided(ratings, ambiguous)
+    return decided.float(), mask.float()
+
+
+def _decided(ratings: Tensor, ambiguous: Ambiguous) -> tuple[Tensor, Tensor]:
+    """Labels and mask, bool, of ratings, NaN for none."""
     mask = ~ratings.isnan()
     if ambiguous == "dropped":
         mask &= ratings != HALF
-    return ((ratings >= HALF) & mask).float(), mask.float()
+    return (ratings >= HALF) & mask, mask
 
 
 def _batch_shape(pieces: Sequence[np.ndarray], frames: int) -> tuple[int, ...]:

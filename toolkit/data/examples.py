@@ -48,6 +48,10 @@ class ExampleSource(ABC, Generic[AnyBatch]):
     def __len__(self) -> int:
         """Examples per epoch."""
 
+    def shards(self) -> np.ndarray | None:
+        """The number of the file that each example stands in, (N,), where files shall be read one after another in training."""
+        return None
+
     @abstractmethod
     def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> AnyBatch:
         """Several examples of one epoch.

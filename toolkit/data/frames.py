@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from toolkit.blocks.features import Feature
 from toolkit.data import store
 from toolkit.data.examples import ExampleSource, allocate
 from toolkit.data.manifest import Item, Manifest
+from toolkit.data.names import Names
+from toolkit.data.shards import Shuffle
 from toolkit.log import UserError
 
 
@@ -41,31 +44,48 @@ class FrameDataset(ExampleSource[FrameBatch]):
         data: folder that stores are below.
         spectra: what is stored of a recording.
         background: what is stored of its accompaniment; None for none.
+        shuffle: `shards` to read the shards of each feature one after another in training, in a random order.
+
+    Attributes:
+        ids: of the recordings.
+        ends: (recordings,), the number of the first frame behind each.
+        hertz: (frames,), annotated, as in the batches.
 
     Raises:
         UserError: a store is missing, or no recording of the manifest is in all of them.
     """
 
-    def __init__(self, manifest: Manifest, data: Path, spectra: Feature, background: Feature | None = None) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        data: Path,
+        spectra: Feature,
+        background: Feature | None = None,
+        shuffle: Shuffle = "examples",
+    ) -> None:
         name = str(manifest.header["name"])
         self.stores = [
-            store.Store(store.folder_of(data, feature.name, name)) for feature in (spectra, background) if feature is not None
+            store.Store(store.folder_of(data, feature.name, name), in_order=shuffle == "shards")
+            for feature in (spectra, background)
+            if feature is not None
         ]
-        items = [item for item in manifest if all(item.id in found for found in self.stores)]
-        if not items:
+        assert spectra.frame_rate is not None
+        counts, hertz = array("q"), array("f")
+        self.ids = Names(self._kept(manifest, spectra.frame_rate, counts, hertz))
+        if not len(self.ids):
             raise UserError(
                 f"{self.stores[0].folder}: expected recordings of {manifest.path}, found none. Next: run `features`"
             )
-        self.ids = [item.id for item in items]
-        counts = [min(found.frames(identity) for found in self.stores) for identity in self.ids]
-        self.ends = np.cumsum(counts)
-        assert spectra.frame_rate is not None
-        self.hertz = np.concatenate(
-            [annotated(item, count, spectra.frame_rate) for item, count in zip(items, counts, strict=True)]
-        )
+        self.ends, self.hertz = np.cumsum(counts), np.frombuffer(hertz, np.float32)
+        self._places = [found.places(self.ids) for found in self.stores]
+        self._shards = np.repeat(self._places[0][:, 0], counts) if shuffle == "shards" else None
 
     def __len__(self) -> int:
         return int(self.ends[-1])
+
+    def shards(self) -> np.ndarray | None:
+        """The shard that each frame stands in, where shards are read one after another."""
+        return self._shards
 
     def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> FrameBatch:
         """Frames by their numbers, all recordings' in a row; `memory` takes the spectra."""
@@ -73,14 +93,21 @@ class FrameDataset(ExampleSource[FrameBatch]):
         recordings = np.searchsorted(self.ends, wanted, side="right")
         frames = wanted - np.concatenate([[0], self.ends])[recordings]
         arrays = allocate([(len(wanted), *found.shape) for found in self.stores], memory)
-        for array, found in zip(arrays, self.stores, strict=True):
-            for row, recording, frame in zip(array, recordings, frames, strict=True):
-                row[:] = found.read(self.ids[recording], int(frame), 1)[0]
+        for spectra, found, places in zip(arrays, self.stores, self._places, strict=True):
+            found.gather(places[recordings, 0], places[recordings, 1] + frames, spectra)
         tensors = [torch.from_numpy(array) for array in arrays]
         background = tensors[1] if len(tensors) > 1 else torch.empty(len(wanted), 0)
         return FrameBatch(
             tensors[0], background, torch.from_numpy(self.hertz[wanted]), [self.ids[recording] for recording in recordings]
         )
+
+    def _kept(self, manifest: Manifest, frame_rate: float, counts: array[int], hertz: array[float]) -> Iterator[str]:
+        """The ids of recordings that are stored; how many frames they have, and their pitches, are put into the arrays."""
+        for item in manifest:
+            if all(item.id in found for found in self.stores):
+                counts.append(min(found.frames(item.id) for found in self.stores))
+                hertz.frombytes(annotated(item, counts[-1], frame_rate).tobytes())
+                yield item.id
 
 
 def annotated(item: Item, frames: int, frame_rate: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from torch import Tensor
 
+from toolkit.data import shards
 from toolkit.data.examples import AnyBatch, Batch, Example, ExampleSource, collate, to_device, with_tensors
 from toolkit.data.workers import Workers
 from toolkit.log import UserError
@@ -58,7 +59,7 @@ def batches(
     Raises:
         UserError: a file cannot be used, or there are fewer examples than one batch needs.
     """
-    plan = order(len(source), batch_size, seed, epoch, shuffle, rank, world_size, drop_last)
+    plan = order(len(source), batch_size, seed, epoch, shuffle, rank, world_size, drop_last, source.shards())
     plan = plan[: len(plan) - len(plan) % group] if drop_last else plan
     if not plan and drop_last:
         what, other = ("one batch", "") if group == 1 else (f"a step of {group} batches", " or --train.accumulate")
@@ -66,13 +67,12 @@ def batches(
             f"expected at least {batch_size * world_size * group} examples for {what}, found {len(source)}. "
             f"Next: a smaller --data.batch_size{other}"
         )
-    requests = [(epoch, indices) for indices in plan[skip:]]
-    load = _pool(source, batch_size, workers).batch if workers and requests else source.batch
+    load = _pool(source, batch_size, workers).batch if workers and plan[skip:] else source.batch
     with concurrent.futures.ThreadPoolExecutor(max(workers, 1), "loader") as executor:
         pending: deque[concurrent.futures.Future[AnyBatch]] = deque()
         try:
-            for request in requests:
-                pending.append(executor.submit(_loaded, load, request, pin_memory))
+            for indices in plan[skip:]:
+                pending.append(executor.submit(_loaded, load, (epoch, indices.tolist()), pin_memory))
                 if len(pending) > _ahead(workers):
                     yield pending.popleft().result()
             while pending:
@@ -82,14 +82,28 @@ def batches(
 
 
 def order(
-    examples: int, batch_size: int, seed: int, epoch: int, shuffle: bool, rank: int, world_size: int, drop_last: bool
-) -> list[list[int]]:
-    """Indices of each batch of one process; the arguments are those of `batches`."""
-    indices = np.random.default_rng((seed, ORDER, epoch)).permutation(examples) if shuffle else np.arange(examples)
+    examples: int,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    shuffle: bool,
+    rank: int,
+    world_size: int,
+    drop_last: bool,
+    shard_of: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Indices of each batch of one process; the arguments are those of `batches`, and what `ExampleSource.shards` gives."""
+    rng = np.random.default_rng((seed, ORDER, epoch))
+    if not shuffle:
+        indices = np.arange(examples)
+    elif shard_of is None:
+        indices = rng.permutation(examples)
+    else:
+        indices = shards.order(shard_of, rng, batch_size, world_size)
     step = batch_size * world_size
     end = examples - examples % step if drop_last else examples
     rows = [indices[begin + rank * batch_size : min(begin + (rank + 1) * batch_size, end)] for begin in range(0, end, step)]
-    return [row.tolist() for row in rows if len(row)]
+    return [row for row in rows if len(row)]
 
 
 def _loaded(load: Callable[[int, list[int]], AnyBatch], request: Request, pin_memory: bool) -> AnyBatch:

@@ -1,5 +1,7 @@
 """Manifests: JSON Lines, a header and then one item a line, read lazily so that a million items cost a few megabytes.
 
+What reads a manifest keeps of it numbers of items and what else fits into arrays, no object of each item.
+
 ```
 {"manifest": 1, "name": "wsj0-2mix/8k/min/tr", "root": "../../..", "edition": "full", "items": 20000, ...}
 {"id": "011a0101_1.2_…", "split": "tr", "sample_rate": 8000, "frames": 41231, "channels": 1, "audio": {…}, "labels": {}}
@@ -8,13 +10,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import itertools
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,6 +27,9 @@ from toolkit import files
 from toolkit.log import UserError
 
 VERSION = 1
+SORTED = 1 << 15  # items that are sorted in memory; more of them on the disk
+
+Line = tuple[str, str]  # an item's id and its line
 
 
 @dataclass(frozen=True)
@@ -86,14 +94,14 @@ class Manifest:
         if not path.is_file():
             raise UserError(f"no such manifest: {path}. Next: run the stage `prepare`")
         with path.open("rb") as stream:
-            header = _parse(stream.readline(), path, 1)
-            begin = stream.tell()
-            lengths = np.fromiter((len(line) for line in stream), dtype=np.int64)
+            first = stream.readline()
+            header = _parse(first, path, 1)
+            offsets = np.fromiter(itertools.accumulate(map(len, stream), initial=len(first)), dtype=np.int64)
         if header.get("manifest") != VERSION:
             raise UserError(f"{path}: expected manifest version {VERSION}, found {header.get('manifest')}. Next: prepare again")
-        if len(lengths) != header["items"]:
-            raise UserError(f"{path}: expected {header['items']} items, found {len(lengths)}. Next: prepare again")
-        return cls(path, header, begin + np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
+        if len(offsets) - 1 != header["items"]:
+            raise UserError(f"{path}: expected {header['items']} items, found {len(offsets) - 1}. Next: prepare again")
+        return cls(path, header, offsets)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -118,7 +126,7 @@ class Manifest:
 
 
 def write(path: Path | str, header: dict[str, Any], items: Iterable[Item]) -> None:
-    """Write a manifest atomically, items sorted by id.
+    """Write a manifest atomically, items sorted by id; of items that are made as they are asked for, few are held at a time.
 
     Args:
         path: the manifest's file.
@@ -129,23 +137,25 @@ def write(path: Path | str, header: dict[str, Any], items: Iterable[Item]) -> No
         UserError: there is no item, or two have the same id.
     """
     path = Path(path)
-    ordered = sorted(items, key=lambda item: item.id)
-    if not ordered:
-        raise UserError(
-            f"{header.get('name', path)}: no usable item, expected at least one. Next: see the log for what was skipped"
-        )
-    for before, after in itertools.pairwise(ordered):
-        if before.id == after.id:
-            raise UserError(f"{path}: the id {after.id!r} stands twice")
-    head = {
-        "manifest": VERSION,
-        **header,
-        "items": len(ordered),
-        "hours": round(sum(i.seconds for i in ordered) / 3600, 4),
-    }
-    with files.atomic(path) as partial, partial.open("w", encoding="utf-8") as stream:
-        for row in (head, *map(vars, ordered)):  # not `asdict`, which copies every label
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+    count, seconds = 0, 0.0
+    lines: list[Line] = []
+    with files.atomic(path) as partial, contextlib.ExitStack() as closing:
+        runs: list[Iterator[Line]] = []
+        for item in items:
+            count, seconds = count + 1, seconds + item.seconds
+            lines.append((item.id, _line(vars(item))))  # not `asdict`, which copies every label
+            if len(lines) == SORTED:
+                stream = closing.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", dir=path.parent))
+                runs.append(_spilled(sorted(lines), stream))
+                lines = []
+        if not count:
+            raise UserError(
+                f"{header.get('name', path)}: no usable item, expected at least one. Next: see the log for what was skipped"
+            )
+        head = {"manifest": VERSION, **header, "items": count, "hours": round(seconds / 3600, 4)}
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(_line(head))
+            stream.writelines(_unique(heapq.merge(*runs, iter(sorted(lines))), path))
 
 
 def gone(path: Path) -> UserError:
@@ -161,6 +171,31 @@ def relative_root(manifest: Path, root: Path) -> str:
     return os.path.relpath(root.resolve(), manifest.parent.resolve())
 
 
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _spilled(lines: Iterable[Line], stream: IO[str]) -> Iterator[Line]:
+    """The lines, which stand in a file from now on and are read from it one by one."""
+    stream.writelines(line for _, line in lines)
+    stream.seek(0)
+    return ((json.loads(line)["id"], line) for line in stream)
+
+
+def _unique(ordered: Iterable[Line], path: Path) -> Iterator[str]:
+    """The lines alone.
+
+    Raises:
+        UserError: an id stands twice.
+    """
+    before = None
+    for identity, line in ordered:
+        if identity == before:
+            raise UserError(f"{path}: the id {identity!r} stands twice")
+        before = identity
+        yield line
+
+
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         return json.loads(line)
@@ -169,9 +204,8 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def _item(row: dict[str, Any], path: Path, number: int) -> Item:
-    names = {f.name for f in fields(Item)}
-    if row.keys() != names:
-        wrong = sorted(row.keys() ^ names)
+    if row.keys() != _TYPES.keys():
+        wrong = sorted(row.keys() ^ _TYPES.keys())
         raise UserError(f"{path}, line {number}: missing or unknown keys {wrong}. Next: prepare again")
     for name, kind in _TYPES.items():
         if not isinstance(row[name], kind):

@@ -14,6 +14,8 @@ from toolkit.blocks.features import Feature
 from toolkit.data import store
 from toolkit.data.examples import ExampleSource, allocate
 from toolkit.data.manifest import Manifest
+from toolkit.data.names import Names
+from toolkit.data.shards import Shuffle
 from toolkit.log import UserError
 
 CROPS = 2  # what the random stream is for; its seed is (seed, purpose, epoch, index)
@@ -49,6 +51,10 @@ class PerformanceDataset(ExampleSource[Performance]):
         hop_length: samples of a frame.
         segment: samples of an example, a multiple of the hop, cut at a random place each epoch; None for whole recordings.
         seed: of the places where examples are cut.
+        shuffle: `shards` to read the shards of each feature one after another in training, in a random order.
+
+    Attributes:
+        ids: of the recordings.
 
     Raises:
         UserError: a store is missing, or no recording of the manifest is in all of them.
@@ -64,20 +70,27 @@ class PerformanceDataset(ExampleSource[Performance]):
         hop_length: int,
         segment: int | None = None,
         seed: int = 0,
+        shuffle: Shuffle = "examples",
     ) -> None:
         name = str(manifest.header["name"])
         self.hop_length, self.segment, self.seed = hop_length, segment, seed
         self.features = (waveform, f0, loudness)
         self.stores = [
-            None if feature is None else store.Store(store.folder_of(data, feature.name, name)) for feature in self.features
+            None if feature is None else store.Store(store.folder_of(data, feature.name, name), in_order=shuffle == "shards")
+            for feature in self.features
         ]
         present = [found for found in self.stores if found is not None]
-        self.ids = [item.id for item in manifest if all(item.id in found for found in present)]
-        if not self.ids:
+        self.ids = Names(item.id for item in manifest if all(item.id in found for found in present))
+        if not len(self.ids):
             raise UserError(f"{present[0].folder}: expected recordings of {manifest.path}, found none. Next: run `features`")
+        self._shards = present[0].places(self.ids)[:, 0] if shuffle == "shards" else None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def shards(self) -> np.ndarray | None:
+        """The shard that each recording's sound stands in, where shards are read one after another."""
+        return self._shards
 
     def batch(self, epoch: int, indices: Sequence[int], memory: np.ndarray | None = None) -> Performance:
         """Recordings or pieces of them, zeros behind the shorter ones; `memory` takes the sound."""

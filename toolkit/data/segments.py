@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -78,6 +79,7 @@ class SegmentDataset(MixtureSource):
         self._roles = self.sources + ["mixture"] * self._has_mixture
         self._read_manifest(drop_short, normalize)
         self._checked = np.zeros(len(self.lengths), bool)
+        self._last: tuple[int, Item] = (-1, first)
         self._place_pieces(crop)
         self._draws: tuple[int, np.ndarray] = (-1, np.empty(0))
 
@@ -105,17 +107,18 @@ class SegmentDataset(MixtureSource):
         pieces = [self._piece(epoch, index) for index in indices]
         shape = (len(pieces), len(self.sources), self.channels, self.segment)
         mixture, references = allocate([(shape[0], *shape[2:]), shape], memory)
+        ids = []
         for row, (item, start, frames) in enumerate(pieces):
             self._read(item, start, mixture[row, :, :frames], references[row, :, :, :frames])
             mixture[row, :, frames:] = 0
             references[row, :, :, frames:] = 0
+            ids.append(self.name_of(item))
         lengths = torch.tensor([frames for _, _, frames in pieces])
-        ids = [self.name_of(item) for item, _, _ in pieces]
         return Batch(torch.from_numpy(mixture), torch.from_numpy(references), lengths, ids)
 
     def name_of(self, recording: int) -> str:
         """The id of one of the `lengths`."""
-        return self._ids[recording].decode()
+        return self._recording(recording).id
 
     def read_source(self, recording: int, source: int, start: int, out: np.ndarray, gain: float = 1.0) -> None:
         """Fill `out` (channels, time) with `gain` times a piece of one reference.
@@ -139,27 +142,26 @@ class SegmentDataset(MixtureSource):
             out -= np.float32(offset)
 
     def _read_manifest(self, drop_short: bool, normalize: bool) -> None:
-        """Keep of the manifest what training needs, in arrays."""
-        kept: list[tuple[bytes, int, list[bytes], float, float]] = []
-        for item in self.manifest:
+        """Keep of the manifest in arrays which recordings are used, how long they are and what they are multiplied by."""
+        numbers, lengths, levels = array("q"), array("q"), array("d")
+        for number, item in enumerate(self.manifest):
             self._check_item(item)
             if drop_short and self.segment is not None and item.frames < self.segment:
                 self.dropped += 1
                 continue
-            scale, offset = self._level(item) if normalize else (1.0, 0.0)
-            paths = [item.audio[role].encode() for role in self._roles]
-            kept.append((item.id.encode(), item.frames, paths, scale, offset))
+            numbers.append(number)
+            lengths.append(item.frames)
+            levels.extend(self._level(item) if normalize else (1.0, 0.0))
         seconds = (self.segment or 0) / self.sample_rate
-        if not kept:
+        if not numbers:
             raise UserError(
                 f"{self.manifest.path}: expected recordings of at least {seconds:g} s, found {self.dropped} shorter ones. "
                 "Next: a smaller --data.segment"
             )
         if self.dropped:
             logger.info("%s: %d of %d shorter than %g s, left out", self.name, self.dropped, len(self.manifest), seconds)
-        self._ids, self.lengths, self._paths, self._scales, self._offsets = (
-            np.array(column) for column in zip(*kept, strict=True)
-        )
+        self._numbers, self.lengths = np.frombuffer(numbers, np.int64), np.frombuffer(lengths, np.int64)
+        self._scales, self._offsets = np.frombuffer(levels).reshape(-1, 2).T
 
     @property
     def name(self) -> str:
@@ -231,9 +233,20 @@ class SegmentDataset(MixtureSource):
         else:
             np.sum(references, axis=0, out=mixture)
 
+    def _recording(self, recording: int) -> Item:
+        """What the manifest says of one of the `lengths`; the last is kept, as the roles of a piece are read in a row."""
+        last, item = self._last
+        if last != recording:
+            item = self.manifest[int(self._numbers[recording])]
+            if item.frames != self.lengths[recording]:
+                raise UserError(f"{self.manifest.path} has changed since training began. Next: start again")
+            self._last = recording, item
+        return item
+
     def _files(self, item: int) -> list[str]:
         """Paths of a recording's roles, which are held against the manifest at first."""
-        paths = [f"{self.manifest.root}/{path.decode()}" for path in self._paths[item]]
+        found = self._recording(item)
+        paths = [f"{self.manifest.root}/{found.audio[role]}" for role in self._roles]
         if not self._checked[item]:
             expected = audio.AudioInfo(int(self.lengths[item]), self.sample_rate, self.channels)
             for path in paths:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toolkit import files, log
+from toolkit.data.names import Names
 from toolkit.launch.parts import one_at_a_time
 from toolkit.log import UserError
+
+MAPPED = 128  # shards of a store that are mapped into memory at once; each takes one of the files a process may have open
+BLOCK = 1 << 22  # bytes that are read at once of a shard that is read from its beginning to its end
 
 Row = tuple[str, np.ndarray]  # id of a recording, its frames (frames, …)
 
@@ -60,7 +65,7 @@ class StoreWriter:
     def _drop_damaged(self) -> None:
         for index in sorted(self.folder.glob("[0-9]*.jsonl")):
             try:
-                _read(self.folder, int(index.stem))
+                _check(self.folder, int(index.stem))
             except UserError as error:
                 logger.warning("%s", error)
                 for path in (self.folder / "store.json", index, index.with_suffix(".npy")):
@@ -100,17 +105,27 @@ class StoreWriter:
         Raises:
             UserError: there is no recording in any of them.
         """
-        lines = [line for shard in range(shards) for line in files.read_jsonl(_index(self.folder, shard))]
-        skipped = [line for line in lines if "skipped" in line]
-        if len(skipped) == len(lines):
-            first = f"; the first was skipped since: {skipped[0]['skipped']}" if skipped else ""
+        recordings, skipped, first = 0, 0, ""
+        for row in (row for shard in range(shards) for row in _rows(self.folder, shard)):
+            if "skipped" in row:
+                first = first or f"; the first was skipped since: {row['skipped']}"
+                skipped += 1
+            else:
+                recordings += 1
+        if not recordings:
             raise UserError(f"{self.folder}: expected at least one recording, found none{first}. Next: mend what the log names")
-        counts = {"shards": shards, "recordings": len(lines) - len(skipped), "skipped": len(skipped)}
+        counts = {"shards": shards, "recordings": recordings, "skipped": skipped}
         files.write_json(self.folder / "store.json", {**self.made_from, **counts})
 
 
 class Store:
     """A finished store.
+
+    Args:
+        folder: where it lies.
+        in_order: read each shard from its beginning to its end when something of it is asked for at first, so that all of it is
+            in the system's memory for files: for who asks for all of it soon (see `toolkit.data.shards`), and for disks that
+            are slow to read here and there.
 
     Attributes:
         folder: where it lies.
@@ -122,37 +137,53 @@ class Store:
         UserError: it is not there, not finished, or a shard of it is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, in_order: bool = False) -> None:
+        self.folder, self.in_order = folder, in_order
         head = folder / "store.json"
         if not head.is_file():
             raise UserError(f"no stored features at {folder}. Next: run the stage `features`")
-        self._places: dict[str, Place] = {}
         self.skipped: dict[str, str] = {}
-        self._shards: dict[int, np.ndarray] = {}
-        for shard in range(files.read_json(head)["shards"]):
-            rows, self._shards[shard] = _read(folder, shard)
-            for row in rows:
-                if "skipped" in row:
-                    self.skipped[row["id"]] = row["skipped"]
-                else:
-                    self._places[row["id"]] = Place(shard, row["start"], row["frames"])
-        first = self._shard(next(iter(self._places.values())).shard)
+        self._frames: list[int] = []
+        self._mapped: dict[int, np.ndarray] = {}
+        places = array("q")
+        self._names = Names(self._read_index(files.read_json(head)["shards"], places))
+        self._places = np.frombuffer(places, np.int64).reshape(-1, 3)
+        first = self._shard(int(self._places[0, 0]))
         self.shape: tuple[int, ...] = first.shape[1:]
         self.dtype = first.dtype
 
     def __contains__(self, identity: str) -> bool:
-        return identity in self._places
+        return identity in self._names
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._names)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._names)
+
+    def place(self, identity: str) -> Place:
+        """Where a recording's frames stand.
+
+        Raises:
+            UserError: there is no such recording.
+        """
+        number = self._names.find(identity)
+        if number is None:
+            reason = self.skipped.get(identity, "it is not in the manifest that was read")
+            raise UserError(f"{self.folder}: nothing is stored of {identity!r}: {reason}. Next: run the stage `features`")
+        return Place(*self._places[number].tolist())
+
+    def places(self, identities: Iterable[str]) -> np.ndarray:
+        """Where the frames of recordings stand: (recordings, 3), shard, start, frames.
+
+        Raises:
+            UserError: one of them is not there.
+        """
+        return np.fromiter((self.place(identity) for identity in identities), np.dtype((np.int64, 3)))
 
     def frames(self, identity: str) -> int:
         """How many frames a recording has."""
-        return self._place(identity).frames
+        return self.place(identity).frames
 
     def read(self, identity: str, start: int = 0, frames: int | None = None) -> np.ndarray:
         """Frames of a recording (frames, …), in the type they are stored in, without a copy.
@@ -160,45 +191,96 @@ class Store:
         Raises:
             UserError: there is no such recording.
         """
-        place = self._place(identity)
+        place = self.place(identity)
         end = place.frames if frames is None else min(place.frames, start + frames)
         return self._shard(place.shard)[place.start + start : place.start + end]
 
-    def _place(self, identity: str) -> Place:
-        place = self._places.get(identity)
-        if place is None:
-            reason = self.skipped.get(identity, "it is not in the manifest that was read")
-            raise UserError(f"{self.folder}: nothing is stored of {identity!r}: {reason}. Next: run the stage `features`")
-        return place
+    def gather(self, shards: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+        """Copy single frames into `out` (N, …): those that stand at these rows of these shards, (N,) each."""
+        for shard in np.unique(shards):
+            here = shards == shard
+            out[here] = self._shard(int(shard))[rows[here]]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_shards": {}}  # another process maps the files itself
+        return {**vars(self), "_mapped": {}}  # another process maps the files itself
+
+    def _read_index(self, shards: int, places: array[int]) -> Iterator[str]:
+        """The ids; their places are put one after another into `places`."""
+        for shard in range(shards):
+            frames = 0
+            for row in _rows(self.folder, shard):
+                if "skipped" in row:
+                    self.skipped[row["id"]] = row["skipped"]
+                    continue
+                places.extend((shard, row["start"], row["frames"]))
+                frames += row["frames"]
+                yield row["id"]
+            self._frames.append(frames)
+            _map(self.folder, shard, frames)
 
     def _shard(self, shard: int) -> np.ndarray:
-        if shard not in self._shards:
-            self._shards[shard] = _read(self.folder, shard)[1]
-        return self._shards[shard]
+        """A shard's frames; of those that are mapped, the one asked for last stands last."""
+        found = self._mapped.pop(shard, None)
+        if found is None:
+            found = _map(self.folder, shard, self._frames[shard])
+            if self.in_order:
+                _read_through(self.folder / f"{shard:05d}.npy")
+            for oldest in list(self._mapped)[: len(self._mapped) + 1 - MAPPED]:
+                self._mapped.pop(oldest, None)
+        self._mapped[shard] = found
+        return found
 
 
-def _read(folder: Path, shard: int) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """A shard's index and its frames, mapped into memory.
+def _rows(folder: Path, shard: int) -> Iterator[dict[str, Any]]:
+    """The lines of a shard's index.
 
     Raises:
-        UserError: one of them is missing, or is not what was written as far as its size tells.
+        UserError: it is missing or damaged.
     """
-    path = folder / f"{shard:05d}.npy"
     try:
-        rows = files.read_jsonl(_index(folder, shard))
-        frames = np.load(path, mmap_mode="r", allow_pickle=False)
-        expected = sum(row["frames"] for row in rows if "skipped" not in row)
-        if len(frames) != expected:
-            raise ValueError(f"expected {expected} frames, found {len(frames)}")
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: this shard of stored features is damaged ({' '.join(str(error).split())}). "
-            "Next: run the stage `features` with --force, which makes it anew"
-        ) from error
-    return rows, frames
+        with _index(folder, shard).open("rb") as stream:
+            for line in stream:
+                row = json.loads(line)
+                if "skipped" not in row and not isinstance(row["start"] + row["frames"], int):
+                    raise ValueError(f"expected whole numbers of frames, found {row}")
+                yield row
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, shard, error) from error
+
+
+def _map(folder: Path, shard: int, frames: int) -> np.ndarray:
+    """A shard's frames, mapped into memory.
+
+    Raises:
+        UserError: the file is missing, or is not what was written as far as its size tells.
+    """
+    try:
+        found: np.ndarray = np.load(folder / f"{shard:05d}.npy", mmap_mode="r", allow_pickle=False)
+        if len(found) != frames:
+            raise ValueError(f"expected {frames} frames, found {len(found)}")
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise _damaged(folder, shard, error) from error
+    return found
+
+
+def _check(folder: Path, shard: int) -> None:
+    """Raise a UserError where a shard is damaged."""
+    _map(folder, shard, sum(row["frames"] for row in _rows(folder, shard) if "skipped" not in row))
+
+
+def _damaged(folder: Path, shard: int, error: Exception) -> UserError:
+    return UserError(
+        f"{folder / f'{shard:05d}.npy'}: this shard of stored features is damaged ({' '.join(str(error).split())}). "
+        "Next: run the stage `features` with --force, which makes it anew"
+    )
+
+
+def _read_through(path: Path) -> None:
+    """Read a file from its beginning to its end, in large blocks, so that the system holds it in memory."""
+    block = bytearray(BLOCK)
+    with path.open("rb", buffering=0) as stream:
+        while stream.readinto(block):
+            pass
 
 
 def _index(folder: Path, shard: int) -> Path:

@@ -58,14 +58,19 @@ class Experiment:
     def fingerprint(self) -> str:
         """The same for runs that differ only in their seed."""
         train = {key: value for key, value in self.tree["train"].items() if key not in ("seed", *ARRANGEMENT)}
-        return config.fingerprint({**self.tree, "train": train})
+        return config.fingerprint({**self.tree, "data": self._data, "train": train})
 
     @property
     def training_key(self) -> str:
         """The same for runs of which one may go on from the other's checkpoint."""
         train = {key: value for key, value in self.tree["train"].items() if key not in PROGRESS_ONLY + ARRANGEMENT}
         kept = {key: value for key, value in self.tree.items() if key not in ("infer", "score")}
-        return config.fingerprint({**kept, "train": train})
+        return config.fingerprint({**kept, "data": self._data, "train": train})
+
+    @property
+    def _data(self) -> config.Tree:
+        """The section `data` without the usual order of examples, which older runs do not name."""
+        return {key: value for key, value in self.tree["data"].items() if (key, value) != ("shuffle", "examples")}
 
 
 def load_as(exp: Path, kind: type[Kind], does: str) -> Kind:

@@ -19,6 +19,7 @@ from toolkit.blocks.frame_augment import BackgroundLevel, FrameAugmentation
 from toolkit.blocks.pitch import SEMITONES, crop, decibels, shifted_crops
 from toolkit.data.frames import FrameBatch, FrameDataset
 from toolkit.data.manifest import Item, Manifest
+from toolkit.data.shards import Shuffle
 from toolkit.dsp.resample import resample
 from toolkit.log import UserError
 from toolkit.losses.transposition import TranspositionLoss, Views
@@ -47,6 +48,9 @@ class PitchData:
         augmentations: changes of the log spectra, one after the other.
         background: how loud the accompaniment is that is mixed with what is changed; null for none.
         workers: processes that load.
+        shuffle: whether any training frame may follow any other, or shards of the spectra are read one after another in a
+            random order, a few of them mixed with each other: for stores that are larger than memory on a disk that is slow
+            to read here and there.
     """
 
     train: str
@@ -56,6 +60,7 @@ class PitchData:
     augmentations: list[FrameAugmentation] = field(default_factory=list)
     background: BackgroundLevel | None = None
     workers: int = 2
+    shuffle: Shuffle = "examples"
 
 
 @dataclass
@@ -132,7 +137,8 @@ class PitchTracking(Task):
 
     def training(self, data: Path) -> Examples:
         """Frames of all recordings, with or without pitch: labels are not looked at."""
-        return Examples(self._frames(data, self.config.data.train), self.config.data.batch_size)
+        c = self.config.data
+        return Examples(self._frames(data, c.train, c.shuffle), c.batch_size)
 
     def validation(self, data: Path) -> Examples:
         """Frames of all recordings."""
@@ -249,8 +255,8 @@ class PitchTracking(Task):
     def _conditions(self) -> list[str]:
         return [CLEAN, *(f"{snr:g}" for snr in self.config.infer.snr)]
 
-    def _frames(self, data: Path, name: str) -> FrameDataset:
-        return FrameDataset(Manifest.open(data / f"{name}.jsonl"), data, *self._stored)
+    def _frames(self, data: Path, name: str, shuffle: Shuffle = "examples") -> FrameDataset:
+        return FrameDataset(Manifest.open(data / f"{name}.jsonl"), data, *self._stored, shuffle)
 
     def _spectra(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
         """Log spectra (B, F), and the same with accompaniment."""

@@ -19,6 +19,7 @@ from toolkit.data import store
 from toolkit.data.examples import to_device
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.performances import Performance, PerformanceDataset
+from toolkit.data.shards import Shuffle
 from toolkit.dsp.resample import resample
 from toolkit.log import UserError
 from toolkit.losses.spectral import MultiScaleSpectral
@@ -50,6 +51,9 @@ class SynthesisData:
         batch_size: performances in a batch.
         segment: seconds of a training example, cut at a random place; null for whole recordings.
         workers: processes that load.
+        shuffle: whether any training recording may follow any other, or shards of `waveform` are read one after another in a
+            random order, a few of them mixed with each other: for stores that are larger than memory on a disk that is slow
+            to read here and there.
     """
 
     train: str
@@ -61,6 +65,7 @@ class SynthesisData:
     batch_size: int
     segment: float | None = None
     workers: int = 2
+    shuffle: Shuffle = "examples"
 
 
 @dataclass
@@ -143,7 +148,7 @@ class Synthesis(Task):
         """Performances, or a piece from any place of each."""
         c, hop = self.config.data, self.model.hop_length
         segment = None if c.segment is None else hop * max(1, round(c.segment * self.model.sample_rate / hop))
-        return Examples(self._dataset(data, c.train, segment), c.batch_size)
+        return Examples(self._dataset(data, c.train, segment, c.shuffle), c.batch_size)
 
     def validation(self, data: Path) -> Examples:
         """Whole performances."""
@@ -174,9 +179,10 @@ class Synthesis(Task):
         if name not in self._performances:
             self._performances[name] = self._dataset(_data_of(manifest), name)
         performances = self._performances[name]
-        if item.id not in performances.ids:
+        number = performances.ids.find(item.id)
+        if number is None:
             raise UserError(f"nothing is stored of {item.id} in one of its features. Next: see the log of the stage `features`")
-        return performances.batch(0, [performances.ids.index(item.id)])
+        return performances.batch(0, [number])
 
     def predict(self, model: nn.Module, inputs: Performance, sample_rate: int) -> dict[str, Tensor]:
         """What is rendered of one performance, (1, T) at the model's rate, and the pitch (L,) where the model estimates it.
@@ -274,10 +280,11 @@ class Synthesis(Task):
                 wanted = f"{model.sample_rate / model.hop_length:g} frames a second, one for each hop of the model"
                 raise UserError(f"data.{name}: expected {wanted}, found {feature.frame_rate}")
 
-    def _dataset(self, data: Path, name: str, segment: int | None = None) -> PerformanceDataset:
+    def _dataset(self, data: Path, name: str, segment: int | None = None, shuffle: Shuffle = "examples") -> PerformanceDataset:
         c, manifest = self.config.data, Manifest.open(data / f"{name}.jsonl")
         features = (c.waveform, c.f0, c.loudness)
-        return PerformanceDataset(manifest, data, *features, self.model.hop_length, segment, self.config.train.seed)
+        seed = self.config.train.seed
+        return PerformanceDataset(manifest, data, *features, self.model.hop_length, segment, seed, shuffle)
 
     def _probe(self, batch: int, seconds: float) -> Performance:
         hop = self.model.hop_length

@@ -16,6 +16,7 @@ from toolkit.blocks.mixup import Mixup
 from toolkit.data import clips, store
 from toolkit.data.clips import Ambiguous, ClipBatch, ClipDataset
 from toolkit.data.manifest import Item, Manifest
+from toolkit.data.shards import Shuffle
 from toolkit.log import UserError
 from toolkit.losses.tagging import BinaryCrossEntropy, Labelled, TaggingLoss
 from toolkit.metrics import tagging as metrics
@@ -45,6 +46,9 @@ class TaggingData:
         teacher: whose stored embeddings go with each clip; null for none.
         mixup: alpha of the beta distribution by which training clips are mixed; 0 for none.
         workers: processes that load.
+        shuffle: whether any training clip may follow any other, or shards of `input` are read one after another in a random
+            order, a few of them mixed with each other: for stores that are larger than memory on a disk that is slow to read
+            here and there.
     """
 
     train: str
@@ -57,6 +61,7 @@ class TaggingData:
     teacher: Feature | None = None
     mixup: float = 0.0
     workers: int = 2
+    shuffle: Shuffle = "examples"
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.input.frame_rate is None:
@@ -148,7 +153,7 @@ class Tagging(Task):
         """Clips, or a piece from any place of each."""
         c = self.config.data
         segment = None if c.segment is None else c.frames(c.segment)
-        source = self._clips(data, c.train, segment)
+        source = self._clips(data, c.train, segment, c.shuffle)
         self.tags = source.tags
         if len(self.tags) != self.model.tags:
             raise UserError(f"model.tags: expected the {len(self.tags)} tags of {c.train}, found {self.model.tags}")
@@ -162,7 +167,7 @@ class Tagging(Task):
         """Let a model that is not learned by gradient see all training clips."""
         if self.model.needs_statistics:
             source = cast(ClipDataset, self.training(data).source)
-            self.model.fit(source.batch(0, range(len(source))).inputs, source.labels, source.mask)
+            self.model.fit(source.batch(0, range(len(source))).inputs, source.labels.float(), source.mask.float())
 
     def start_training(self, device: torch.device) -> None:
         """Give the loss what it needs of other experiments."""
@@ -275,10 +280,10 @@ class Tagging(Task):
                 f"found {tuple(logits.shape)}"
             )
 
-    def _clips(self, data: Path, name: str, segment: int | None) -> ClipDataset:
+    def _clips(self, data: Path, name: str, segment: int | None, shuffle: Shuffle = "examples") -> ClipDataset:
         c = self.config.data
         manifest = Manifest.open(data / f"{name}.jsonl")
-        return ClipDataset(manifest, data, c.input, c.teacher, segment, c.ambiguous, self.config.train.seed)
+        return ClipDataset(manifest, data, c.input, c.teacher, segment, c.ambiguous, self.config.train.seed, shuffle)
 
     def _loss(self, model: nn.Module, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """Loss and logits."""
