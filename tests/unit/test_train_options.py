@@ -1,14 +1,15 @@
 """How training is computed: the numbers, the memory's order, what is kept for the backward pass."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from toolkit.config import Resolved
-from toolkit.data.loader import batches, order
+from toolkit.data.examples import ExampleSource
+from toolkit.data.loader import batches
 from toolkit.log import UserError
 from toolkit.models.taps import tap
 from toolkit.tasks.options import TrainOptions
@@ -136,21 +137,23 @@ def test_precision_is_that_of_the_products(precision: str, dtype: torch.dtype) -
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
 
 
+class Indices(ExampleSource):
+    """Eleven examples; a batch tells which ones are in it."""
+
+    def __len__(self) -> int:
+        return 11
+
+    def batch(self, epoch: int, indices: Sequence[int], memory: object = None) -> tuple[list[int]]:
+        return (list(indices),)
+
+
 def test_an_epoch_is_made_of_whole_groups() -> None:
-    source = [0] * 11
-    plan = order(len(source), 2, seed=0, epoch=0, shuffle=True, rank=0, world_size=1, drop_last=True)
-
-    class Indices:
-        def __len__(self) -> int:
-            return 11
-
-        def batch(self, epoch: int, indices: list[int]) -> tuple[list[int]]:
-            return (indices,)
-
-    taken = batches(Indices(), batch_size=2, seed=0, epoch=0, group=2)  # type: ignore[arg-type]
-    assert [batch[0] for batch in taken] == plan[:4]
+    options = {"batch_size": 2, "seed": 0, "epoch": 0}
+    pairs = [indices for (indices,) in batches(Indices(), **options)]
+    assert len(pairs) == 5
+    assert [indices for (indices,) in batches(Indices(), group=2, **options)] == pairs[:4]
     with pytest.raises(UserError, match=r"at least 12 examples for a step of 6 batches, found 11.* --train\.accumulate"):
-        next(batches(Indices(), batch_size=2, seed=0, epoch=0, group=6))  # type: ignore[arg-type]
+        next(batches(Indices(), group=6, **options))
 
 
 def test_batches_are_handed_out_in_order() -> None:

@@ -9,8 +9,22 @@ import torch
 from torch import nn
 
 from toolkit.log import UserError
+from toolkit.tasks.options import TrainOptions
+from toolkit.train import recompute
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def arrange(model: nn.Module, options: TrainOptions, device: torch.device) -> None:
+    """Prepare a model on its device for how it is to be computed.
+
+    Raises:
+        UserError: an option does not fit the model.
+    """
+    choose(options.precision, device)
+    recompute.apply(model, options.checkpoint_activations)
+    if options.channels_last:
+        channels_last(model)
 
 
 def choose(precision: str, device: torch.device) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from toolkit import log, progress
 from toolkit.data import loader
 from toolkit.log import UserError
 from toolkit.tasks.base import Examples, Task
-from toolkit.train import arithmetic, checkpoint, distributed, prefetch, recompute, stopping
+from toolkit.train import arithmetic, checkpoint, distributed, prefetch, stopping, validation
 from toolkit.train.averages import Averages
 from toolkit.train.tracking import Tracker
 
@@ -46,7 +46,7 @@ class Trainer:
         self.config, self.options, self.workers = config, config.train, config.data.workers
         self.training, self.validation = task.training(data), task.validation(data)
         self.model = task.model.to(device)
-        self._arrange()
+        arithmetic.arrange(self.model, self.options, device)
         self._choose_optimizer(epoch=0)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.options.precision == "fp16")
         self.averages = Averages(self.model, self.options.ema, self.options.ema_epoch)
@@ -114,8 +114,8 @@ class Trainer:
     def _learn(self, batch: Any, late: bool) -> tuple[bool, bool]:
         """Forward, backward and, at the end of a group, a step.
 
-        The loss is read while the device computes the backward pass, so that it never waits for us; what a loss that is not
-        finite has left in the gradients is dropped.
+        The loss is read while the device computes the backward pass; what one that is not finite has left in the gradients is
+        dropped.
 
         Args:
             batch: on the device.
@@ -191,27 +191,12 @@ class Trainer:
         value = value if name.endswith(SMALL_IS_GOOD) else -value
         return math.inf if math.isnan(value) else value
 
-    @torch.no_grad()
     def _validate(self, model: nn.Module) -> dict[str, float]:
-        model.eval()
-        self.task.start_validation(model)
-        sums: dict[str, Tensor] = {}
-        collected: dict[str, list[Tensor]] = {}
-        batches = self._batches(
-            self.validation, batch_size=self.validation.batch_size, seed=0, epoch=0, shuffle=False, drop_last=False
-        )
         began = time.monotonic()
-        for batch in progress.track(batches, "validation", math.ceil(len(self.validation.source) / self.validation.batch_size)):
-            with arithmetic.autocast(self.options.precision, self.device):
-                values = self.task.validate(model, batch)
-            for name, value in values.items():
-                if value.ndim > 1:
-                    collected.setdefault(name, []).append(value.cpu())
-                    continue
-                defined = value[~value.isnan()] if name != "loss" else value  # a silent reference has no ratio
-                seen = torch.stack([defined.double().sum(), torch.ones_like(defined).double().sum()])
-                sums[name] = sums.get(name, torch.zeros_like(seen)) + seen
-        measured = distributed.means(sums) | self.task.measure(distributed.gather(collected))
+        examples = self.validation
+        batches = self._batches(examples, batch_size=examples.batch_size, seed=0, epoch=0, shuffle=False, drop_last=False)
+        tracked = progress.track(batches, "validation", math.ceil(len(examples.source) / examples.batch_size))
+        measured = validation.validate(self.task, model, tracked, self.options.precision, self.device)
         self.seconds += time.monotonic() - began
         return {f"valid/{name}": value for name, value in measured.items()}
 
@@ -261,13 +246,6 @@ class Trainer:
             checkpoint.load_weights(self.model, self.exp / "model.safetensors")
             self._choose_optimizer(self.epoch)
             logger.info("epoch %d: another optimizer goes on from the best weights", self.epoch + 1)
-
-    def _arrange(self) -> None:
-        """Prepare device and model for how `train` wants it computed."""
-        arithmetic.choose(self.options.precision, self.device)
-        recompute.apply(self.model, self.options.checkpoint_activations)
-        if self.options.channels_last:
-            arithmetic.channels_last(self.model)
 
     def _late(self, running: float = 0.0) -> bool:
         limit = self.options.max_minutes
