@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import toolkit
 from toolkit import files
@@ -19,6 +21,7 @@ from toolkit.report.runs import Run
 from toolkit.score.run import score
 from toolkit.tasks import hypotheses
 from toolkit.tasks.experiment import Experiment
+from toolkit.train import loop
 from toolkit.train.run import train
 
 LOSS = {"class_path": "MultipleChoice", "init_args": {"pairwise": {"class_path": "EuclideanDistance"}, "scoring": 1.0}}
@@ -61,6 +64,17 @@ def test_it_learns_and_its_ways_are_kept(recipe: Path) -> None:
     assert np.sqrt(((ways[-1] - ways[-1].mean(1, keepdims=True)) ** 2).sum(-1).mean(1)).mean() == pytest.approx(
         rows[-1]["valid/spread"], rel=1e-4
     )
+
+
+def test_where_they_lie_is_seen_while_they_are_trained(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In TensorBoard, beside the curves; and whatever is looked at, the same is learned."""
+    monkeypatch.setattr(loop, "LISTEN_EVERY", 0.0)
+    train(recipe / "config.yaml", recipe / "data", tmp_path / "exp", "cpu", [])
+    board = EventAccumulator(str(tmp_path / "exp" / "tb")).Reload().Tags()
+    assert board["images"] == ["hypotheses"]
+    assert {"lr", "train/loss", "valid/loss", "valid/distortion"} <= set(board["scalars"])
+    weights = [load_file(exp / "model.safetensors") for exp in (tmp_path / "exp", recipe / "exp" / "one")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_each_input_is_scored(recipe: Path) -> None:

@@ -153,6 +153,11 @@ def test_pictures_come_back(data: Path, tmp_path: Path) -> None:
     found = load_file(tmp_path / "exp" / "predictions" / "test" / "all.safetensors")
     assert found["traversals"].shape == (2, 3, 3, 64, 64)
     task = load(tmp_path / "exp", torch.device("cpu"))[0]
+    seen = task.look(task.model, task.validation(data).source, torch.device("cpu"))
+    assert seen["reconstructions"].values.shape == (2 * 64, 4 * 64)  # four originals, and below them what is decoded
+    assert seen["traversals"].values.shape == (3 * 64, 3 * 64)  # a row of steps for each dimension
+    second = task.read(task.validation(data).source.batch(0, [1]).items)[0, 0]
+    assert torch.equal(seen["reconstructions"].values[:64, 64:128], (255 * second).byte())
     opened = Manifest.open(data / "steps" / "all.jsonl")
     stored = tables.read(opened, opened[0], "pictures")
     assert np.array_equal(task.read(torch.tensor(stored[:5])).squeeze(1).numpy(), np.unpackbits(stored[:5], axis=-1))

@@ -96,6 +96,12 @@ def test_from_recordings_to_figures(data: Path, tmp_path: Path) -> None:
     infer(exp, data, "test", "cpu")
     score(exp, data, "test", 1)
 
+    tracking = load(exp, torch.device("cpu"))[0]
+    moments, found = tracking.look(tracking.model, tracking.validation(data).source, torch.device("cpu"))["pitch"].values[
+        "found"
+    ]
+    assert len(moments) == len(found) == min(500, len(tracking.validation(data).source))  # ten seconds
+    assert (found > 0).all()
     rows = files.read_jsonl(exp / "metrics.jsonl")
     assert rows[-1]["train/loss"] < rows[0]["train/loss"]
     assert {"valid/loss", "valid/invariance", "valid/shifted", "valid/equivariance", "valid/rpa@50"} < rows[-1].keys()

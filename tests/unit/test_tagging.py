@@ -74,6 +74,14 @@ def test_a_batch_has_features_labels_and_what_is_known(data: Path) -> None:
     assert (positive.labels.tolist(), positive.mask.tolist()) == ([[1, 1, 0]], [[1, 1, 1]])
 
 
+def test_probabilities_are_seen_beside_labels(data: Path) -> None:
+    tagging = task()
+    seen = tagging.look(tagging.model, tagging.training(data).source, torch.device("cpu"))
+    assert seen["labels"].values[:2].tolist() == [[1, 0.5, 0], [0, 1, 0.5]]
+    assert seen["probabilities"].values.shape == (12, 3)
+    assert (seen["probabilities"].values < 1).all()
+
+
 def test_a_segment_is_another_piece_in_each_epoch(data: Path) -> None:
     source = task(data={"segment": 2.0}).training(data).source
     batches = [source.batch(epoch, [3]).inputs for epoch in range(4)]

@@ -20,6 +20,39 @@ class Examples(NamedTuple):
     batch_size: int
 
 
+class Lines(NamedTuple):
+    """Curves to be drawn.
+
+    Attributes:
+        values: name to x and y, of equal length; where either is not a number there is a gap.
+        xlabel: quantity and unit.
+        ylabel: quantity and unit.
+        dots: whether they are single points.
+    """
+
+    values: dict[str, tuple[Tensor, Tensor]]
+    xlabel: str
+    ylabel: str
+    dots: bool = False
+
+
+class Cells(NamedTuple):
+    """Numbers to be drawn, the larger the brighter.
+
+    Attributes:
+        values: (rows, columns).
+        xlabel: what the columns are.
+        ylabel: what the rows are.
+    """
+
+    values: Tensor
+    xlabel: str
+    ylabel: str
+
+
+Seen = Lines | Cells | str
+
+
 class Task(ABC):
     """One kind of experiment; built as ``Task(config)`` from the objects of its own config class.
 
@@ -103,6 +136,10 @@ class Task(ABC):
     def listen(self, model: nn.Module, device: torch.device) -> tuple[dict[str, Tensor], int]:
         """What may be heard while training goes on: waveforms (C, T) by name, and their rate in Hz."""
         return {}, 0
+
+    def look(self, model: nn.Module, source: ExampleSource[Any], device: torch.device) -> dict[str, Seen]:
+        """What may be seen while training goes on, of validation examples: pictures and texts by name."""
+        return {}
 
     @abstractmethod
     def inputs(self, manifest: Manifest, item: Item) -> Any:

@@ -17,6 +17,7 @@ import toolkit.models  # noqa: F401  (importing them lets a config name their cl
 from toolkit.corpora import quadrants, three_gaussians
 from toolkit.corpora._quadrants import Draws
 from toolkit.data import tables
+from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError, suggestion
 from toolkit.losses.base import WeightedPairs
@@ -24,7 +25,7 @@ from toolkit.metrics import hypotheses
 from toolkit.metrics.earth_mover import earth_movers_distance
 from toolkit.metrics.summary import summarise
 from toolkit.models.hypothesis_mlp import Hypotheses, HypothesisModel
-from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.base import Examples, Lines, Seen, Task
 from toolkit.tasks.options import Training
 
 RULES: dict[str, Callable[[Item, Sequence[int]], Draws]] = {  # corpus to what draws the samples of an item
@@ -190,6 +191,16 @@ class HypothesisLearning(Task):
         points = self._ways[self._epoch + 1]
         apart = (points - points.mean(1, keepdim=True)).square().sum(-1).mean(1).sqrt()
         return {"distinct": float(np.mean([distinct(one) for one in points.numpy()])), "spread": apart.mean().item()}
+
+    def look(self, model: nn.Module, source: ExampleSource[HypothesisBatch], device: torch.device) -> dict[str, Seen]:
+        """Where the hypotheses of the inputs that are shown lie, if that is in a plane."""
+        if self.model.outputs != 2:
+            return {}
+        found = {
+            f"t = {t:g}": (points[:, 0], points[:, 1])
+            for t, points in zip(self.config.data.shown, self._shown(model), strict=True)
+        }
+        return {"hypotheses": Lines(found, "first number", "second number", dots=True)}
 
     def inputs(self, manifest: Manifest, item: Item) -> Tensor:
         """The one input of an item (1, 1), or those of all its samples (N, 1)."""

@@ -18,6 +18,7 @@ import toolkit.models  # noqa: F401  (importing them lets a config name their cl
 from toolkit.blocks.features import Feature
 from toolkit.blocks.subwords import Subwords, text_of
 from toolkit.data import tables
+from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.sequences import TokenBatch
 from toolkit.data.subwords import END
@@ -25,10 +26,11 @@ from toolkit.log import UserError
 from toolkit.losses.sequence import SequenceLikelihood, next_token_likelihood
 from toolkit.metrics import markov
 from toolkit.models.language_model import LanguageModel
-from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.base import Cells, Examples, Seen, Task
 from toolkit.tasks.options import Training
 from toolkit.tasks.token_source import TokenSource
 
+SEEN = 8  # tokens of a text that are gone on with, to be looked at while training goes on
 CODEC = "subwords.model"  # of an experiment: what texts were encoded by
 PROMPT = "prompt"  # label of an item: the beginning of its text that others like it begin with
 WINNER, MIXTURE, EACH = "winner", "mixture", "each"  # whose loss: the best one's, all together as equals, each by itself
@@ -174,6 +176,17 @@ class LanguageModelling(Task):
         found = next_token_likelihood(model(batch.tokens), batch.tokens, batch.mask)
         shared = {name: values / found.tokens.clamp(min=1) for name, values in of_all(found.nll).items()}
         return {"loss": shared[WINNER], "mixture_loss": shared[MIXTURE]}
+
+    def look(self, model: nn.Module, source: ExampleSource[TokenBatch], device: torch.device) -> dict[str, Seen]:
+        """What each hypothesis makes of the beginning of a text; of tokens that a corpus draws, what follows each of them."""
+        language = cast(LanguageModel, model)
+        if self.config.data.subwords is None:
+            follows = torch.from_numpy(markov.recover_transitions(language, language.vocabulary, device))
+            return {"transitions": Cells(torch.cat(list(follows), dim=1), "next state, hypothesis by hypothesis", "state")}
+        if not self.config.infer.length:
+            return {}
+        written = self._write(language, source.batch(0, [0]).tokens[:, :SEEN].to(device))
+        return {"written": "\n\n".join(self.source.codec.decode(tokens) for tokens in written.tolist())}
 
     def inputs(self, manifest: Manifest, item: Item) -> Sequences:
         """All sequences of an item, and what its text begins with."""

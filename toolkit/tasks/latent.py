@@ -33,6 +33,7 @@ from torch.optim import Optimizer
 import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
 from toolkit import files
 from toolkit.data import tables
+from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 from toolkit.losses.latent import VariationalLoss, kl_divergence
@@ -41,12 +42,13 @@ from toolkit.metrics.disentanglement_protocols import PROTOCOLS
 from toolkit.metrics.reconstruction import most_frequent_pixels, most_frequent_tokens, pixel_accuracy, token_accuracy
 from toolkit.models.latent import LatentModel
 from toolkit.tasks.adversary import Adversary
-from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.base import Cells, Examples, Seen, Task
 from toolkit.tasks.latent_options import LatentData, LatentInfer, LatentScore
 from toolkit.tasks.options import Training
 
 ATTRIBUTES = "attributes"  # role, and label of the names
 BITS = 8  # pixels of a byte
+SEEN = 4  # items that are looked at while training goes on
 LABELS = "labels.json"  # of an experiment
 
 
@@ -166,6 +168,19 @@ class LatentLearning(Task):
             "nats": kl_divergence(*encoded.posterior),
             "reconstruction_accuracy": self._accuracy(encoded.logits, items),
             "step": loss.new_full((len(items),), float(self._batches // self.config.train.accumulate)),
+        }
+
+    def look(self, model: nn.Module, source: ExampleSource[LatentBatch], device: torch.device) -> dict[str, Seen]:
+        """The first items above what is decoded of them; the first one as one dimension of its code after the other moves."""
+        vae, options = cast(LatentModel, model), self.config.infer
+        items = self.read(source.batch(0, range(min(SEEN, len(source)))).items.to(device))
+        codes = vae.encode(items).mean
+        both = torch.stack([self._shown(items), self._shown(vae.reconstruct(codes))])
+        steps = torch.linspace(-options.traverse, options.traverse, options.steps, device=device)
+        moved = self._shown(torch.stack([vae.traverse(codes[0], d, steps) for d in range(vae.latent)]))
+        return {
+            "reconstructions": Cells(_side_by_side(both), "items", "decoded below originals"),
+            "traversals": Cells(_side_by_side(moved), f"from {-options.traverse:g} to {options.traverse:g}", "dimensions"),
         }
 
     def inputs(self, manifest: Manifest, item: Item) -> Tensor:
@@ -335,6 +350,11 @@ class LatentLearning(Task):
             raise UserError(f"{manifest.path}: expected {told}, found {attributes.shape[1]}")
         self._labels = manifest[0].labels
         return Examples(tables.Rows(LatentBatch, items, attributes), self.config.data.batch_size)
+
+
+def _side_by_side(rows: Tensor) -> Tensor:
+    """Tokens (R, n, L) or pictures (R, n, H, W) as one picture (R, n L) or (R H, n W)."""
+    return rows.flatten(1) if rows.ndim == 3 else rows.transpose(1, 2).flatten(2).flatten(0, 1)
 
 
 def names_of(manifest: Manifest, item: Item) -> list[str]:

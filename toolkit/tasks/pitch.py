@@ -17,6 +17,7 @@ from toolkit.blocks.complex_spectrum import AccompanimentSpectrum, ComplexSpectr
 from toolkit.blocks.features import Feature, StoredSpectrum
 from toolkit.blocks.frame_augment import BackgroundLevel, FrameAugmentation
 from toolkit.blocks.pitch import SEMITONES, crop, decibels, shifted_crops
+from toolkit.data.examples import ExampleSource, to_device
 from toolkit.data.frames import FrameBatch, FrameDataset
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.shards import Shuffle
@@ -27,12 +28,13 @@ from toolkit.metrics import melody
 from toolkit.metrics.summary import summarise
 from toolkit.models.base import Pitch
 from toolkit.models.pesto import PESTO
-from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.base import Examples, Lines, Seen, Task
 from toolkit.tasks.options import Training
 
 CLEAN = "clean"
 METRICS = ("rpa", "rca", "oa", "octave_errors")
 OF_ALL_FRAMES, OF_UNVOICED = ("oa",), ("voicing_false_alarm",)  # what a metric is a share of, if not of the voiced frames
+SEEN = 10.0  # seconds of pitch that are looked at while training goes on
 QUIET = 1e-12  # power that less is counted as
 
 
@@ -183,6 +185,18 @@ class PitchTracking(Task):
         moments = np.arange(known.sum()) / 100.0  # any that rise: frames are compared one by one
         curves = melody.align(moments, hertz[known], moments, found[known])
         return melody.evaluate(curves, ["rpa@50", "rca@50"])
+
+    def look(self, model: nn.Module, source: ExampleSource[FrameBatch], device: torch.device) -> dict[str, Seen]:
+        """Pitch of the first frames, as it is annotated and as it is found."""
+        frame_rate = self.model.sample_rate / self.model.hop_length
+        count = min(round(SEEN * frame_rate), len(source))
+        batch = to_device(source.batch(0, range(count)), device)
+        found = cast(PESTO, model).read(self._spectra(batch)[0][None]).hertz[0]
+        annotated = batch.hertz.masked_fill(batch.hertz == 0, torch.nan)
+        moments = torch.arange(count) / frame_rate
+        return {
+            "pitch": Lines({"annotated": (moments, annotated), "found": (moments, found)}, "time (s)", "F0 (Hz)", dots=True)
+        }
 
     def inputs(self, manifest: Manifest, item: Item) -> Tensor:
         """A recording as one channel at the model's rate, then it with its accompaniment at each level: (1 + levels, T)."""

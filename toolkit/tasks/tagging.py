@@ -15,6 +15,7 @@ from toolkit.blocks.features import Feature, Waveform
 from toolkit.blocks.mixup import Mixup
 from toolkit.data import clips, store
 from toolkit.data.clips import Ambiguous, ClipBatch, ClipDataset
+from toolkit.data.examples import ExampleSource, to_device
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.shards import Shuffle
 from toolkit.log import UserError
@@ -23,12 +24,13 @@ from toolkit.metrics import tagging as metrics
 from toolkit.models.base import TaggingModel
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
-from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.base import Cells, Examples, Seen, Task
 from toolkit.tasks.options import Training
 
 PROBE = 10.0  # seconds of audio that the model is checked with where the configuration takes whole clips
 DECIMALS = 6  # of stored probabilities
 TAGS = "tags.json"
+SEEN = 12  # clips whose probabilities are looked at while training goes on
 
 
 @dataclass
@@ -211,6 +213,15 @@ class Tagging(Task):
         """The means of the configured metrics over the tags."""
         values = metrics.evaluate(collected["probabilities"], collected["labels"], collected["mask"], self.config.score.metrics)
         return {name: float(per_tag.nanmean()) for name, per_tag in values.items()}
+
+    def look(self, model: nn.Module, source: ExampleSource[ClipBatch], device: torch.device) -> dict[str, Seen]:
+        """Probabilities of the first clips beside their labels, which are 0.5 where nothing is known."""
+        batch = to_device(source.batch(0, range(min(SEEN, len(source)))), device)
+        labels = torch.where(batch.mask.bool(), batch.labels.float(), 0.5)
+        return {
+            "probabilities": Cells(self.probabilities(model, batch.inputs), "tag", "clip"),
+            "labels": Cells(labels, "tag", "clip"),
+        }
 
     def inputs(self, manifest: Manifest, item: Item) -> Tensor:
         """What is stored of a clip: (T,) or (L, D)."""

@@ -222,12 +222,15 @@ class Trainer:
         self._save()
 
     def _tell(self, row: dict[str, Any], better: bool) -> None:
-        """An epoch's line, on the terminal and kept; of better weights there may be something to hear."""
+        """An epoch's line, on the terminal and kept; of better weights there may be something to hear and see."""
         if better and self.seconds - self.listened >= LISTEN_EVERY:
             self.listened = self.seconds
-            with torch.no_grad():
+            devices = [self.device] if self.device.type == "cuda" else []
+            with torch.no_grad(), torch.random.fork_rng(devices):  # whatever is drawn, training goes on as if nothing were
                 waveforms, sample_rate = self.task.listen(self.evaluated, self.device)
+                seen = self.task.look(self.evaluated, self.validation.source, self.device)
             self.tracker.listen(self.epoch, waveforms, sample_rate)
+            self.tracker.look(self.epoch, seen)
         self.tracker.epoch(row)
         values = [f"{name} {value if isinstance(value, str) else f'{value:.4g}'}" for name, value in list(row.items())[4:]]
         logger.info("epoch %d: %s  (%.0f s)%s", self.epoch, "  ".join(values), row["seconds"], "  best" if better else "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from toolkit import files
+from toolkit.tasks.base import Cells, Seen
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -53,6 +54,27 @@ class Tracker:
             axes.specgram(mono.numpy() + 1e-9, NFFT=512, noverlap=384, Fs=sample_rate)
             axes.set(xlabel="time (s)", ylabel="frequency (Hz)", title=role)
             self.board.add_figure(role, figure, epoch)
+
+    def look(self, epoch: int, seen: dict[str, Seen]) -> None:
+        """Add what else is to be seen of validation examples, by name."""
+        from matplotlib.figure import Figure
+
+        for name, shown in seen.items():
+            if isinstance(shown, str):
+                self.board.add_text(name, f"```\n{shown}\n```", epoch)
+                continue
+            figure = Figure(figsize=(6, 3.5), layout="constrained")
+            axes = figure.subplots()
+            if isinstance(shown, Cells):
+                image = axes.imshow(shown.values.detach().float().cpu().numpy(), aspect="auto", interpolation="none")
+                figure.colorbar(image)
+            else:
+                for label, (x, y) in shown.values.items():
+                    points = (axis.detach().float().cpu().numpy() for axis in (x, y))
+                    axes.plot(*points, "." if shown.dots else "-", label=label, markersize=4)
+                axes.legend()
+            axes.set(xlabel=shown.xlabel, ylabel=shown.ylabel, title=name)
+            self.board.add_figure(name, figure, epoch)
 
     def close(self) -> None:
         """Close TensorBoard's file."""
