@@ -30,11 +30,17 @@ setup(
         "mp4": ["imageio-ffmpeg"],
         "pesq": ["pesq"],
         "slurm": ["submitit"],
+        "hub": ["huggingface_hub"],
+        "onnx": ["onnx", "onnxscript", "onnxruntime"],
         "teachers": ["hear21passt", "panns-inference"],
         "openl3": ["openl3"],
         "crepe": ["torchcrepe"],
         "scores": ["music21"],
-        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "imageio-ffmpeg"],
+        "docs": ["mkdocs-material", "mkdocstrings[python]"],
+        "dev": [
+            *["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "imageio-ffmpeg", "playwright"],
+            *["submitit", "huggingface_hub", "onnx", "onnxscript", "onnxruntime"],  # the options that tests try
+        ],
         "reference": [
             "asteroid",
             "requests",
