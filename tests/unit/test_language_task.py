@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,8 @@ from toolkit.log import UserError
 from toolkit.metrics import markov
 from toolkit.report.paper import Paper
 from toolkit.score.run import score
-from toolkit.tasks.experiment import Experiment
-from toolkit.tasks.language import of_all, yardsticks
+from toolkit.tasks.experiment import Experiment, load
+from toolkit.tasks.language import SEEN, of_all, yardsticks
 from toolkit.train.run import train
 
 RECIPE = Path(__file__).resolve().parents[2] / "egs" / "synthetic" / "lora_mcl"
@@ -94,13 +95,21 @@ def figures(exp: Path) -> dict[str, float]:
     return files.read_json(exp / "scores" / "test.summary.json")["metrics"]
 
 
-def test_two_hypotheses_beat_what_one_can_be_at_best(chains):
+def looked_at(exp: Path, data: Path) -> dict[str, Any]:
+    """What TensorBoard would show of a trained model."""
+    task, _ = load(exp, torch.device("cpu"))
+    return task.look(task.model, task.validation(data).source, torch.device("cpu"))
+
+
+def test_two_hypotheses_beat_what_one_can_be_at_best(chains, data):
     found = figures(chains)
     assert found["token_loss/winner"] < found["mle_line/on_these"] - 0.005
     assert found["token_loss/winner"] <= found["token_loss/mixture"] <= found["token_loss/each"]
     assert found["above/true_chains"] == pytest.approx(found["token_loss/winner"] - found["true_chains/on_these"])
     assert found["transition_error/in_sequences"] < 0.1
     (row,) = files.read_jsonl(chains / "scores" / "test.jsonl")
+    seen = looked_at(chains, data)["transitions"].values  # the hypotheses beside each other, a state a row
+    torch.testing.assert_close(seen.sum(1), torch.full((2,), 2.0, dtype=torch.float64))
     assert sum(row["winners"]) == 400
     assert row["tokens"] == 400 * 31
 
@@ -143,6 +152,10 @@ def test_texts_are_scored_by_character_and_continued(tunes, data):
     items = list(Manifest.open(data / "nottingham/melody/test.jsonl"))
     assert all(row["written"][0].startswith(item.labels["prompt"]) for row, item in zip(stored, items, strict=True))
     assert [row["characters"] for row in stored] == [len(item.labels["text"]) for item in items]
+    seen = looked_at(tunes, data)["written"]
+    assert len(seen) > SEEN
+    given = SEEN - 1  # the first token stands for no character, each other one for one at least
+    assert seen[:given] in {item.labels["text"][:given] for item in Manifest.open(data / "nottingham/melody/valid.jsonl")}
 
 
 def test_a_pack_holds_the_subwords(tunes, tmp_path):
