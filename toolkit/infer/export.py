@@ -90,11 +90,11 @@ def compared(exported: Network, run: Runner, axes: Axes) -> dict[str, Any]:
     expected = [_outputs(exported, inputs) for inputs in given]
     apart = max(_apart(wanted, run(*inputs), inputs) for wanted, inputs in zip(expected, given, strict=True))
     lengths = {name: [inputs[number].shape[axis] for inputs in given] for number, axis, name in _open_axes(exported, axes)}
-    reads = [
+    reads: list[dict[str, Any]] = [
         {"name": read.name, "shape": [read.axes[axis] if read.axes.get(axis) in axes else size for axis, size in shape]}
         for read, shape in ((read, enumerate(read.example.shape)) for read in exported.reads)
     ]
-    gives = [
+    gives: list[dict[str, Any]] = [
         {"name": name, "shape": [_named(list(pair), lengths) for pair in zip(*(values.shape for values in pairs), strict=True)]}
         for name, pairs in zip(exported.gives, zip(*expected, strict=True), strict=True)
     ]

@@ -73,8 +73,15 @@ class ONNX(Format):
         """See `Format`."""
         program, left = _program(network, axes)
         _without_no_operations(program)
-        names = {"input_names": [read.name for read in network.reads], "output_names": list(network.gives)}
-        torch.onnx.export(program, f=str(path), dynamo=True, external_data=False, verbose=False, **names)
+        torch.onnx.export(
+            program,
+            f=str(path),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            input_names=[read.name for read in network.reads],
+            output_names=list(network.gives),
+        )
         return left
 
     def open(self, path: Path) -> Runner:
