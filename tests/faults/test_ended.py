@@ -42,10 +42,10 @@ def last(ended: Ended) -> str:
 
 @pytest.mark.parametrize("stage", WORDS)
 def test_a_killed_stage_is_run_again(stage: str, house: House, tmp_path: Path, tries: int, row: Callable[..., Row]) -> None:
-    if tries == 1 and stage not in QUICK:
+    if not tries and stage not in QUICK:
         pytest.skip("only with --faults")
     line = row("SIGKILL before a file operation", stage, told="state `failed`, until the command is run again")
-    for number in range(tries):
+    for number in range(tries or 1):
         folder = house.before(stage, tmp_path / str(number))
         at = random.Random(f"{stage}{number}").randrange(house.ended[stage].operations)
         assert house.run(stage, folder, die_at=at).code == KILLED
@@ -58,10 +58,10 @@ def test_a_killed_stage_is_run_again(stage: str, house: House, tmp_path: Path, t
 def test_a_stage_that_is_killed_twice_is_run_again(
     stage: str, house: House, tmp_path: Path, tries: int, row: Callable[..., Row]
 ) -> None:
-    if tries == 1:
+    if not tries:
         pytest.skip("only with --faults")
     line = row("SIGKILL at a moment, then at another", stage, told="the same")
-    for number in range(tries):
+    for number in range(tries or 1):
         chance = random.Random(f"{stage}{number}")
         folder = house.before(stage, tmp_path / str(number))
         ended = [house.run(stage, folder, kill_after=chance.random() * house.ended[stage].seconds) for _ in range(2)]
@@ -75,13 +75,13 @@ def test_a_stage_that_is_killed_twice_is_run_again(
 def test_a_full_disk_is_told_and_gone_on_from(
     stage: str, house: House, disk: Callable[[int], Path | None], tmp_path: Path, tries: int, row: Callable[..., Row]
 ) -> None:
-    if tries == 1 and stage != "train":
+    if not tries and stage != "train":
         pytest.skip("only with --faults")
     place = disk(64 << 20)
     how = "full disk" if place else "file size limit (no right to mount a small disk)"
     line = row(how, stage)
     written = house.written(stage)
-    for number in range(tries):
+    for number in range(tries or 1):
         chance = random.Random(f"{stage}{number}")
         folder = house.before(stage, (place or tmp_path) / str(number))
         faults: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def test_a_second_run_in_the_same_folder_is_refused(house: House, tmp_path: Path
 
 
 def test_recordings_that_have_gone_are_waited_for(house: House, tmp_path: Path, tries: int, row: Callable[..., Row]) -> None:
-    if tries == 1:
+    if not tries:
         pytest.skip("only with --faults; tests/unit/test_features.py has it too")
     line = row("corpus gone since `prepare`", "features")
     folder = house.before("features", tmp_path / "house")
@@ -176,7 +176,7 @@ def test_a_training_that_outlived_its_books_is_not_joined(house: House, tmp_path
 
 
 def test_a_worker_that_dies(house: House, tmp_path: Path, tries: int, row: Callable[..., Row]) -> None:
-    if tries == 1:
+    if not tries:
         pytest.skip("only with --faults")
     line = row("a data worker is killed", "train")
     folder = house.before("train", tmp_path / "house")
@@ -196,7 +196,7 @@ def test_a_worker_that_dies(house: House, tmp_path: Path, tries: int, row: Calla
 
 
 def test_a_port_that_is_in_use(house: House, tmp_path: Path, tries: int, row: Callable[..., Row]) -> None:
-    if tries == 1:
+    if not tries:
         pytest.skip("only with --faults")
     line = row("torchrun's port 29500 is in use", "train, --ngpu 2", told="nothing: a free one is taken")
     folder = house.before("train", tmp_path / "house")
