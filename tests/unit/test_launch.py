@@ -73,6 +73,15 @@ def test_who_stops_the_launcher_stops_all_jobs(commands: Path, how: signal.Signa
     assert all(process.returncode is not None for process in begun)
 
 
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with local.terminated_as_interrupted():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_an_unknown_launcher_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'slurm'"):
         launch.run([Job("one", [], tmp_path / "log")], "slrum")

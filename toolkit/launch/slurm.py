@@ -1,8 +1,8 @@
 """The launcher `slurm`: jobs of a cluster, submitted through submitit, waited for, cancelled by Ctrl-C.
 
-Jobs with the same resources are one array.  A job that the cluster is about to take away (its time is up, something more urgent
-comes) tells its command by SIGUSR2, waits until it has ended, and queues itself again; the command goes on where it stopped.
-States are asked of `squeue`, which needs no accounting.
+Jobs with the same resources are one array.  A minute and a half before a job's time is up, Slurm sends SIGUSR2 to all its
+processes; the job waits until its command has ended and queues itself again, and the command goes on where it stopped.  What is
+preempted is queued again by Slurm.  States are asked of `squeue`, which needs no accounting.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _wait(jobs: Sequence[Job], submitted: Sequence[Any]) -> list[int]:
         for number, one in enumerate(submitted):
             state = states.get(one.job_id, "GONE")
             if number not in codes and state in ENDED:
-                codes[number] = _code(one)
+                codes[number] = _code(one, state)
                 how = f"failed with exit code {codes[number]} ({state.lower()})" if codes[number] else "done"
                 level = logging.WARNING if codes[number] else logging.INFO
                 logger.log(level, "%s: job %s %s, see %s", jobs[number].name, one.job_id, how, jobs[number].log)
@@ -221,11 +221,11 @@ def _squeue(form: str, *which: str) -> list[str] | None:
     return found.stdout.splitlines() if found.returncode == 0 else None
 
 
-def _code(submitted: Any) -> int:
+def _code(submitted: Any, state: str) -> int:
     """The exit code that a job's command left, the largest of its nodes; 1 where a job ended without leaving any."""
     from submitit.core.utils import UncompletedJobError
 
-    deadline = time.monotonic() + LATE
+    deadline = time.monotonic() + (LATE if state in ("COMPLETED", "GONE") else 0.0)
     tasks = [submitted.task(number) for number in range(submitted.num_tasks)]
     while not all(task.paths.result_pickle.exists() for task in tasks):
         if time.monotonic() > deadline:
