@@ -79,9 +79,9 @@ def test_leaving_is_told_once_and_coming_back_too(
         found.see({"epoch": 1, "train/loss": 9.0})
     left, back = caplog.records
     assert (left.levelname, back.levelname) == ("WARNING", "INFO")
-    assert left.message.startswith("epoch 3: valid/loss is 1.9, outside of the ")
-    assert f"as of {found.path} (seeds 0, 1, 2)" in left.message
-    assert back.message.startswith("epoch 5: valid/loss is 0.56, again within")
+    assert left.message.startswith("epoch 3: valid/loss is 1.9, expected 0.")
+    assert f"({found.path}, seeds 0, 1, 2): the run leaves" in left.message
+    assert back.message.startswith("epoch 5: valid/loss is 0.56, back between 0.")
 
 
 def test_only_runs_of_the_configuration_are_held_against_it(recipe: Path, experiment: MakeExperiment) -> None:
@@ -125,4 +125,4 @@ def test_each_epoch_of_a_training_is_held_against_it(
     with caplog.at_level(logging.WARNING, "toolkit"):
         tracker.epoch({"epoch": 1, "valid/loss": 20.0})
     tracker.close()
-    assert "epoch 1: valid/loss is 20, outside" in caplog.text
+    assert "epoch 1: valid/loss is 20, expected" in caplog.text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -75,8 +76,7 @@ def paired(one: np.ndarray, other: np.ndarray, statistic: Literal["mean", "media
     if items.sum() < FEWEST:
         return None
     both = [np.where(undefined, np.nan, values)[:, :, items] for values in (one, other)]
-    choices = {"mean": np.nanmean, "median": np.nanmedian} if undefined.any() else {"mean": np.mean, "median": np.median}
-    reduce = choices[statistic]
+    reduce: Callable[..., Any] = getattr(np, f"nan{statistic}" if undefined.any() else statistic)
     if statistic == "mean":  # whose difference is the mean of the items' differences
         both = [(both[0].mean(0) - both[1].mean(0))[None]]
 

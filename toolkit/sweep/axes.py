@@ -139,7 +139,7 @@ def _mapping(node: yaml.Node | None, source: str, option: str) -> list[tuple[str
 
 def _spell(node: yaml.Node, source: str) -> str:
     """A value on one line, as one would type it: ``1e-3`` stays what it is."""
-    flow = isinstance(node, yaml.ScalarNode) or bool(node.flow_style)
+    flow = not isinstance(node, yaml.CollectionNode) or bool(node.flow_style)
     text = source[node.start_mark.index : node.end_mark.index]
     if flow and "\n" not in text:
         return text

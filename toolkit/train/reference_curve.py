@@ -130,11 +130,11 @@ class ReferenceCurve:
             return
         inside = band[0] <= value <= band[1]  # what is no number is outside
         told = f"epoch {row['epoch']}: {self.metric} is {value:.4g}"
-        expected = f"{band[0]:.4g} to {band[1]:.4g}, as of {self.path} (seeds {', '.join(map(str, self.seeds))})"
+        source = f"({self.path}, seeds {', '.join(map(str, self.seeds))})"
         if not inside and not self.outside:
-            logger.warning("%s, outside of the %s: this run differs from the recipe's", told, expected)
+            logger.warning("%s, expected %.4g to %.4g %s: the run leaves the recipe's learning curve", told, *band, source)
         elif inside and self.outside:
-            logger.info("%s, again within the %s", told, expected)
+            logger.info("%s, back between %.4g and %.4g %s", told, *band, source)
         self.outside = not inside
 
 
