@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ class Numbers(ExampleSource[Numbered]):
         return Numbered(torch.tensor(indices), [str(index) for index in indices])
 
 
-def ids(source: Numbers, batch_size: int = 2, seed: int = 3, epoch: int = 0, **options: int) -> list[list[str]]:
+def ids(source: Numbers, batch_size: int = 2, seed: int = 3, epoch: int = 0, **options: Any) -> list[list[str]]:
     batches = loader.batches(source, batch_size=batch_size, seed=seed, epoch=epoch, drop_last=False, **options)
     return [batch.ids for batch in batches]
 

@@ -5,6 +5,10 @@
                                      00000.jsonl      {"id": …, "start": 0, "frames": 463} or {"id": …, "skipped": "why"}
                                      store.json       written last: what it was made from, how many of each
 ```
+
+Shards are plain arrays, no archives: what is wanted of a recording is found without reading what stands before it, nothing is
+unpacked, and processes share the system's memory for files.  Where a disk is slow to read here and there, a shard is read from
+its beginning to its end at once (`in_order`), and an epoch takes shard after shard (`toolkit.data.shards`).
 """
 
 from __future__ import annotations
