@@ -249,9 +249,9 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     rows, times = session.config.stash[TABLE], session.config.getoption("--faults", default=0)
-    if not times or not rows:
+    if not times or exitstatus or session.config.getoption("keyword"):  # a table of a part, or after a failure, would be none
         return
     cells = [[one.fault, one.stage, str(one.tried), str(one.survived), one.lost, one.told] for one in rows]
     heads = ["Fault", "Stage", "Tried", "Survived", "Lost", "What the user is told"]
