@@ -136,7 +136,8 @@ VERBS = {
 
 def state_of(words: list[str]) -> str:
     """What the record of a stage says that a command line names: `done` if there is nothing to do."""
-    arguments, arguments.rest = _parser().parse_known_args(words)
+    arguments, rest = _parser().parse_known_args(words)
+    arguments.rest = rest
     stage = VERBS[arguments.verb].stage
     return "missing" if stage is None else stage(arguments).state()
 
