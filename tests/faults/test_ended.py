@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,26 +172,6 @@ def test_a_training_that_outlived_its_books_is_not_joined(house: House, tmp_path
     line.count(same(house, "train", folder))
 
 
-def test_a_worker_that_dies(house: House, tmp_path: Path, tries: int, row: Callable[..., Row]) -> None:
-    if not tries:
-        pytest.skip("only with --faults")
-    line = row("a data worker is killed", "train")
-    folder = house.before("train", tmp_path / "house")
-    words = [*WORDS["train"].split(), "--data.workers", "1"]
-    process = house.machine.start(*words, cwd=folder)
-    while not (workers := [worker for server in children(process) for worker in children(server)]):
-        time.sleep(0.05)
-    os.kill(workers[-1], signal.SIGKILL)
-    ended = house.machine.wait(process)
-    line.told = last(ended)
-    assert ended.code == 2
-    assert "a process that loads data died" in line.told
-    assert house.machine.run(*words, cwd=folder).code == 0
-    made, expected = (result(place)["exp/model.safetensors"] for place in (folder, house.after("train")))
-    line.count(made == expected)
-    assert line.survived
-
-
 def test_a_port_that_is_in_use(house: House, tmp_path: Path, tries: int, row: Callable[..., Row]) -> None:
     if not tries:
         pytest.skip("only with --faults")
@@ -207,13 +184,3 @@ def test_a_port_that_is_in_use(house: House, tmp_path: Path, tries: int, row: Ca
         ended = house.run("train", folder, "--ngpu", "2")
     assert ended.code == 0, ended.told
     line.count((folder / "exp" / "model.safetensors").is_file())
-
-
-def children(process: int) -> list[int]:
-    """The processes that a process has begun."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, IndexError):
-            if int(path.read_text().rpartition(")")[2].split()[1]) == process:
-                found.append(int(path.parent.name))
-    return found
