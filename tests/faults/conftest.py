@@ -46,7 +46,7 @@ SPLITS = ("train", "valid", "test")
 POINTS = {
     "task": "hypotheses",
     "data": {split: f"quadrants/{split}" for split in SPLITS} | {"batch_size": 16, "shown": [0.5], "workers": 0},
-    "model": {"class_path": "HypothesisMLP", "init_args": {"hypotheses": 3, "hidden": [8]}},
+    "model": {"class_path": "HypothesisMLP", "init_args": {"hypotheses": 3, "hidden": [8], "scored": False}},
     "loss": {"class_path": "MultipleChoice", "init_args": {"pairwise": {"class_path": "EuclideanDistance"}}},
     "optimizer": {"class_path": "Adam", "init_args": {"lr": 0.01}},
     "train": {"epochs": 2, "checkpoint_every": 2},
