@@ -18,7 +18,8 @@ from conftest import House, Row
 from test_ended import last
 from torch import nn
 
-from toolkit import archives, config
+from toolkit import config
+from toolkit.corpora import _archives
 from toolkit.data import store, tables
 from toolkit.data.manifest import Item, Manifest, write
 from toolkit.log import UserError
@@ -73,11 +74,11 @@ def packed(path: Path, kind: str, name: str, content: bytes = b"x", link: str = 
 def test_archives(
     fault: str, name: str, link: str, size: int, tmp_path: Path, row: Callable[..., Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(_archives, "MOST_BYTES", 1 << 20)
     line = row(fault, "fetch")
     for kind in ("zip", "tar"):
         path = packed(tmp_path / f"a.{kind}", kind, name, bytes(size), link)
-        refused(line, lambda path=path: archives.extract(path, tmp_path / "out"), tmp_path)  # type: ignore[misc]
+        refused(line, lambda path=path: _archives.extract(path, tmp_path / "out"), tmp_path)  # type: ignore[misc]
     assert not list((tmp_path / "out").iterdir())
 
 

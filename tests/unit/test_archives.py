@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import archives
-from toolkit.corpora import _magnatagatune_archive
+from toolkit.corpora import _archives, _magnatagatune_archive
 from toolkit.log import UserError
 
 
@@ -42,7 +41,7 @@ both = pytest.mark.parametrize("pack", [zip_with, tar_with])
 
 @both
 def test_what_is_in_an_archive_is_written_file_by_file(tmp_path: Path, pack) -> None:
-    archives.extract(pack(tmp_path / "good", "folder/a.txt"), tmp_path / "out")
+    _archives.extract(pack(tmp_path / "good", "folder/a.txt"), tmp_path / "out")
     assert (tmp_path / "out" / "folder" / "a.txt").read_text() == "content"
     assert sorted(path.name for path in (tmp_path / "out" / "folder").iterdir()) == ["a.txt", "first.txt"]
 
@@ -51,7 +50,7 @@ def test_what_is_in_an_archive_is_written_file_by_file(tmp_path: Path, pack) -> 
 @pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "folder/../../evil.txt"])
 def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, pack, name: str) -> None:
     with pytest.raises(UserError, match="would be written outside"):
-        archives.extract(pack(tmp_path / "bad", name), tmp_path / "out")
+        _archives.extract(pack(tmp_path / "bad", name), tmp_path / "out")
     assert not (tmp_path / "evil.txt").exists()
     assert not list((tmp_path / "out").iterdir())  # not even the harmless files
 
@@ -60,32 +59,32 @@ def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, pack, name: str
 @pytest.mark.parametrize("target", ["../../etc/passwd", "/etc/passwd"])
 def test_links_that_point_outside_are_refused(tmp_path: Path, pack, target: str) -> None:
     with pytest.raises(UserError, match=r"the link 'folder/link' points outside"):
-        archives.extract(pack(tmp_path / "bad", "folder/link", link=target), tmp_path / "out")
+        _archives.extract(pack(tmp_path / "bad", "folder/link", link=target), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
 @both
 def test_links_that_stay_inside_are_left_out_and_named(tmp_path: Path, pack, caplog: pytest.LogCaptureFixture) -> None:
-    archives.extract(pack(tmp_path / "links", "folder/link", link="first.txt"), tmp_path / "out")
+    _archives.extract(pack(tmp_path / "links", "folder/link", link="first.txt"), tmp_path / "out")
     assert [path.name for path in (tmp_path / "out" / "folder").iterdir()] == ["first.txt"]
     assert "left out: folder/link" in caplog.text
 
 
 def test_a_hard_link_is_named_from_the_root_of_the_archive(tmp_path: Path) -> None:
-    archives.extract(
+    _archives.extract(
         tar_with(tmp_path / "in", "folder/deep/link", link="folder/first.txt", kind=tarfile.LNKTYPE), tmp_path / "out"
     )
     with pytest.raises(UserError, match="points outside"):
-        archives.extract(tar_with(tmp_path / "bad", "folder/link", link="../secret", kind=tarfile.LNKTYPE), tmp_path / "out")
+        _archives.extract(tar_with(tmp_path / "bad", "folder/link", link="../secret", kind=tarfile.LNKTYPE), tmp_path / "out")
 
 
 @both
 def test_what_would_never_end_is_refused(tmp_path: Path, pack, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = pack(tmp_path / "bomb", "zeros", bytes(300_000))  # of about a kilobyte
-    archives.extract(bomb, tmp_path / "small")  # little enough to be harmless
-    monkeypatch.setattr(archives, "MOST_BYTES", 1000)
+    _archives.extract(bomb, tmp_path / "small")  # little enough to be harmless
+    monkeypatch.setattr(_archives, "MOST_BYTES", 1000)
     with pytest.raises(UserError, match=r"bomb: refused: its .* bytes would become 300,005 or more, over 100 times as many"):
-        archives.extract(bomb, tmp_path / "out")
+        _archives.extract(bomb, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -95,17 +94,17 @@ def test_an_archive_that_lies_about_its_size_writes_nothing_beyond_it(tmp_path: 
     assert packed.count((300_000).to_bytes(4, "little")) == 2
     lying.write_bytes(packed.replace((300_000).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
     with pytest.raises(UserError, match=r"damaged.*Next: remove it and fetch it again"):
-        archives.extract(lying, tmp_path / "out")
+        _archives.extract(lying, tmp_path / "out")
     assert not (tmp_path / "out" / "zeros").exists()
 
 
 def test_more_than_fits_on_the_disk_is_told_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = zip_with(tmp_path / "good", "a.txt")
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 11}))
+    monkeypatch.setattr(_archives.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 11}))
     with pytest.raises(UserError, match=r"GB of room in .*Next: make room"):
-        archives.extract(good, tmp_path / "out")
+        _archives.extract(good, tmp_path / "out")
     (tmp_path / "out" / "a.txt").write_text("content")  # by an earlier try
-    archives.extract(good, tmp_path / "out")
+    _archives.extract(good, tmp_path / "out")
 
 
 @both
@@ -116,19 +115,19 @@ def test_a_damaged_archive_is_told(tmp_path: Path, pack) -> None:
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"cut: the archive is damaged: .*Next: remove it and fetch it again"):
-        archives.extract(path, tmp_path / "out")
+        _archives.extract(path, tmp_path / "out")
     assert not (tmp_path / "out" / "a.bin").exists()
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_text(json.dumps("no"))
     with pytest.raises(UserError, match="expected a zip or tar archive"):
-        archives.extract(tmp_path / "a.zip", tmp_path / "out")
+        _archives.extract(tmp_path / "a.zip", tmp_path / "out")
 
 
 def test_the_archive_in_parts_has_the_same_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zip_with(tmp_path / "mp3.zip", "f/zeros.mp3", bytes(300_000))
-    monkeypatch.setattr(archives, "MOST_BYTES", 1000)
+    monkeypatch.setattr(_archives, "MOST_BYTES", 1000)
     with pytest.raises(UserError, match="refused"):
         _magnatagatune_archive.extract([bomb], tmp_path / "out")
     assert not (tmp_path / "out").exists()

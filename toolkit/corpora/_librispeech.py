@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from toolkit import archives, files, log
-from toolkit.corpora import _speech
+from toolkit import files, log
+from toolkit.corpora import _archives, _speech
 from toolkit.corpora._mixing import speaker
 from toolkit.log import UserError
 
@@ -84,7 +84,7 @@ def download(corpus: Path, subsets: Iterable[str]) -> None:
             continue
         archive = files.download(f"{ADDRESS}/{name}.tar.gz", corpus / f"{name}.tar.gz", md5=SUBSETS[name].md5)
         logger.info("unpacking %s", archive)
-        archives.extract(archive, corpus)
+        _archives.extract(archive, corpus)
         count = len(index(corpus).get(name, {}))
         if count != SUBSETS[name].utterances:
             raise UserError(f"{archive}: expected {SUBSETS[name].utterances} utterances of {name}, found {count}. {SEE}")

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit import archives, files, progress
+from toolkit import files, progress
+from toolkit.corpora import _archives
 from toolkit.log import UserError
 
 PARTS = ("mp3.zip.001", "mp3.zip.002", "mp3.zip.003")
@@ -93,7 +94,7 @@ def extract(archive: Sequence[Path], folder: Path) -> None:
     """
     with _opened(archive) as (bundle, members):
         packed, size = sum(path.stat().st_size for path in archive), sum(member.file_size for member in members.values())
-        archives.refuse_bomb(archive[0], packed, size)
+        _archives.refuse_bomb(archive[0], packed, size)
         for path, member in progress.track(members.items(), "files of the archive"):
             target = folder / path
             if target.is_file() and target.stat().st_size == member.file_size:

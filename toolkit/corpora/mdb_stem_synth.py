@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit import archives, files, log
-from toolkit.corpora import _mdb_stem_synth_mini, _mini, _pitched
+from toolkit import files, log
+from toolkit.corpora import _archives, _mdb_stem_synth_mini, _mini, _pitched
 from toolkit.corpora._pitched import SPLITS, Corpus, Recording, Work
 from toolkit.corpora._resampling import Resampling, at_rate
 from toolkit.data.annotations import read_f0
@@ -56,7 +56,7 @@ def download(corpus: Path) -> None:
         return
     archive = files.download(ADDRESS, corpus / ADDRESS.rpartition("/")[2], md5=MD5)
     logger.info("unpacking %s", archive)
-    archives.extract(archive, corpus)
+    _archives.extract(archive, corpus)
     if (found := _find(corpus).edition) != "full":
         raise UserError(f"{archive}: expected all {STEMS} stems with their annotations, found {found}. {SEE}")
     archive.unlink()

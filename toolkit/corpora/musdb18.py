@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from toolkit import archives, audio, files, log
+from toolkit import audio, files, log
 from toolkit.audio import ffmpeg
-from toolkit.corpora import _mini, _mixing, _musdb18, _musdb18_mini
+from toolkit.corpora import _archives, _mini, _mixing, _musdb18, _musdb18_mini
 from toolkit.corpora._musdb18 import RATE, ROLES, SEE, SPLITS
 from toolkit.data import parallel
 from toolkit.data.manifest import Item
@@ -49,7 +49,7 @@ def download(corpus: Path, *, release: ReleaseName = "musdb18-hq") -> None:
     archive = corpus / published.address.rpartition("/")[2]
     files.download(published.address, archive, size=published.size, md5=published.md5)
     logger.info("unpacking %s", archive)
-    archives.extract(archive, corpus)
+    _archives.extract(archive, corpus)
     counts = _counts(_musdb18.index(corpus, release))
     if counts != SPLITS:
         raise UserError(f"{archive}: expected all 150 tracks, found {_musdb18.edition(counts)}. {SEE}")

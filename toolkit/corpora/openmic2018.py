@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import archives, files, log
-from toolkit.corpora import _mini, _openmic2018, _openmic2018_checksums, _openmic2018_tables
+from toolkit import files, log
+from toolkit.corpora import _archives, _mini, _openmic2018, _openmic2018_checksums, _openmic2018_tables
 from toolkit.corpora._openmic2018 import CHANNELS, FRAMES, NAME, RATE, SEE, SPLITS, TAGS
 from toolkit.corpora._openmic2018_rules import RULES, Rule, choose
 from toolkit.corpora._openmic2018_tables import Table
@@ -40,7 +40,7 @@ def download(corpus: Path) -> None:
     archive = corpus / _openmic2018.ADDRESS.rpartition("/")[2]
     files.download(_openmic2018.ADDRESS, archive, size=_openmic2018.SIZE, md5=_openmic2018.MD5)
     logger.info("unpacking %s", archive)
-    archives.extract(archive, corpus)
+    _archives.extract(archive, corpus)
     if not _is_complete(corpus):
         raise UserError(f"{archive}: expected the lists, labels and audio of all 20,000 clips, found less. {SEE}")
     archive.unlink()
