@@ -63,6 +63,7 @@ def test_no_more_run_at_once_than_were_asked_for(commands: Path, monkeypatch: py
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_who_stops_the_launcher_stops_all_jobs(commands: Path, how: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in the background
     begun = []
     begin = local._begin
     monkeypatch.setattr(local, "_begin", lambda job: begun.append(begin(job)) or begun[-1])

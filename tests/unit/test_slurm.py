@@ -76,6 +76,7 @@ def test_a_job_that_is_told_to_go_is_queued_again(shell: Callable[[str, str], Jo
 
 def test_who_stops_the_launcher_cancels_its_jobs(shell: Callable[[str, str], Job], tmp_path: Path) -> None:
     """Even those that end as if they wanted to be run again; and a launcher that comes too early is sent away."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in the background
     told: list[str] = []
 
     def launch_another_and_stop() -> None:
