@@ -1,5 +1,6 @@
 """Hypotheses as a task: trained on samples of a rule, followed on their ways, scored for each input, opened again."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,10 @@ def test_mistakes_are_told(recipe: Path) -> None:
 
 def test_hypotheses_on_one_another_are_counted_once() -> None:
     assert hypotheses.distinct(np.array([[0.0, 0], [0.001, 0], [1, 0], [1, 0.5]])) == 3
+
+
+def test_its_samples_can_be_drawn_by_loading_processes(recipe: Path) -> None:
+    task, _ = Experiment.read(recipe / "config.yaml").build()
+    source = task.training(recipe / "data").source
+    sent = pickle.loads(pickle.dumps(source))  # as another process gets it
+    torch.testing.assert_close(sent.batch(1, [0, 5]).targets, source.batch(1, [0, 5]).targets)

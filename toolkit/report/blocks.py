@@ -7,6 +7,7 @@ from importlib import import_module
 
 from toolkit.config import subclasses
 from toolkit.log import UserError, suggestion
+from toolkit.tasks import TASKS, find
 
 SLOTS = {
     "Encoder": "toolkit.blocks",
@@ -18,7 +19,7 @@ SLOTS = {
     "Bottleneck": "toolkit.blocks",
     "ResidualBranch": "toolkit.blocks",
     "Masker": "toolkit.blocks",
-    "Feature": "toolkit.tasks.tagging",  # imports every feature there is
+    "Feature": "toolkit.blocks.features",
     "Frontend": "toolkit.blocks",
     "Backbone": "toolkit.blocks",
     "Pooling": "toolkit.blocks",
@@ -50,6 +51,9 @@ def table(slot: str | None = None) -> str:
     """
     if slot is not None and slot not in SLOTS:
         raise UserError(f"no slot is called {slot!r}{suggestion(slot, SLOTS)}")
+    if slot in (None, "Feature"):
+        for task in TASKS:
+            find(task)  # between them they import every feature there is
     lines = []
     for name in [slot] if slot else SLOTS:
         base = getattr(import_module(SLOTS[name]), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
@@ -270,13 +271,7 @@ class HypothesisLearning(Task):
         return loss(found.points.float(), batch.targets, found.scores, batch.mask)
 
     def _drawn(self, data: Path, name: str, seed: int, fixed: bool) -> Examples:
-        manifest = Manifest.open(data / f"{name}.jsonl")
-
-        def draw(seeds: Sequence[int]) -> list[NDArray[Any]]:
-            draws = [samples_of(manifest, item, seeds) for item in manifest]
-            t, targets, mask = (np.concatenate(parts) for parts in zip(*draws, strict=True))
-            return [t[:, None], targets, mask]
-
+        draw = partial(_draw, Manifest.open(data / f"{name}.jsonl"))
         return Examples(tables.Drawn(HypothesisBatch, draw, seed, fixed), self.config.data.batch_size)
 
     @torch.no_grad()
@@ -284,6 +279,13 @@ class HypothesisLearning(Task):
         device = next(model.parameters()).device
         inputs = torch.tensor(self.config.data.shown, device=device)[:, None]
         return model(inputs).points.float().cpu()
+
+
+def _draw(manifest: Manifest, seeds: Sequence[int]) -> list[NDArray[Any]]:
+    """The rows of all items, of a function that loading processes can be given: inputs, targets, which of them there are."""
+    draws = [samples_of(manifest, item, seeds) for item in manifest]
+    t, targets, mask = (np.concatenate(parts) for parts in zip(*draws, strict=True))
+    return [t[:, None], targets, mask]
 
 
 def samples_of(manifest: Manifest, item: Item, seeds: Sequence[int] = ()) -> Draws:
