@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real Slurm of two nodes on this one machine, for trying `--launcher slurm` and for the tests marked `slurm`.
-#   tools/slurm_local.sh install          Debian's packages slurm-wlm and munge (only as root)
+#   tools/slurm_local.sh install [SECS]   Debian's packages slurm-wlm and munge (only as root); given up after so many seconds
 #   eval "$(tools/slurm_local.sh start)"  munged, slurmctld and two slurmd; the shell knows where it is by $SLURM_CONF
 #   tools/slurm_local.sh stop             end them
 # Configuration, keys, logs and state are in one folder ($SLURM_LOCAL; default: /tmp/slurm_local.<user>); nothing of the system's
@@ -12,11 +12,29 @@ daemons="slurmd.here1 slurmd.here2 slurmctld munged"
 
 say() { echo "slurm_local.sh: $*" >&2; }
 
+missing() {
+  for program in munged slurmctld slurmd sbatch; do
+    command -v $program >/dev/null || echo $program
+  done
+}
+
 install_packages() {
-  command -v slurmctld >/dev/null && command -v munged >/dev/null && return
+  [ -n "$(missing)" ] || return 0
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || { say "expected root and apt-get. Next: install slurm-wlm and munge yourself"; return 2; }
-  export DEBIAN_FRONTEND=noninteractive
-  { apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge; } >&2
+  limit=${1:-0} # for `timeout`, 0 is none
+  code=0
+  told=$(mktemp) # a file, no pipe: nobody waits for what apt-get may leave behind
+  {
+    DEBIAN_FRONTEND=noninteractive timeout -k 5 "$limit" sh -c 'trap : TERM # it waits for apt-get, which may be deaf
+      apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge' </dev/null >"$told" 2>&1 || code=$?
+  } 2>/dev/null # what the shell says of a `timeout` that was killed too
+  case $code in
+    0) ;;
+    124 | 137) say "apt-get was given up after $limit s" ;;
+    *) say "apt-get failed: $({ grep ^E: "$told" || cat "$told"; } | tail -n 1)" ;;
+  esac
+  rm -f "$told"
+  return $code
 }
 
 configure() {
@@ -60,9 +78,7 @@ END
 answers() { timeout 5 sinfo -h -o %t 2>/dev/null | grep -q idle; }
 
 start() {
-  for program in munged slurmctld slurmd; do
-    command -v $program >/dev/null || { say "no $program. Next: $0 install"; return 2; }
-  done
+  [ -z "$(missing)" ] || { say "expected Slurm and munge, found no $(missing | head -n 1). Next: $0 install"; return 2; }
   configure
   if ! answers; then
     stop
@@ -71,7 +87,8 @@ start() {
     slurmctld -c
     slurmd -N here1
     slurmd -N here2
-    for _ in $(seq 60); do answers && break; sleep 0.5; done
+    late=$((SECONDS + 30))
+    until answers || [ $SECONDS -ge $late ]; do sleep 0.5; done
     answers || { say "it does not answer; see $folder/*.log"; stop; return 1; }
   fi
   echo "export SLURM_CONF=$SLURM_CONF"
@@ -87,7 +104,7 @@ stop() {
 }
 
 case $1 in
-  install) install_packages ;;
+  install) install_packages "$2" ;;
   start) start ;;
   stop) stop ;;
   *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;

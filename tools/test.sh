@@ -7,7 +7,7 @@ PATH=$PWD/.venv/bin:$PATH
 ruff check
 ruff format --check
 mypy
-if ! timeout 10 sinfo >/dev/null 2>&1 && settings=$(timeout 60 tools/slurm_local.sh start 2>/dev/null); then
+if ! timeout 10 sinfo >/dev/null 2>&1 && settings=$(timeout 60 tools/slurm_local.sh start); then
   eval "$settings" # a Slurm of this machine's own, for the tests marked `slurm`
   trap 'tools/slurm_local.sh stop' EXIT
 fi
