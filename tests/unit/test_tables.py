@@ -10,6 +10,7 @@ from torch import Tensor
 
 from toolkit.data import loader, manifest, tables
 from toolkit.data.manifest import Manifest
+from toolkit.data.rows import Drawn, Rows
 from toolkit.log import UserError
 
 
@@ -64,14 +65,14 @@ def test_objects_are_neither_written_nor_read(tmp_path):
 
 
 def test_rows_come_in_batches():
-    source = tables.Rows(Melodies, TOKENS, FACTORS)
+    source = Rows(Melodies, TOKENS, FACTORS)
     batches = list(loader.batches(source, batch_size=4, seed=0, epoch=3, drop_last=False))
     rows = torch.cat([batch.factors for batch in batches])[:, 0]
     assert sorted(rows.tolist()) == list(range(10))
     assert torch.equal(torch.cat([batch.tokens for batch in batches]), torch.from_numpy(TOKENS)[rows])
     assert batches[0].ids == [str(row) for row in batches[0].factors[:, 0].tolist()]
     with pytest.raises(ValueError, match="equally many rows"):
-        tables.Rows(Melodies, TOKENS, FACTORS[:3])
+        Rows(Melodies, TOKENS, FACTORS[:3])
 
 
 @pytest.mark.parametrize("fixed", [False, True])
@@ -80,7 +81,7 @@ def test_drawn_examples_follow_from_seed_and_epoch(fixed):
         rng = np.random.default_rng(seeds)
         return rng.integers(100, size=(10, 4)), rng.random((10, 1))
 
-    one, other, third = (tables.Drawn(Melodies, draw, seed, fixed) for seed in (1, 1, 2))
+    one, other, third = (Drawn(Melodies, draw, seed, fixed) for seed in (1, 1, 2))
     first = one.batch(0, [1, 2])
     later = one.batch(5, [1, 2])
     assert torch.equal(first.tokens, later.tokens) == fixed

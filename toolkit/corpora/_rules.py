@@ -5,7 +5,7 @@
 ```
 
 Two such folders with equal files hold equal data.  `prepare` writes a manifest for each variant and split; an item without
-roles tells in its labels by which rule and seed its `frames` rows are drawn (see `toolkit.data.tables.Drawn`).
+roles tells in its labels by which rule and seed its `frames` rows are drawn (see `toolkit.data.rows.Drawn`).
 """
 
 from __future__ import annotations

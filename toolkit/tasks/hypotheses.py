@@ -20,6 +20,7 @@ from toolkit.corpora._quadrants import Draws
 from toolkit.data import tables
 from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
+from toolkit.data.rows import Drawn
 from toolkit.log import UserError, suggestion
 from toolkit.losses.base import WeightedPairs
 from toolkit.metrics import hypotheses
@@ -272,7 +273,7 @@ class HypothesisLearning(Task):
 
     def _drawn(self, data: Path, name: str, seed: int, fixed: bool) -> Examples:
         draw = partial(_draw, Manifest.open(data / f"{name}.jsonl"))
-        return Examples(tables.Drawn(HypothesisBatch, draw, seed, fixed), self.config.data.batch_size)
+        return Examples(Drawn(HypothesisBatch, draw, seed, fixed), self.config.data.batch_size)
 
     @torch.no_grad()
     def _shown(self, model: nn.Module) -> Tensor:

@@ -35,6 +35,7 @@ from toolkit import files
 from toolkit.data import tables
 from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
+from toolkit.data.rows import Rows
 from toolkit.log import UserError
 from toolkit.losses.latent import VariationalLoss, kl_divergence
 from toolkit.losses.total_correlation import TotalCorrelation
@@ -349,7 +350,7 @@ class LatentLearning(Task):
             told = f"{len(tied)} attributes, as loss.attributes.dimensions has them"
             raise UserError(f"{manifest.path}: expected {told}, found {attributes.shape[1]}")
         self._labels = manifest[0].labels
-        return Examples(tables.Rows(LatentBatch, items, attributes), self.config.data.batch_size)
+        return Examples(Rows(LatentBatch, items, attributes), self.config.data.batch_size)
 
 
 def _side_by_side(rows: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from toolkit.blocks.subwords import Subwords, encode, text_of
 from toolkit.data import sequences
 from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
+from toolkit.data.rows import Drawn, Rows
 from toolkit.data.sequences import Texts, TokenBatch
 from toolkit.data.subwords import SubwordCodec
-from toolkit.data.tables import Drawn, Rows
 from toolkit.log import UserError
 
 TRAINING, FIXED = 1, 0  # what sequences are drawn for
