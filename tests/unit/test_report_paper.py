@@ -87,8 +87,56 @@ def test_values_are_a_row_for_each_source(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"values": {}}, {"values": [6.28]}, {"values": {"all": 6.28}, "value": 6.28}], ids=str)
 def test_values_are_checked(tmp_path: Path, change: dict[str, object]) -> None:
-    with pytest.raises(UserError, match="row 1: values: expected one for each source"):
+    with pytest.raises(UserError, match="row 1: values: expected figures by what follows `metric`"):
         read(tmp_path, rows=[{**{key: value for key, value in ROW.items() if key != "value"}, **change}])
+
+
+def test_values_without_a_metric_are_named_by_whole_ids(tmp_path: Path) -> None:
+    shared = {key: value for key, value in ROW.items() if key not in ("value", "metric")}
+    of_one = {**shared, "metric": "earth_mover", "values": {"mean": 0.17, "t=0": 0.16}}
+    of_many = {**shared, "values": {"si_sdr/mean": 15.9, "rpa@50/mean": 0.9}}
+    rows = read(tmp_path, rows=[of_one, of_many]).rows
+    found = {row.metric: row.value for row in rows}
+    assert found == {"earth_mover/mean": 0.17, "earth_mover/t=0": 0.16, "si_sdr/mean": 15.9, "rpa@50/mean": 0.9}
+    with pytest.raises(UserError, match="metric: expected an id such as all/mean, found 'all'"):
+        read(tmp_path, rows=[{**shared, "values": {"all": 15.9}}])
+    with pytest.raises(UserError, match="expected a share, such as 0.961 for 96.1 %, found 90"):
+        read(tmp_path, rows=[{**shared, "values": {"rpa@50/mean": 90}}])
+
+
+def test_what_rows_share_is_said_once(tmp_path: Path) -> None:
+    """The innermost word counts, and a row of a group is checked like any other."""
+    nothing = {"data": "corpus/test", "unverified": True, "values": {"mig/mean": None, "sap/mean": None}}
+    systems = [{"system": "A"}, {"system": "B", "data": "other/test"}, {"group": "ours", "rows": [{"system": "C"}]}]
+    rows = read(tmp_path, rows=[{**nothing, "rows": systems}, ROW]).rows
+    assert [(row.system, row.group, row.data, row.metric) for row in rows] == [
+        ("A", "this paper", "corpus/test", "mig/mean"),
+        ("A", "this paper", "corpus/test", "sap/mean"),
+        ("B", "this paper", "other/test", "mig/mean"),
+        ("B", "this paper", "other/test", "sap/mean"),
+        ("C", "ours", "corpus/test", "mig/mean"),
+        ("C", "ours", "corpus/test", "sap/mean"),
+        ("Net", "this paper", "corpus/test", "si_sdr_improvement/mean"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ({"rows": []}, "row 1: expected `rows`, a list with at least one row"),
+        ({"rows": {"system": "A"}}, "row 1: expected `rows`, a list with at least one row"),
+        ({"rows": ["A"]}, "row 1.1: expected keys and values, found 'A'"),
+        ({"rows": [{"system": "A"}, {"sytem": "B"}]}, "row 1.2: unknown key 'sytem'; did you mean 'system'?"),
+        ({"rows": [{"system": "A", "unverified": True}]}, "row 1.1 (A): expected either `source:` or `unverified: true`"),
+        ({"rows": [{"system": "A", "values": {"all": 15.0}}]}, "row 1.1: values: expected figures by what follows `metric`"),
+    ],
+)
+def test_a_wrong_row_of_a_group_is_told(tmp_path: Path, group: dict[str, object], message: str) -> None:
+    shared = {key: value for key, value in ROW.items() if key != "system"}
+    with pytest.raises(UserError) as told:
+        read(tmp_path, rows=[{**shared, **group}])
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 def test_rows_of_one_system_come_together(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from toolkit.report import display
 from toolkit.report.sources import base, identity, plain, source
 
 EVERY = "all"  # in `values`: all sources together
+EXAMPLE = "{all: 6.28, drums: 6.86}"
 OWN = "this paper"  # the group of a row that names none
 OF_A_SET = "frechet_distance@"  # is of all recordings at once: its id needs no aggregation
 
@@ -60,7 +61,15 @@ class Row:
 class Paper:
     """A paper and the rows of its tables, with the rows of those who repeated it.
 
-    In `paper.yaml`, `values: {all: 6.28, drums: 6.86}` in the place of `value` stands for a row a source.
+    In `paper.yaml`, what several rows share is said once: a row with `rows` stands for these, and what else it says holds for each
+    of them unless that one says otherwise. `values` in the place of `value` stands for several figures of a system: each name is
+    what follows `metric` in the figure's id (`all` for nothing), or without `metric` the whole id.
+
+        - data: musdb18/44100/test
+          source: "the paper, table 7"
+          rows:
+            - {system: Net, metric: bsseval_v4_sdr/median_of_medians, values: {all: 6.28, drums: 6.86}}
+            - {system: Larger net, values: {si_sdr/mean: 6.1, stoi/mean: 0.95}}
 
     Attributes:
         title: of the paper.
@@ -97,10 +106,7 @@ class Paper:
         except yaml.YAMLError as error:
             raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
         rows = tree.get("rows") if isinstance(tree, dict) else None
-        if not isinstance(rows, list) or not rows:
-            raise UserError(f"{path}: expected `rows`, a list with at least one row")
-        built = [one for number, row in enumerate(rows, 1) for one in _rows(row, f"{path}, row {number}")]
-        return _record(cls, {**tree, "rows": built}, str(path))
+        return _record(cls, {**tree, "rows": _listed(rows, str(path), f"{path}, row ", {})}, str(path))
 
     @property
     def headline(self) -> Row:
@@ -147,17 +153,34 @@ class Paper:
         return [rows for _, rows in found]
 
 
-def _rows(tree: Any, where: str) -> list[Row]:
-    """A row, or those that `values` stands for."""
-    if not isinstance(tree, dict) or "values" not in tree:
-        return [_row(tree, where)]
-    values, rest = tree["values"], {key: value for key, value in tree.items() if key != "values"}
-    if not isinstance(values, dict) or not values or "value" in tree:
-        raise UserError(f"{where}: values: expected one for each source, such as {{all: 6.28, drums: 6.86}}, and no `value`")
-    sources = sorted(values, key=lambda name: name != EVERY)  # the mean over them first: it is a table's headline
-    metric = str(tree.get("metric"))
-    ids = [metric if name == EVERY else identity(metric, str(name)) for name in sources]
-    return [_row({**rest, "metric": one, "value": values[name]}, where) for one, name in zip(ids, sources, strict=True)]
+def _listed(entries: Any, where: str, numbered: str, shared: dict[str, Any]) -> list[Row]:
+    """The rows of a list, given what holds for all of them; `numbered` is what an error says before an entry's number."""
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{where}: expected `rows`, a list with at least one row")
+    return [row for number, entry in enumerate(entries, 1) for row in _rows(entry, f"{numbered}{number}", shared)]
+
+
+def _rows(entry: Any, where: str, shared: dict[str, Any]) -> list[Row]:
+    """The rows that an entry stands for: itself, those in its `rows`, or one for each of its `values`."""
+    if not isinstance(entry, dict):
+        return [_row(entry, where)]
+    said = {**shared, **entry}
+    if "rows" in said:
+        return _listed(said.pop("rows"), where, f"{where}.", said)
+    if "values" not in said:
+        return [_row(said, where)]
+    values = said.pop("values")
+    if not isinstance(values, dict) or not values or "value" in said:
+        raise UserError(f"{where}: values: expected figures by what follows `metric`, such as {EXAMPLE}, and no `value`")
+    figures = sorted(values.items(), key=lambda figure: figure[0] != EVERY)  # the mean over the sources is a table's headline
+    return [_row({**said, "metric": _id(said.get("metric"), str(name)), "value": value}, where) for name, value in figures]
+
+
+def _id(metric: Any, name: str) -> str:
+    """The id that begins with `metric`, where that was said, and goes on with a name in `values`."""
+    if metric is None:
+        return name
+    return str(metric) if name == EVERY else identity(str(metric), name)
 
 
 def _row(tree: Any, where: str) -> Row:
