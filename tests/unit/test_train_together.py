@@ -27,6 +27,8 @@ CASES: dict[str, dict] = {
     "incomplete group": {"accumulate": 4},
     "one batch is bad": {"bad": (5,)},
     "late": {"max_minutes": 1e-9},
+    "idle parameters": {"idle": True},
+    "idle parameters, accumulated": {"idle": True, "accumulate": 2},
 }
 
 
@@ -41,9 +43,11 @@ class Apart(Lines):
 class Learning(Doubling):
     """Batches of any size, with or without what draws random numbers and keeps running statistics."""
 
-    def __init__(self, batch_size: int, noisy: bool = False, bad: tuple[int, ...] = ()) -> None:
+    def __init__(self, batch_size: int, noisy: bool = False, bad: tuple[int, ...] = (), idle: bool = False) -> None:
         super().__init__(bad)
         self.batch_size, self.noisy = batch_size, noisy
+        if idle:
+            self.model.scores = nn.Linear(8, 1)  # which no loss looks at
         self.model.layers = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8))
         if noisy:
             self.model.layers.append(nn.Dropout(0.3)).append(nn.BatchNorm1d(1))
@@ -60,8 +64,10 @@ class Learning(Doubling):
         return super().loss(model, batch)
 
 
-def trainer(exp: Path, batch_size: int, noisy: bool = False, bad: tuple[int, ...] = (), **options) -> Trainer:
-    task = Learning(batch_size, noisy, bad)
+def trainer(
+    exp: Path, batch_size: int, noisy: bool = False, bad: tuple[int, ...] = (), idle: bool = False, **options
+) -> Trainer:
+    task = Learning(batch_size, noisy, bad, idle)
     return Trainer(task, Config(TrainOptions(**{**PAIR, **options})), exp, exp, torch.device("cpu"), "k")
 
 
@@ -85,12 +91,30 @@ def killed_and_resumed(exp: Path) -> None:
     going_on.fit()
 
 
+def averaged_with_gaps(number: int) -> None:
+    """Three parameters: with a gradient in both processes, in the first only, in none."""
+    both, one, none = (nn.Parameter(torch.zeros(2, 3)) for _ in range(3))
+    both.grad = torch.full((3, 2), 1.0 + number).t()  # however it lies in memory
+    one.grad = None if number else torch.ones(2, 3)
+    assert not distributed.average([both, one, none])
+    assert both.grad.equal(torch.full((2, 3), 1.5))
+    assert one.grad is not None
+    assert one.grad.equal(torch.full((2, 3), 0.5))
+    assert none.grad is None
+    assert distributed.average([both, one])
+
+
 def one_of_two(number: int, port: int, exp: Path) -> None:
     """All that one process does; the first one's weights are kept."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", world_size=2, rank=number)
+    averaged_with_gaps(number)
+    wrapped = {}
     for name, options in CASES.items():
-        trainer(exp / name, 2, **options).fit()
+        trained = trainer(exp / name, 2, **options)
+        trained.fit()
+        wrapped[name] = isinstance(trained.together.forward, nn.parallel.DistributedDataParallel)
+    assert wrapped == {name: "idle" not in name for name in CASES}
     whole = trainer(exp / "whole", 2, noisy=True)
     whole.fit()
     drawn = distributed.each(torch.cat(whole.task.learned))
@@ -127,7 +151,7 @@ def weights(exp: Path) -> dict[str, Tensor]:
 def test_two_processes_train_as_one_with_the_double_batch(pair: Path, tmp_path: Path, name: str) -> None:
     single = trainer(tmp_path, 4, **CASES[name])
     single.fit()
-    steps = {"accumulated": 4, "incomplete group": 2, "one batch is bad": 8, "late": 1}
+    steps = {"accumulated": 4, "idle parameters, accumulated": 4, "incomplete group": 2, "one batch is bad": 8, "late": 1}
     assert single.step == steps.get(name, 10)
     torch.testing.assert_close(weights(pair / name), weights(tmp_path), rtol=1e-4, atol=1e-6)
     assert [path.name for path in sorted((pair / name / "checkpoints").iterdir())] == [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,11 +48,70 @@ def start(device: str) -> torch.device:
     return chosen
 
 
-def wrap(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model with its gradients averaged over all processes."""
-    if world_size() == 1:
-        return model
-    return nn.parallel.DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+class Together:
+    """A model, the gradients of whose copies in all processes are averaged.
+
+    PyTorch's `DistributedDataParallel` does that while they are computed, but cannot do without any of them: a parameter that
+    has no part in the loss (a score that nothing learns from) leaves its processes waiting for each other.  So the gradients
+    of the first step are averaged when all are there.  If every parameter has one in every process, it takes over from there;
+    if not, all steps are done as the first.
+
+    Args:
+        model: on its device.
+        device: where it is.
+        compiled: makes of a module what is called in its place; not before it is known which module that is.
+
+    Attributes:
+        forward: what is called.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device, compiled: Callable[[nn.Module], nn.Module]) -> None:
+        self._model, self._device, self._compiled = model, device, compiled
+        self._wrapped: nn.parallel.DistributedDataParallel | None = None
+        self._settled = world_size() == 1
+        self.forward = compiled(model) if self._settled else model
+        share([*model.parameters(), *model.buffers()])
+
+    def apart(self) -> contextlib.AbstractContextManager[Any]:
+        """While it is open, each process adds up its own gradients."""
+        return contextlib.nullcontext() if self._wrapped is None else self._wrapped.no_sync()
+
+    def average(self) -> None:
+        """Called after the backward pass of a step, in all processes."""
+        if world_size() == 1 or self._wrapped is not None:
+            return
+        complete = average([parameter for parameter in self._model.parameters() if parameter.requires_grad])
+        share(self._model.buffers())
+        if self._settled:
+            return
+        if complete:
+            devices = [self._device.index] if self._device.type == "cuda" else None
+            self._wrapped = nn.parallel.DistributedDataParallel(self._model, device_ids=devices)
+        self.forward = self._compiled(self._wrapped or self._model)
+        self._settled = True
+
+
+def average(parameters: Sequence[Tensor]) -> bool:
+    """Average the gradients of all processes.
+
+    A parameter that has a gradient in some processes counts as having zeros in the others; one without any stays without.
+
+    Args:
+        parameters: the same in all processes.
+
+    Returns:
+        Whether each has a gradient in every process.
+    """
+    flags = torch.tensor([float(parameter.grad is not None) for parameter in parameters], device=parameters[0].device)
+    dist.all_reduce(flags)
+    counts = flags.tolist()
+    used = [parameter for parameter, count in zip(parameters, counts, strict=True) if count]
+    gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in used]
+    flat = torch.cat([gradient.flatten() for gradient in gradients]) / world_size()
+    dist.all_reduce(flat)
+    for parameter, gradient, mean in zip(used, gradients, flat.split([one.numel() for one in used]), strict=True):
+        parameter.grad = gradient.copy_(mean.view(gradient.shape))
+    return all(count == world_size() for count in counts)
 
 
 def agree(value: bool, device: torch.device) -> bool:
@@ -94,23 +153,17 @@ class Reading:
         return loss, bool(bad), bool(late)
 
 
-def apart(model: nn.Module) -> contextlib.AbstractContextManager[Any]:
-    """While it is open, each process adds up its own gradients; the next backward pass outside averages the sums."""
-    return cast(Any, model).no_sync() if world_size() > 1 else contextlib.nullcontext()
-
-
 def draw_apart(seed: int) -> None:
     """Let each process but the first draw random numbers (drop-out, augmentation) of its own."""
     if rank() > 0:
         torch.manual_seed(int(np.random.SeedSequence((seed, rank())).generate_state(1)[0]))
 
 
-def share_buffers(models: Iterable[nn.Module]) -> None:
-    """Give all processes the first one's buffers: running statistics are of what each of them has seen."""
+def share(tensors: Iterable[Tensor]) -> None:
+    """Give all processes the first one's: of buffers, running statistics are of what each of them has seen."""
     if world_size() > 1:
-        for model in models:
-            for buffer in model.buffers():
-                dist.broadcast(buffer, 0)
+        for tensor in tensors:
+            dist.broadcast(tensor.detach(), 0)
 
 
 def each(value: Any) -> list[Any]:

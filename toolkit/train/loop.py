@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,8 +57,7 @@ class Trainer:
         self.best = self.lowest = math.inf
         self.tracker = Tracker(exp)
         self._resume()
-        self.parallel = distributed.wrap(self.model, device)
-        self.forward = arithmetic.compiled(self.parallel, self.options.compile)
+        self.together = distributed.Together(self.model, device, partial(arithmetic.compiled, option=self.options.compile))
 
     def fit(self) -> None:
         """Train until the epochs, the patience or the minutes are over; the best weights are in `model.safetensors`."""
@@ -125,9 +125,9 @@ class Trainer:
             Whether there was a step; whether the time is over for any process.
         """
         ends = (self.batch + 1) % self.options.accumulate == 0
-        with contextlib.nullcontext() if ends else distributed.apart(self.parallel):
+        with contextlib.nullcontext() if ends else self.together.apart():
             with arithmetic.autocast(self.options.precision, self.device):
-                loss = self.task.loss(self.forward, batch).mean()
+                loss = self.task.loss(self.together.forward, batch).mean()
                 penalty = self.task.penalty()
             reading = distributed.Reading(loss, late)
             total = loss if penalty is None else loss + penalty
@@ -137,7 +137,10 @@ class Trainer:
             self._count_bad(batch, "loss")
             return False, late
         self.loss_sum, self.loss_count = self.loss_sum + value, self.loss_count + 1
-        return ends and self._step(batch), late
+        if not ends:
+            return False, late
+        self.together.average()
+        return self._step(batch), late
 
     def _step(self, batch: Any) -> bool:
         """Clip the gradients and take a step; whether there was one.
@@ -176,7 +179,8 @@ class Trainer:
     def _best_of(self, row: dict[str, Any]) -> dict[str, Any]:
         """Validate the weights and their averages; the row gets the values of the best and, if there was a choice, a name."""
         candidates = self.averages.candidates(self.model)
-        distributed.share_buffers(candidates.values())
+        for model in candidates.values():
+            distributed.share(model.buffers())
         rows = {name: row | self._validate(model) for name, model in candidates.items()}
         best = min(rows, key=lambda name: self._value(rows[name], self.options.monitor))
         self.evaluated = candidates[best]
