@@ -148,7 +148,7 @@ def finite_samples(path: Path | str, waveform: Tensor) -> np.ndarray:
 
 
 def quantise(samples: np.ndarray, bits: int) -> np.ndarray:
-    """Samples as the whole numbers of `bits` bits that libsndfile writes, in the upper bits of int32; clipped to full scale."""
+    """Samples of any shape as the numbers of `bits` bits that libsndfile writes, in the upper bits of int32; clipped."""
     full_scale = 2.0 ** (bits - 1)  # libsndfile would take full_scale - 1, and change most loud samples of a copy
     steps = np.clip(np.rint(samples.astype(np.float64) * full_scale), -full_scale, full_scale - 1)
     return steps.astype(np.int32) << (32 - bits)

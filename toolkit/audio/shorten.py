@@ -228,7 +228,7 @@ def encode(samples: np.ndarray) -> bytes:
 
 
 def pack(values: np.ndarray, widths: np.ndarray) -> bytes:
-    """Rice codes of `values` >= 0, filled up to whole 32-bit words."""
+    """Rice codes of `values` (n,) >= 0, each of its width (n,) in bits, filled up to whole 32-bit words."""
     high = values >> widths
     ends = np.cumsum(high + 1 + widths)
     bits = np.zeros(-(-int(ends[-1]) // 32) * 32, np.uint8)

@@ -113,7 +113,7 @@ class Waveform(Feature):
         return f"waveform/{self.sample_rate}"
 
     def compute(self, waveforms: Tensor) -> Tensor:
-        """Rounded to 16 bits; what is louder than full scale is cut."""
+        """(B, T) rounded to 16 bits; what is louder than full scale is cut."""
         return (waveforms * 32768).round_().clamp_(-32768, 32767).to(torch.int16)
 
 
@@ -134,7 +134,7 @@ class ExactWaveform(Feature):
         return f"exact_waveform/{self.sample_rate}"
 
     def compute(self, waveforms: Tensor) -> Tensor:
-        """As it is."""
+        """(B, T) as it is."""
         return waveforms.to(torch.float32)
 
 

@@ -12,6 +12,9 @@ class FrameAugmentation(nn.Module, ABC):
 
     Args:
         share: of the spectra that are changed, drawn for each.
+
+    Raises:
+        ValueError: the share is not one of 0 to 1.
     """
 
     def __init__(self, share: float) -> None:

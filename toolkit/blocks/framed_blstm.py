@@ -17,6 +17,9 @@ class FramedBLSTM(nn.Module):
         channels: C, also the units of each layer and direction.
         layers: how many LSTMs.
         steps: frames of a stretch, a multiple of 4; a sequence of no more frames is one stretch.
+
+    Raises:
+        ValueError: the steps are no multiple of 4.
     """
 
     def __init__(self, channels: int, layers: int = 2, steps: int = 200) -> None:

@@ -12,7 +12,7 @@ from toolkit.dsp.harmonics import normalise_below_nyquist, oscillator_bank, puls
 
 
 def exp_sigmoid(values: Tensor) -> Tensor:
-    """2 · sigmoid(x)^ln 10 + 1e-7, what DDSP makes amplitudes with."""
+    """2 · sigmoid(x)^ln 10 + 1e-7 of any shape, what DDSP makes amplitudes with (Engel et al. 2020)."""
     return 2 * values.sigmoid() ** math.log(10) + 1e-7
 
 

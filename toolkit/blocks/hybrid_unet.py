@@ -243,7 +243,7 @@ class Levels(nn.Module):
         self.decoder = nn.ModuleList(decoder)
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, torch.Size]]]:
-        """Go inwards; also gives what each level made and the size of what it read, as `decode` needs them."""
+        """Go inwards from (B, C, F, L); also gives what each level made and the (F, L) that it read, as `decode` needs them."""
         skips = []
         for level in self.encoder:
             size = x.shape[2:]
@@ -252,7 +252,7 @@ class Levels(nn.Module):
         return x, skips
 
     def decode(self, x: Tensor, skips: list[tuple[Tensor, torch.Size]]) -> Tensor:
-        """Go outwards."""
+        """Go outwards again, to (B, C', F, L)."""
         for level, (skip, size) in zip(reversed(self.decoder), reversed(skips), strict=True):
             x, _ = level(x, skip, size)
         return x

@@ -39,6 +39,9 @@ class LowRankUpdate(nn.Module):
         up: (K, outputs, r).
         only: the one hypothesis that all rows belong to; None for all in turn.
         enabled: whether it adds anything.
+
+    Raises:
+        ValueError: the rank or the number of hypotheses is below 1.
     """
 
     def __init__(

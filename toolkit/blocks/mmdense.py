@@ -265,6 +265,9 @@ class DenseLSTMBlock(nn.Module):
         hidden: units of the LSTM in either direction; 0 for none.
         bins: F of the input, which the LSTM needs to know.
         position: the LSTM hears the output of the dense block, or its input.
+
+    Raises:
+        ValueError: it would have neither of the two.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class GlobalLayerNorm(nn.GroupNorm):
 
 
 class ChannelLayerNorm(nn.LayerNorm):
-    """cLN: statistics over the channels of each frame.
+    """cLN: statistics over the channels of each frame (Ba et al. 2016, "Layer normalization").
 
     Args:
         channels: size of axis 1, each with its own gain and bias.
@@ -46,7 +46,7 @@ class ChannelLayerNorm(nn.LayerNorm):
 
 
 class CumulativeLayerNorm(nn.Module):
-    """cgLN: statistics over all channels of the frames so far, for causal networks (Conv-TasNet's paper calls this cLN).
+    """cgLN: statistics over all channels of the frames so far, for causal networks (cLN in Luo & Mesgarani 2019, Conv-TasNet).
 
     Args:
         channels: size of axis 1, each with its own gain and bias.

@@ -25,7 +25,7 @@ class MeanPooling(WeightedPooling):
 
 
 class SoftmaxPooling(WeightedPooling):
-    """Each value is weighted by its softmax over the frames: between the mean and the maximum."""
+    """Each value is weighted by its softmax over the frames: between the mean and the maximum (Wang, Li & Metze 2019)."""
 
     def weights(self, values: Tensor, features: Tensor) -> Tensor:
         """The softmax (B, values, L)."""
@@ -59,6 +59,9 @@ class AttentionPooling(WeightedPooling):
         channels: of the features.
         values: what is pooled of each frame.
         gate: `sigmoid`, a gate for each frame by itself, divided by the sum of the gates; `softmax` over the frames.
+
+    Raises:
+        ValueError: there is no such gate.
     """
 
     def __init__(self, channels: int, values: int, gate: Literal["sigmoid", "softmax"] = "sigmoid") -> None:

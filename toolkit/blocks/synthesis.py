@@ -50,6 +50,9 @@ class Synthesizer(nn.Module, ABC):
 
     Attributes:
         parameters_in: P, values that are wanted for each frame.
+
+    Raises:
+        ValueError: the rate or the hop is not positive.
     """
 
     parameters_in: int

@@ -22,25 +22,24 @@ SEED, TRAIN = 1234, 0.75  # of the random split
 LEAST = {"flute": 0.80, "violin": 0.85, "trumpet": 0.85}  # mean confidence of a block, as published
 LEAST_OF_OTHERS = 0.80
 
-Confidence = Callable[[np.ndarray, np.ndarray], float]
+Confidence = Callable[[np.ndarray, np.ndarray], float]  # of samples (time,) at 16 kHz and F0 (frames,) in Hz, 0 to 1
 
 
 def voiced_share(samples: np.ndarray, f0: np.ndarray) -> float:
-    """How many of the annotated frames are voiced: what stands in for the confidence of a pitch tracker."""
+    """How many of the annotated frames (frames,) are voiced: what stands in for the confidence of a pitch tracker."""
     return float(np.mean(f0 > 0)) if len(f0) else 0.0
 
 
 def crepe(samples: np.ndarray, _: np.ndarray) -> float:
-    """The mean confidence of CREPE, as published; where there is a GPU, it is used."""
+    """The mean confidence of CREPE in samples (time,), as published; where there is a GPU, it is used."""
     return crepe_confidence(torch.from_numpy(samples).to("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-# How sure the pitch of a block is, 0 to 1, from its samples (time,) at 16 kHz and its annotated F0 (frames,) in Hz
-CONFIDENCES: dict[str, Confidence] = {"annotation": voiced_share, "crepe": crepe}
+CONFIDENCES: dict[str, Confidence] = {"annotation": voiced_share, "crepe": crepe}  # how sure the pitch of a block is
 
 
 def normalize(samples: np.ndarray) -> tuple[np.ndarray, float]:
-    """Samples with a peak of 1, and the peak they had; silence stays as it is."""
+    """Samples (time,) with a peak of 1, and the peak they had; silence stays as it is."""
     peak = float(np.abs(samples).max(initial=0.0))
     return (samples / np.float32(peak), peak) if peak > np.finfo(np.float32).tiny else (samples, 1.0)
 

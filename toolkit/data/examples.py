@@ -96,7 +96,7 @@ class Mixing(MixtureSource):
 
 
 def collate(examples: Sequence[Example], frames: int = 0, memory: np.ndarray | None = None) -> Batch:
-    """Put examples into one batch, as long as the longest of them, or `frames` if that is more."""
+    """Put examples into one batch, as many samples long as the longest of them, or `frames` if that is more; see `Batch`."""
     lengths = [example.mixture.shape[-1] for example in examples]
     longest = max(*lengths, frames)
     shapes = [(len(examples), *part.shape[:-1], longest) for part in examples[0][:2]]

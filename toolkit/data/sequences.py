@@ -30,7 +30,7 @@ class TokenBatch(NamedTuple):
 
 
 def batch_of(sequences: Sequence[NDArray[np.int64]], ids: list[str]) -> TokenBatch:
-    """Put sequences into one batch, as long as the longest of them."""
+    """Put sequences (l,) into one batch (B, L), as long as the longest of them."""
     longest = max(map(len, sequences))
     tokens = np.full((len(sequences), longest), FILLING, np.int64)
     mask = np.zeros((len(sequences), longest), bool)
@@ -72,5 +72,5 @@ class Texts(ExampleSource[TokenBatch]):
         return len(self._sequences)
 
     def batch(self, epoch: int, indices: Sequence[int], memory: NDArray[np.float32] | None = None) -> TokenBatch:
-        """Some sequences."""
+        """Some sequences, (B, L); the same in each epoch."""
         return batch_of([self._sequences[index] for index in indices], [self._ids[index] for index in indices])

@@ -2,7 +2,8 @@
 
 Where a corpus is a million melodies of sixteen tokens, or pictures of a few pixels, an item of a manifest is a whole table of
 them: its `frames` are the rows, its sample rate is 0, and its roles name one file of NumPy each (`tokens`, `factors`, …), all
-with as many rows.  What is predicted of such an item is predicted of all rows at once; `toolkit.data.rows` makes examples of them.
+with as many rows.  What is predicted of such an item is predicted of all rows at once.  Examples are made of them
+by `toolkit.data.rows`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from toolkit.log import UserError
 
 
 def write(path: Path, values: NDArray[Any]) -> None:
-    """Write an array as a NumPy file, atomically; no objects, nothing that would have to be unpickled."""
+    """Write an array (rows, …) as a NumPy file, atomically; no objects, nothing that would have to be unpickled."""
     with files.atomic(path) as partial, partial.open("wb") as stream:
         np.save(stream, np.ascontiguousarray(values), allow_pickle=False)
 

@@ -23,7 +23,7 @@ def quantize(values: Tensor, bits: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def dequantize(codes: Tensor, bits: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """The values of levels; the inverse of `quantize`, which gives these very levels for them again.
+    """The values of levels, of any shape; the inverse of `quantize`, which gives these very levels for them again.
 
     Each value is reckoned from the nearer limit, so that the first and the last level are the limits to the last bit.
     """
@@ -32,7 +32,7 @@ def dequantize(codes: Tensor, bits: Tensor, low: Tensor, high: Tensor) -> Tensor
 
 
 def pack(numbers: np.ndarray, width: int) -> np.ndarray:
-    """Pack whole numbers from 0 to 2^width - 1 into bytes, `width` bits each (at most 16), the lowest bit first."""
+    """Pack numbers (n,) from 0 to 2^width - 1 into bytes (uint8), `width` bits each (at most 16), the lowest bit first."""
     shifts = np.arange(width, dtype=np.uint16)
     pieces = [numbers[start : start + PIECE].astype(np.uint16) for start in range(0, len(numbers), PIECE)]
     packed = [np.packbits((piece[:, None] >> shifts & 1).astype(np.uint8), bitorder="little") for piece in pieces]

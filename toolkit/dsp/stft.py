@@ -85,7 +85,7 @@ def overlap_add(frames: Tensor, hop_length: int) -> Tensor:
 
 
 def power(spectrum: Tensor) -> Tensor:
-    """Squared magnitudes of a complex spectrum, in half the time that their root and its square take."""
+    """Squared magnitudes of a complex spectrum of any shape, in half the time that their root and its square take."""
     return spectrum.real.square() + spectrum.imag.square()
 
 

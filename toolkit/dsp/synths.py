@@ -62,7 +62,7 @@ def shape(signal: np.ndarray, gains: np.ndarray, sample_rate: int) -> np.ndarray
 
 
 def smooth(values: np.ndarray, width: int) -> np.ndarray:
-    """Weighted mean over `width` frames on either side; the ends are held."""
+    """Weighted mean of values (frames,) over `width` frames on either side; the ends are held."""
     window = np.hanning(2 * width + 1)[1:-1]
     held = np.pad(values, len(window) // 2, mode="edge")
     return np.convolve(held, window / window.sum(), mode="valid")

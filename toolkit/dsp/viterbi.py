@@ -44,6 +44,9 @@ def viterbi(observed: Iterable[Tensor], near: Tensor, switch: Tensor) -> Tensor:
 
     Returns:
         (B, L), kind · N + place, on the CPU; L of all pieces.
+
+    Raises:
+        ValueError: there is no piece.
     """
     score: Tensor | None = None
     pointers: list[np.ndarray] = []

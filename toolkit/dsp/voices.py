@@ -138,7 +138,7 @@ class Performed(NamedTuple):
 
 
 def timeline(notes: Sequence[Note], time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each moment (seconds): which note it belongs to, seconds since that began, seconds until it ends (below 0: rest)."""
+    """Of moments (n,) in seconds, (n,) each: their note's number, seconds since it began, seconds until it ends (< 0: rest)."""
     starts, ends = (
         np.array(values) for values in zip(*((note.start, note.start + note.seconds) for note in notes), strict=True)
     )

@@ -30,6 +30,9 @@ class ClassEquivariance(EquivarianceLoss):
     Args:
         bins_per_octave: r = 2^(1 / bins_per_octave).
         tau: where the Huber function goes from a parabola to a line, 2^(1/6) - 1 (a whole tone) if not given.
+
+    Raises:
+        ValueError: `bins_per_octave` is below 1, or `tau` not above 0.
     """
 
     def __init__(self, bins_per_octave: int = 36, tau: float = 2 ** (1 / 6) - 1) -> None:
@@ -39,7 +42,7 @@ class ClassEquivariance(EquivarianceLoss):
         self.bins_per_octave, self.tau = bins_per_octave, tau
 
     def forward(self, first: Tensor, second: Tensor, steps: Tensor) -> Tensor:
-        """The mean over the batch."""
+        """The mean over the batch of (B, K), (B, K) and steps (B)."""
         ratio = 2 ** (steps.to(first) / self.bins_per_octave)
         low, high = self.project(first), self.project(second)
         up, down = high / low - ratio, low / high - 1 / ratio
@@ -79,6 +82,9 @@ class ShiftedCrossEntropy(EquivarianceLoss):
     Args:
         most: steps that may occur, up or down.
         softmax: see `CrossEntropy`.
+
+    Raises:
+        ValueError: `most` is below 0.
     """
 
     def __init__(self, most: int = 16, softmax: bool = True) -> None:
@@ -88,7 +94,7 @@ class ShiftedCrossEntropy(EquivarianceLoss):
         self.most, self.entropy = most, CrossEntropy(softmax)
 
     def forward(self, first: Tensor, second: Tensor, steps: Tensor) -> Tensor:
-        """The mean over the batch."""
+        """The mean over the batch of (B, K), (B, K) and steps (B)."""
         padded = F.pad(second, (2 * self.most, 2 * self.most))
         bins = torch.arange(first.shape[-1] + 2 * self.most, device=second.device)
         moved = padded.gather(1, bins + steps[:, None] + self.most)
@@ -103,6 +109,9 @@ class TransportEquivariance(EquivarianceLoss):
     Args:
         bins_per_octave: of the pitch.
         order: of the distance, which is not brought back by a root.
+
+    Raises:
+        ValueError: `bins_per_octave` or `order` is below 1.
     """
 
     def __init__(self, bins_per_octave: int = 36, order: float = 2.0) -> None:
@@ -112,7 +121,7 @@ class TransportEquivariance(EquivarianceLoss):
         self.bins_per_octave, self.order = bins_per_octave, order
 
     def forward(self, first: Tensor, second: Tensor, steps: Tensor) -> Tensor:
-        """The mean over the batch."""
+        """The mean over the batch of (B, K), (B, K) and steps (B), in squared octaves if `order` is 2."""
         bins = torch.arange(first.shape[-1], device=first.device, dtype=first.dtype) / self.bins_per_octave
         return transport(first, second, bins + steps[:, None].to(bins) / self.bins_per_octave, bins, self.order).mean()
 
@@ -126,6 +135,9 @@ class GradientNormWeights(nn.Module):
     Args:
         initial: name of each loss to its weight at the first step, 0 to 1, but for the first step's gradients.
         average: how much of an average stays at each step.
+
+    Raises:
+        ValueError: there is no loss, or a weight or `average` is beyond its limits.
     """
 
     norms: Tensor

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Nats from standard normal codes to normal ones of means and log variances (B, Z): (B), the dimensions added up."""
+    """Nats from standard normal codes to normal ones of means and log variances (B, Z): (B), the dimensions added up.
+
+    D. P. Kingma and M. Welling, "Auto-encoding variational Bayes", ICLR 2014, appendix B.
+    """
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1) / 2
 
 
@@ -29,7 +32,7 @@ class ReconstructionLoss(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, logits: Tensor, inputs: Tensor) -> Tensor:
-        """One number, in nats."""
+        """One number, in nats, for logits (B, T, V) and tokens (B, T), or for both as pictures (B, 1, H, W)."""
 
 
 class TokenCrossEntropy(ReconstructionLoss):

@@ -31,6 +31,9 @@ class MultipleChoice(WeightedPairs):
             1; a score then tells no probability but an order); all of them if null.
         average: what counts the same in the mean over a batch: each `sample`, as in Perera's code, or each `reference` and
             each score, as in Letzelter's.  It matters only where a mask or drawn negatives make samples unequal.
+
+    Raises:
+        ValueError: `negatives` is below 1.
     """
 
     def __init__(
@@ -101,6 +104,9 @@ class RelaxedMultipleChoice(MultipleChoice):
         scoring: weight of the scores' loss, see `MultipleChoice`.
         negatives: how many losers' scores are taught, see `MultipleChoice`.
         average: what counts the same in a batch, see `MultipleChoice`.
+
+    Raises:
+        ValueError: `eps` is not one of 0 to 1.
     """
 
     def __init__(

@@ -114,6 +114,9 @@ class EuclideanDistance(PairwiseLoss):
 
     Args:
         eps: added to its square, so that the root has a gradient everywhere; 0.001 in the code of Letzelter et al. 2023.
+
+    Raises:
+        ValueError: `eps` is not above 0.
     """
 
     def __init__(self, eps: float = 1e-3) -> None:

@@ -41,7 +41,7 @@ class WeightedSum(SynthesisLoss):
         self.losses, self.weights = nn.ModuleList(losses), tuple(weights)
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
-        """The weighted sum; `parts` holds the weighted losses by their classes' names."""
+        """The weighted sum for waveforms (B, T): (); `parts` holds the weighted losses by their classes' names."""
         total, self.parts = estimate.new_zeros(()), {}
         for loss, weight in zip(self.losses, self.weights, strict=True):
             part, name = weight * loss(estimate, reference), type(loss).__name__

@@ -57,6 +57,6 @@ class BinaryCrossEntropy(TaggingLoss):
     """The mean over all labels that there are, each tag a decision of its own."""
 
     def forward(self, logits: Tensor, batch: Labelled) -> Tensor:
-        """The mean; 0 of a batch without any label."""
+        """The mean for logits (B, K): (); 0 of a batch without any label."""
         losses = F.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
         return (losses * batch.mask).sum() / torch.clamp(batch.mask.sum(), min=1)

@@ -1,4 +1,4 @@
-"""How the temperature of annealed multiple-choice learning falls."""
+"""How the temperature of annealed multiple-choice learning falls (Perera et al. 2024, "Annealed multiple choice learning")."""
 
 from abc import ABC, abstractmethod
 

@@ -77,7 +77,7 @@ def bss_eval_v3_pairs(estimate: Tensor, reference: Tensor, taps: int = TAPS) -> 
 
 
 def bss_eval_v3_sdr(estimate: Tensor, reference: Tensor, taps: int = TAPS) -> Tensor:
-    """The first result of `bss_eval_v3_pairs` alone, far quicker: it asks for each reference's own span only."""
+    """SDR (hypotheses, references) of `bss_eval_v3_pairs` alone, far quicker: it asks for each reference's own span only."""
     within, across, total = _statistics(estimate, reference, taps)
     own = _own_energy(within, across)
     return _ratio(own, total - own, own)

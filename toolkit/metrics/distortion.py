@@ -109,12 +109,12 @@ def scale_dependent(p: Products, eps: float = 0.0) -> tuple[Tensor, Tensor]:
 
 
 def decibels(target: Tensor, noise: Tensor, eps: float = 0.0) -> Tensor:
-    """The ratio of two energies in dB; `eps` keeps value and gradient finite where one of them is nothing."""
+    """The ratio of two energies of any shape in dB; `eps` keeps value and gradient finite where one of them is nothing."""
     return 10 * torch.log10(target / (noise + eps) + eps)
 
 
 def limited(ratio: Tensor) -> Tensor:
-    """A ratio in dB kept within what 16 bits can show, so that one perfect item does not make a mean infinite."""
+    """Ratios in dB, of any shape, kept within what 16 bits can show, so that one perfect item makes no mean infinite."""
     return ratio.clamp(-LIMIT_DB, LIMIT_DB)
 
 

@@ -55,7 +55,7 @@ def dead_share(won: Tensor) -> float:
 
 
 def k_means(samples: ArrayLike, count: int, restarts: int = 10, seed: int = 0) -> KMeans:
-    """The best of several local optima of Lloyd's algorithm, each from centres spread as by k-means++.
+    """The best of several local optima of Lloyd's algorithm (1982), each from centres spread as by k-means++ (Arthur 2007).
 
     That is what the risk of `count` hypotheses is held against; no hypotheses can do better than the global optimum, which is
     not known.

@@ -81,7 +81,11 @@ class GPT(LanguageModel):
             self.hypotheses = adapters.hypotheses
 
     def step(self, tokens: Tensor, state: GPTState | None = None) -> tuple[Tensor, GPTState]:
-        """Map the next tokens (N, L) to logits (N, L, V); the state is None at the start."""
+        """Map the next tokens (N, L) to logits (N, L, V); the state is None at the start.
+
+        Raises:
+            ValueError: the sequence is longer than the context.
+        """
         begin = 0 if state is None else state.position
         end = begin + tokens.shape[1]
         if end > self.context:
@@ -125,7 +129,18 @@ class Block(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """Attention of each token to itself and those before it, all of them or the last few."""
+    """Attention of each token to itself and those before it, all of them or the last few.
+
+    Args:
+        channels: C.
+        heads: they share the channels evenly.
+        window: how many tokens each hears, itself among them; all of them if None.
+        scaled: whether products are divided by the root of a head's channels, as in GPT-2.
+        dropout: share of the attention left out while training.
+
+    Raises:
+        ValueError: the channels are no multiple of the heads, or the window is below 1.
+    """
 
     def __init__(self, channels: int, heads: int, window: int | None, scaled: bool, dropout: float) -> None:
         super().__init__()

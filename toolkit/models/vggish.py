@@ -126,7 +126,7 @@ class VGGishNetwork(nn.Module):
         return self.embeddings[-1](self.unrectified(patches))
 
     def unrectified(self, patches: Tensor) -> Tensor:
-        """The same before the last ReLU."""
+        """Map patches (N, 96, 64) to embeddings (N, 128) before the last ReLU."""
         spectrograms = self.features(patches[:, None])
         return self.embeddings[:-1](spectrograms.permute(0, 2, 3, 1).flatten(1))  # TensorFlow's order: channels last
 

@@ -43,6 +43,9 @@ def fetch(name: str, corpus: str, data: Path, options: list[str]) -> None:
         corpus: its folder, or `mini`, or `download` where the licence lets anyone fetch it.
         data: folder that everything prepared goes to.
         options: words for the corpus module's `fetch`.
+
+    Raises:
+        UserError: nobody may download it, an option is unknown, or as of the corpus module's functions.
     """
     module, folder = find(name), folder_of(name, corpus, data)
     if corpus == "mini":
@@ -71,6 +74,9 @@ def prepare(name: str, corpus: str, data: Path, nj: int | None, strict: bool, wa
         strict: an unusable file is an error instead of a named skip.
         wanted: manifests that a configuration names, e.g. ``wsj0-3mix/8k/min/tr``: they say which variants to make.
         options: words for the corpus module's `prepare`, e.g. ``--speakers [2,3] --sample-rate 8000``; they win over `wanted`.
+
+    Raises:
+        UserError: an option is unknown, or as of the corpus module's `prepare`.
     """
     module = find(name)
     chosen = module.options_for(wanted) if wanted else {}

@@ -69,15 +69,27 @@ class Task(ABC):
 
     @abstractmethod
     def __init__(self, config: Any) -> None:
-        """Take the built configuration, of the class `Config`."""
+        """Take the built configuration, of the class `Config`.
+
+        Raises:
+            UserError: its parts do not fit one another.
+        """
 
     @abstractmethod
     def training(self, data: Path) -> Examples:
-        """Examples to train on; `data` is the folder that manifests are named below."""
+        """Examples to train on; `data` is the folder that manifests are named below.
+
+        Raises:
+            UserError: a manifest is missing, or holds what the configuration does not fit.
+        """
 
     @abstractmethod
     def validation(self, data: Path) -> Examples:
-        """Examples to validate on, the same each epoch."""
+        """Examples to validate on, the same each epoch.
+
+        Raises:
+            UserError: as of `training`.
+        """
 
     def features(self) -> list[Feature]:
         """What is computed of each recording once and stored, in the stage `features`."""
