@@ -7,9 +7,14 @@ Clients hand their words, folder, environment and files over, and wait for the e
 import json
 import os
 import select
+import signal
 import socket
+import subprocess
 import sys
+import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,18 +34,33 @@ def client(program: str, address: Path) -> str:
 
     Args:
         program: `toolkit` or `python`.
-        address: the socket that `serve` listens at.
+        address: the socket that calls are `served` at.
     """
     return CLIENT.format(python=sys.executable, address=str(address), program=program)
 
 
-def serve(folder: Path, address: Path) -> NoReturn:
-    """Serve until it is ended.
+@contextmanager
+def served(folder: Path, address: Path) -> Iterator[None]:
+    """Have calls at `address` served, as long as this lasts.
 
     Args:
-        folder: put before every other `toolkit`.
-        address: the socket to make.
+        folder: whose `toolkit` is called.
+        address: of the socket to make.
     """
+    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}  # read when torch is loaded
+    words = [sys.executable, __file__, folder, address]
+    server = subprocess.Popen(words, env=os.environ | threads, start_new_session=True)
+    while not address.exists():
+        assert server.poll() is None
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _serve(folder: Path, address: Path) -> NoReturn:
     import jsonargparse  # noqa: F401
     import matplotlib.figure  # noqa: F401
     import scipy.stats  # noqa: F401
@@ -95,7 +115,8 @@ def _answer(connection: socket.socket) -> NoReturn:
         os.environ.update(environment)
         os._exit(_call(program, words))
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    connection.sendall(bytes([code if code >= 0 else 128 - code]))
+    with suppress(BrokenPipeError):  # whoever called was killed
+        connection.sendall(bytes([code if code >= 0 else 128 - code]))
     os._exit(0)
 
 
@@ -121,4 +142,4 @@ def _call(program: str, words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), Path(sys.argv[2]))
+    _serve(Path(sys.argv[1]), Path(sys.argv[2]))

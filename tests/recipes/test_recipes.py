@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +33,7 @@ RECIPES = sorted(path.parent.relative_to(ROOT / "egs") for path in ROOT.glob("eg
 TRAINED = [name for name in RECIPES if "task: oracle" not in (ROOT / "egs" / name / "conf" / "paper.yaml").read_text()]
 SYSTEMS = [name for name in RECIPES if list((ROOT / "egs" / name / "conf").glob("mini_*.yaml"))]
 EXAMPLE = Path("librimix/conv_tasnet")  # where a test speaks of slots or files by name
+COLD = Path("magnatagatune/east")  # whose stages are processes from their beginning, as at a shell
 # Where learning shows long before the last epoch of conf/mini.yaml: epochs that are enough to tell
 EPOCHS = {
     "librimix/conv_tasnet": 4,
@@ -55,7 +55,11 @@ ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # as many in every process, 
 class Recipe:
     """A copy of one recipe in a place of its own, so that a test leaves the repository as it was.
 
-    Its `toolkit` is run by a process that has loaded torch, where there is one: else each call takes seconds to do so.
+    Args:
+        name: corpus and paper.
+        place: folder of the copy.
+        data: folder of what is prepared.
+        address: of the process that runs its `toolkit` and has loaded torch; without it, each call takes seconds to do so.
     """
 
     def __init__(self, name: Path, place: Path, data: Path, address: Path | None = None) -> None:
@@ -93,21 +97,16 @@ class Recipe:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where a process runs `toolkit` for whoever calls."""
     found = tmp_path_factory.mktemp("warm") / "socket"
-    server = subprocess.Popen([sys.executable, warm.__file__, ROOT, found], env=ONE_THREAD, start_new_session=True)
-    while not found.exists():
-        assert server.poll() is None
-        time.sleep(0.05)
-    yield found
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+    with warm.served(ROOT, found):
+        yield found
 
 
 @pytest.fixture
 def recipe(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, address: Path) -> Recipe:
-    """The recipe, its mini corpus prepared once for all recipes of the corpus; one is run as at a shell, process by process."""
+    """The recipe, its mini corpus prepared once for all recipes of the corpus."""
     name: Path = request.param
     shared = tmp_path_factory.getbasetemp().parent / f"{name.parent.name}-data"
-    found = Recipe(name, tmp_path, shared, None if name == EXAMPLE else address)
+    found = Recipe(name, tmp_path, shared, None if name == COLD else address)
     with FileLock(f"{shared}.lock"):
         found.run("--stop-stage", "features")
     return found
