@@ -43,7 +43,6 @@ class TrainedLatent(Usable):
         labels = files.read_json(Path(path) / LABELS) if (Path(path) / LABELS).is_file() else {}
         self.attributes: list[str] = labels.get("attributes", [])
         self._grid = labels.get("grid")
-        self.device = torch.device("cpu")
         self._shape = list(self._given_back(self.model.reconstruct(torch.zeros(1, self.latent))).shape[1:])
 
     @property
@@ -60,12 +59,6 @@ class TrainedLatent(Usable):
             "items = model.decode(codes)\n"
             f"items = model.traverse(codes[0], dimension=0, values=[-4, 0, 4]){notes}",
         )
-
-    def to(self, device: torch.device | str) -> TrainedLatent:
-        """Move the model; what it gives comes back to the CPU."""
-        self.device = torch.device(device)
-        self.model.to(device)
-        return self
 
     @torch.inference_mode()
     def encode(self, items: Tensor | np.ndarray | Sequence) -> Posterior:

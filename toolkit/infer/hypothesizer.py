@@ -39,7 +39,6 @@ class TrainedHypotheses(Usable):
         """
         self.task = task = load_as(Path(path), HypothesisLearning, "makes hypotheses")
         self.model: HypothesisModel = task.model
-        self.device = torch.device("cpu")
 
     @property
     def use(self) -> Use:
@@ -50,12 +49,6 @@ class TrainedHypotheses(Usable):
             "",
             "points, weights = model.hypothesize([0.1, 0.9])  # (inputs, hypotheses, numbers), (inputs, hypotheses)",
         )
-
-    def to(self, device: torch.device | str) -> TrainedHypotheses:
-        """Move the model; what it gives comes back to the CPU."""
-        self.device = torch.device(device)
-        self.model.to(device)
-        return self
 
     @torch.inference_mode()
     def hypothesize(self, inputs: Sequence[float] | Tensor | np.ndarray) -> WeightedPoints:

@@ -55,7 +55,6 @@ class TrainedSynthesis(Usable):
         self.task = task = load_as(Path(path), Synthesis, "synthesizes")
         self.model: SynthesisModel = task.model
         self.sample_rate, self.hop_length = self.model.sample_rate, self.model.hop_length
-        self.device = torch.device("cpu")
         trained_with = task.config.data.f0
         if trained_with is None or isinstance(trained_with, LabelFeature):
             trained_with = PYINPitch(self.sample_rate, self.hop_length)
@@ -74,12 +73,6 @@ class TrainedSynthesis(Usable):
             "resynth solo.wav --model {}",
             f"played = model.resynthesize(wave, sample_rate)  # (time,){live}",
         )
-
-    def to(self, device: torch.device | str) -> TrainedSynthesis:
-        """Move the model; recordings stay where they are."""
-        self.device = torch.device(device)
-        self.model.to(device)
-        return self
 
     def resynthesize(self, wave: Tensor | np.ndarray, sample_rate: int, transpose: float = 0.0) -> Tensor:
         """Play a recording again.

@@ -47,7 +47,6 @@ class TrainedTagger(Usable):
         """
         self.task = task = load_as(Path(path), Tagging, "tags")
         self.tags = _names(Path(path) / TAGS, task.model.tags)
-        self.device = torch.device("cpu")
         self._path = path
         self._segment = task.config.infer.chunk or task.config.data.segment
         self.window = self._segment or WINDOW
@@ -63,12 +62,6 @@ class TrainedTagger(Usable):
             "probabilities = model.tag(wave, sample_rate)  # name to probability\n"
             "vector = model.embed(wave, sample_rate)  # (C,)",
         )
-
-    def to(self, device: torch.device | str) -> TrainedTagger:
-        """Move the model; recordings stay where they are."""
-        self.device = torch.device(device)
-        self.task.model.to(device)
-        return self
 
     def tag(self, wave: Tensor | np.ndarray, sample_rate: int) -> dict[str, float]:
         """Probabilities of all tags.

@@ -61,7 +61,6 @@ class TrainedPitch(Usable):
         self.model: PitchModel = task.model
         self.voiced = task.config.score.voiced
         self.sample_rate, self.hop_length = self.model.sample_rate, self.model.hop_length
-        self.device = torch.device("cpu")
 
     @property
     def use(self) -> Use:
@@ -73,12 +72,6 @@ class TrainedPitch(Usable):
             "pitch solo.wav --model {}",
             "curve = model.pitch(wave, sample_rate)  # curve.seconds, curve.hertz, curve.confidence: (frames,)",
         )
-
-    def to(self, device: torch.device | str) -> TrainedPitch:
-        """Move the model; recordings stay where they are."""
-        self.device = torch.device(device)
-        self.model.to(device)
-        return self
 
     def pitch(self, wave: Tensor | np.ndarray, sample_rate: int) -> PitchCurve:
         """The pitch of a waveform: L = 1 + ⌊T / hop_length⌋ frames, T being its samples at the model's rate.

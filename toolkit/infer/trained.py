@@ -56,11 +56,6 @@ class TrainedModel(Usable):
             "stems = model.separate(wave, sample_rate)  # name to (channels, time)",
         )
 
-    def to(self, device: torch.device | str) -> TrainedModel:
-        """Move the model; recordings stay where they are."""
-        self.task.model.to(device)
-        return self
-
     def separate(self, wave: Tensor | np.ndarray, sample_rate: int) -> dict[str, Tensor]:
         """Separate a waveform.
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Use(NamedTuple):
@@ -27,11 +32,19 @@ class Usable(ABC):
 
     Attributes:
         task: the task of the experiment, its model having the trained weights.
+        device: where the model is, the CPU at first.
         kept: files of the experiment beside weights and configuration that it cannot do without.
     """
 
     kept: tuple[str, ...] = ()
+    device = torch.device("cpu")
     task: Any  # each has a Task of its own class
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the model; what it is given stays where it is, and what it gives comes back to the CPU."""
+        self.device = torch.device(device)
+        self.task.model.to(device)
+        return self
 
     @property
     @abstractmethod

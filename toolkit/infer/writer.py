@@ -37,7 +37,6 @@ class TrainedLanguage(Usable):
         self.kept = () if self.codec is None else (CODEC,)
         self.model = task.model
         self.hypotheses = self.model.hypotheses or 1
-        self.device = torch.device("cpu")
 
     @property
     def use(self) -> Use:
@@ -51,12 +50,6 @@ class TrainedLanguage(Usable):
             f"written = model.generate({given}, length=200)  # one for each hypothesis\n"
             f"nats = model.likelihood({given})  # negative log-likelihood under each hypothesis, (K,)",
         )
-
-    def to(self, device: torch.device | str) -> TrainedLanguage:
-        """Move the model."""
-        self.device = torch.device(device)
-        self.model.to(device)
-        return self
 
     def generate(
         self, prompt: Text = "", length: int = 256, temperature: float = 1.0, top_k: int | None = None, seed: int = 0
