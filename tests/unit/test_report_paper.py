@@ -100,7 +100,7 @@ def test_values_without_a_metric_are_named_by_whole_ids(tmp_path: Path) -> None:
     assert found == {"earth_mover/mean": 0.17, "earth_mover/t=0": 0.16, "si_sdr/mean": 15.9, "rpa@50/mean": 0.9}
     with pytest.raises(UserError, match="metric: expected an id such as all/mean, found 'all'"):
         read(tmp_path, rows=[{**shared, "values": {"all": 15.9}}])
-    with pytest.raises(UserError, match="expected a share, such as 0.961 for 96.1 %, found 90"):
+    with pytest.raises(UserError, match=r"expected a share, such as 0\.961 for 96\.1 %, found 90"):
         read(tmp_path, rows=[{**shared, "values": {"rpa@50/mean": 90}}])
 
 

@@ -22,6 +22,7 @@ FAINT = "#040506"  # for its rules
 SERIES = [f"#0a0b{number:02x}" for number in range(6)]  # for its palette `--series-0` ...
 DASHES = ("-", "--", ":")  # of lines, once there are more than colours
 MOST_INSIDE = 4  # lines whose names stand among them; more stand below
+STEPS = (1, 2, 2.5, 5, 10)  # between the numbers below a picture, times a power of ten
 DYNAMIC_RANGE = 60.0  # dB that a spectrogram shows below its loudest point
 GRID = (257, 320)  # frequencies and frames of a spectrogram at most: more would not be seen
 LEVELS = 24  # of brightness in a spectrogram
@@ -68,7 +69,7 @@ def curves(lines: Mapping[str, Curve], ylabel: str, xlabel: str = "epoch") -> st
         axes.plot(x, y, color=colour, linestyle=dash, label=name, linewidth=1.8, marker="o", markersize=size)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     whole = all(float(place).is_integer() for x, _ in lines.values() for place in x)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=whole))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=whole, steps=STEPS))
     if len(lines) > MOST_INSIDE:
         figure.set_figheight(2.9 + 0.19 * -(-len(lines) // 2))
         figure.legend(loc="outside lower center", ncols=2, fontsize=9)

@@ -17,14 +17,13 @@ from toolkit.report.hypothesis_figures import Placed
 from toolkit.report.runs import Run
 from toolkit.report.scored import Scored
 from toolkit.report.sources import metrics_table
+from toolkit.report.spread import Picture, spread, values_of
 from toolkit.report.table import Table
 from toolkit.tasks.hypotheses import WAYS, read, samples_of
 
 MOST = 4  # systems in a picture
 STEPS = 60  # of a way that are drawn
 OVER_INPUTS = ("earth_mover", "idle_weight", "weight_error", "distortion")
-
-Picture = tuple[str, str]  # caption and SVG
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class View:
         figures: every figure of the experiment.
         beside: names of other systems in the pictures.
         lines: what the hypotheses come to over the inputs.
+        distributions: how that is spread over the inputs, beside other systems.
         cooling: what they came to as the temperature fell.
         examples: hypotheses among samples, and their ways.
         template: what draws them.
@@ -65,6 +65,7 @@ class View:
     figures: Table
     beside: list[str]
     lines: list[Picture]
+    distributions: list[Picture]
     cooling: list[Picture]
     examples: list[Picture]
 
@@ -73,10 +74,13 @@ def view(scored: Scored, missing: list[str]) -> View:
     """Put the parts together; what is not there is added to `missing`."""
     this = System(_name(scored.run), scored.run, scored.rows)
     systems = [this, *_beside(scored, this.name)]
-    lines = [_over_inputs(name, systems) for name in OVER_INPUTS if name in scored.metrics and len(scored.rows) > 1]
+    drawn = [name for name in OVER_INPUTS if name in scored.metrics and len(scored.rows) > 1]
+    lines = [_over_inputs(name, systems) for name in drawn]
+    spreads = [picture for name in drawn for picture in _spread(name, systems)]
     manifest = scored.manifest_of_predictions(missing)
     examples = [] if manifest is None else _examples(scored, systems, manifest)
-    return View(metrics_table(scored.summary), [one.name for one in systems[1:]], lines, _cooling(scored), examples)
+    beside = [one.name for one in systems[1:]]
+    return View(metrics_table(scored.summary), beside, lines, spreads, _cooling(scored), examples)
 
 
 def _beside(scored: Scored, but: str) -> list[System]:
@@ -113,6 +117,11 @@ def _over_inputs(metric: str, systems: Iterable[System]) -> Picture:
         lines["k-means"] = measured[0].over_inputs("k_means")
         caption = f"{label} over the input, beside that of as many centres found by k-means among the samples."
     return caption, figures.curves(lines, label, "t")
+
+
+def _spread(metric: str, systems: Iterable[System]) -> list[Picture]:
+    """How a metric is spread over the inputs, a box for each system that it is known of."""
+    return spread({one.name: values_of(one.rows, metric) for one in systems}, metric, "inputs", "experiment")
 
 
 def _cooling(scored: Scored) -> list[Picture]:

@@ -12,11 +12,12 @@ import numpy as np
 from toolkit import config, files
 from toolkit.data.manifest import Item
 from toolkit.metrics import markov
-from toolkit.report import display, figures, markov_figures, tunes
+from toolkit.report import markov_figures, tunes
 from toolkit.report.examples import choose
 from toolkit.report.figures import Curve
 from toolkit.report.scored import Scored
 from toolkit.report.sources import metrics_table
+from toolkit.report.spread import Picture, by_label, spread, values_of
 from toolkit.report.table import Table
 from toolkit.report.tunes import WrittenTune
 
@@ -62,9 +63,9 @@ class View:
     template: ClassVar[str] = "language.html"
 
     figures: Table
-    pictures: list[tuple[str, str]]
+    pictures: list[Picture]
     winners: Table | None
-    distributions: list[tuple[str, str]]
+    distributions: list[Picture]
     bars: str
     examples: list[Example]
 
@@ -88,7 +89,7 @@ def _stored(scored: Scored) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in files.read_jsonl(path)}
 
 
-def _losses(scored: Scored) -> tuple[str, str]:
+def _losses(scored: Scored) -> Picture:
     """The experiment's curve, and those of others beside it on the same data, with the lines."""
     metrics = scored.summary["metrics"]
     curves = {scored.run.tag: curve} if (curve := _curve(scored.run.folder)) is not None else {}
@@ -122,7 +123,7 @@ def _same_data(own: Path, other: Path) -> bool:
     return len({(tree["data"]["test"], tree["train"]["seed"]) for tree in trees}) == 1
 
 
-def _matrices(item: Item, stored: dict[str, Any]) -> tuple[str, str]:
+def _matrices(item: Item, stored: dict[str, Any]) -> Picture:
     """The chains, and what was learned of them, in their order."""
     truth = np.array(item.labels["transitions"])
     found = {way: np.array(stored[way]) for way in ("alone", "in_sequences")}
@@ -152,19 +153,10 @@ def _winners(scored: Scored, items: dict[str, Item]) -> Table | None:
     return Table(["Meter", "Tunes", *names], lines, ["Tunes", *names])
 
 
-def _distributions(rows: list[dict[str, Any]], items: dict[str, Item]) -> list[tuple[str, str]]:
-    """(caption, SVG): a box a meter where several are known, else one histogram of all."""
-    label, groups = display.label(LOSS), dict[str, list[float]]()
-    for row in rows:
-        if LOSS in row["metrics"]:
-            meter = items[row["id"]].labels.get(LABEL, "") if row["id"] in items else ""
-            groups.setdefault(meter, []).append(row["metrics"][LOSS])
-    losses = [loss for values in groups.values() for loss in values]
-    if len(losses) < 2:
-        return []
-    if len(groups) == 1:
-        return [(f"{label} of the {len(losses)} items; the line is the median.", figures.distribution({"": losses}, label))]
-    return [(f"{label} of the items by {LABEL}. {figures.BOXES}", figures.distribution(dict(sorted(groups.items())), label))]
+def _distributions(rows: list[dict[str, Any]], items: dict[str, Item]) -> list[Picture]:
+    """By meter where several are known."""
+    values = {name: values_of(members, LOSS) for name, members in by_label(rows, items, LABEL).items()}
+    return spread(values, LOSS, "items", LABEL)
 
 
 def _bars(written: dict[str, list[str]]) -> str:

@@ -18,10 +18,11 @@ from toolkit.dsp.notes import STEPS, NoteEvent, joined
 from toolkit.dsp.tick_grid import TickGrid
 from toolkit.infer.autoencoder import notes_of, on_grid
 from toolkit.metrics.bar_attributes import ATTRIBUTES
-from toolkit.report import display, figures, image_rows, latent_figures, piano_rolls, sound
+from toolkit.report import image_rows, latent_figures, piano_rolls, sound
 from toolkit.report.piano_rolls import Traversal
 from toolkit.report.scored import BUDGET, Scored
 from toolkit.report.sources import metrics_table
+from toolkit.report.spread import Picture, spread
 from toolkit.report.table import Table
 from toolkit.tasks.latent import LatentLearning
 
@@ -29,8 +30,6 @@ RATE = 16000  # Hz
 TEMPO = 140.0  # quarter notes a minute
 INSTRUMENT = "piano"
 DRAWN = 2  # items that are traversed on the page
-
-Picture = tuple[str, str]  # caption and SVG
 
 
 @dataclass(frozen=True)
@@ -116,10 +115,8 @@ def _dependence(row: dict[str, Any], names: Sequence[str]) -> list[Picture]:
 
 def _accuracy(found: dict[str, Tensor]) -> list[Picture]:
     """How the items' accuracies are spread."""
-    name, values = "reconstruction_accuracy", found["reconstruction_accuracy"].tolist()
-    scale, label = display.metric(name).scale, display.label(name)
-    caption = f"{label} of the {len(values):,} items, decoded from codes that are drawn; the line is the median."
-    return [(caption, figures.distribution({"": [scale * value for value in values]}, label))] if len(values) > 1 else []
+    name = "reconstruction_accuracy"
+    return spread({"": found[name].tolist()}, name, "items, decoded from codes that are drawn")
 
 
 def _predicted(scored: Scored, item: Item) -> dict[str, Tensor]:

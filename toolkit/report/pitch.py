@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,13 +10,15 @@ import numpy as np
 
 from toolkit import files
 from toolkit.data.manifest import Item, Manifest
-from toolkit.report import display, figures, pitch_figures, tracked
+from toolkit.report import display, pitch_figures, tracked
 from toolkit.report.scored import Scored
 from toolkit.report.sources import metrics_table, plain
+from toolkit.report.spread import by_label, label_of, spread, values_of
 from toolkit.report.table import NOTHING, Table
 from toolkit.report.tracked import Track
 
 AT_ONCE = 25  # recordings whose table is shown at once; a longer one unfolds
+INSTRUMENT = "instrument"  # label of a manifest's items
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def view(scored: Scored, missing: list[str]) -> View:
     manifest = scored.manifest_of_predictions(missing)
     items = {} if scored.manifest is None else {item.id: item for item in scored.manifest}
     tracks = {} if manifest is None else _tracks(scored, manifest)
+    values = {name: values_of(members, metric) for name, members in by_label(scored.rows, items, INSTRUMENT).items()}
     if manifest is not None and not tracks:
         missing.append(f"errors in cents: no recording of {manifest.path.name} has an annotation and a stored prediction")
     return View(
@@ -66,7 +68,7 @@ def view(scored: Scored, missing: list[str]) -> View:
         _by_instrument(scored.rows, items, names),
         _by_recording(scored.rows, items, names),
         len(scored.rows) > AT_ONCE,
-        _distributions(scored.rows, items, metric),
+        spread(values, metric, "recordings", INSTRUMENT),
         _errors(list(tracks.values())),
         tracked.examples(scored, tracks, metric, missing),
     )
@@ -102,32 +104,13 @@ def _errors(tracks: list[Track]) -> list[tuple[str, str]]:
     ]
 
 
-def _distributions(rows: list[dict[str, Any]], items: dict[str, Item], metric: str) -> list[tuple[str, str]]:
-    """(caption, SVG): a box an instrument, or one histogram of all."""
-    scale, label = display.metric(metric).scale, display.label(metric)
-    groups: dict[str, list[float]] = {}
-    for row in rows:
-        if math.isfinite(value := row["metrics"].get(metric, math.nan)):
-            groups.setdefault(_instrument(row, items), []).append(scale * value)
-    everything = [value for values in groups.values() for value in values]
-    if len(everything) < 2:
-        return []
-    if len(groups) == 1 or max(map(len, groups.values())) == 1:
-        caption = f"{label} of the {len(everything)} recordings; the line is the median."
-        return [(caption, figures.distribution({"": everything}, label))]
-    caption = f"{label} by instrument. {figures.BOXES}"
-    return [(caption, figures.distribution(dict(sorted(groups.items())), label))]
-
-
 def _by_instrument(rows: list[dict[str, Any]], items: dict[str, Item], names: list[str]) -> Table | None:
     """A line an instrument, by the alphabet."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(_instrument(row, items), []).append(row)
+    groups = by_label(rows, items, INSTRUMENT)
     if set(groups) <= {NOTHING}:
         return None
     lines = []
-    for instrument, members in sorted(groups.items()):
+    for instrument, members in groups.items():
         lines.append([instrument, str(len(members)), *(_mean(members, name) for name in names)])
     headings = [display.metric(name).name for name in names]
     return Table(["Instrument", "Recordings", *headings], lines, ["Recordings", *headings])
@@ -140,18 +123,12 @@ def _by_recording(rows: list[dict[str, Any]], items: dict[str, Item], names: lis
         item = items.get(row["id"])
         seconds = NOTHING if item is None else f"{item.seconds:.1f}"
         values = [display.number(row["metrics"].get(name), name) for name in names]
-        lines.append([row["id"], _instrument(row, items), seconds, *values])
+        lines.append([row["id"], label_of(row, items, INSTRUMENT), seconds, *values])
     headings = [display.metric(name).name for name in names]
     optional = ["Instrument", "Seconds"]
     return Table(["Recording", *optional, *headings], lines, ["Seconds", *headings]).without_empty(optional)
 
 
-def _instrument(row: dict[str, Any], items: dict[str, Item]) -> str:
-    item = items.get(row["id"])
-    name = None if item is None else item.labels.get("instrument")
-    return NOTHING if name is None else str(name).replace("_", " ")
-
-
 def _mean(rows: list[dict[str, Any]], name: str) -> str:
-    values = [value for row in rows if math.isfinite(value := row["metrics"].get(name, math.nan))]
+    values = values_of(rows, name)
     return display.number(statistics.fmean(values), name) if values else NOTHING

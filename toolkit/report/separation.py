@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from toolkit.log import UserError
-from toolkit.report import display, examples, figures
+from toolkit.report import examples
 from toolkit.report.scored import BUDGET, Scored
 from toolkit.report.sources import in_order, metrics_table
+from toolkit.report.spread import Picture, spread, values_of
 from toolkit.report.table import Table
 
 
@@ -32,7 +32,7 @@ class View:
 
     metric: str
     figures: Table
-    distributions: list[tuple[str, str]]
+    distributions: list[Picture]
     examples: list[examples.Example]
 
 
@@ -44,15 +44,9 @@ def view(scored: Scored, missing: list[str]) -> View:
     )
 
 
-def _distributions(rows: list[dict[str, Any]], name: str) -> list[tuple[str, str]]:
-    """(caption, SVG): over all items; then by number of sources where it varies, else by source."""
-    items = [row["metrics"][name] for row in rows if math.isfinite(row["metrics"].get(name, math.nan))]
-    if len(items) < 2:
-        return []
-    label = display.label(name)
-    median = display.number(statistics.median(items), name)
-    caption = f"{label} of the {len(items)} items, each the mean over its sources; the line is the median, {median}."
-    drawn = [(display.typographic(caption), figures.distribution({"": items}, label))]
+def _distributions(rows: list[dict[str, Any]], name: str) -> list[Picture]:
+    """Over all items; then by number of sources where it varies, else by source."""
+    drawn = spread({"": values_of(rows, name)}, name, "items, each the mean over its sources")
     by_number: dict[str, list[float]] = {}
     by_source: dict[str, list[float]] = {}
     for row in rows:
@@ -62,9 +56,8 @@ def _distributions(rows: list[dict[str, Any]], name: str) -> list[tuple[str, str
                 by_number.setdefault(f"{len(row['sources'])} sources", []).append(value)
                 by_source.setdefault(source, []).append(value)
     split, kind = (by_number, "number of sources") if len(by_number) > 1 else (by_source, "source")
-    if len(split) > 1:
-        ordered = {name: split[name] for name in in_order(split)}
-        drawn.append((f"{label} by {kind}. {figures.BOXES}", figures.distribution(ordered, label)))
+    if drawn and len(split) > 1:
+        drawn += spread({key: split[key] for key in in_order(split)}, name, "estimates", kind)
     return drawn
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from dataclasses import dataclass
 from typing import ClassVar
 
-from toolkit.report import display, figures, synthesized
+from toolkit.report import display, synthesized
 from toolkit.report.scored import Scored
 from toolkit.report.sources import plain
+from toolkit.report.spread import Picture, by_label, spread, values_of
 from toolkit.report.table import Table
 from toolkit.report.tables import measured
 
 COLUMNS = {"": "Trained", "untrained": "Untrained", "real": "Real audio"}
+MODELS = {"trained": "metrics", "untrained": "untrained"}  # where a line of scores has their figures
+INSTRUMENT = "instrument"  # label of a manifest's items
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class View:
 
     metric: str
     figures: Table
-    distributions: list[tuple[str, str]]
+    distributions: list[Picture]
     examples: list[synthesized.Example]
 
 
@@ -62,24 +63,14 @@ def _figures(scored: Scored) -> Table:
     return Table(["Metric", *names], rows, names).without_empty(names[1:])
 
 
-def _distributions(scored: Scored) -> list[tuple[str, str]]:
-    """(caption, SVG) of every metric over the recordings, the untrained model's beside the trained one's."""
+def _distributions(scored: Scored) -> list[Picture]:
+    """Every metric over the recordings: beside that of the untrained model, then by instrument where there are several."""
+    items = {} if scored.manifest is None else {item.id: item for item in scored.manifest}
+    instruments = by_label(scored.rows, items, INSTRUMENT)
     drawn = []
     for metric in scored.metrics:
-        scale = display.metric(metric).scale
-        sets: dict[str, list[float]] = {}
-        for row in scored.rows:
-            for name, key in (("trained", "metrics"), ("untrained", "untrained")):
-                value = row.get(key, {}).get(metric, math.nan)
-                if math.isfinite(value):
-                    sets.setdefault(name, []).append(scale * value)
-        if len(sets.get("trained", [])) < 2:
-            continue
-        label, median = display.label(metric), statistics.median(sets["trained"]) / scale
-        caption = f"{label} of the {len(sets['trained'])} recordings; "
-        if len(sets) > 1:
-            caption += "the box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
-        else:
-            caption += f"the line is the median, {display.number(median, metric)}."
-        drawn.append((display.typographic(caption), figures.distribution(sets, label)))
+        models = {name: values_of(scored.rows, metric, key) for name, key in MODELS.items()}
+        drawn += spread(models, metric, "recordings", "model") if len(models["trained"]) > 1 else []
+        groups = {name: values_of(rows, metric) for name, rows in instruments.items()}
+        drawn += spread(groups, metric, "recordings", INSTRUMENT) if len(groups) > 1 else []
     return drawn
