@@ -7,7 +7,7 @@ are made of, then the mixtures are made; both steps run in parallel, and go on w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -16,6 +16,7 @@ import numpy as np
 
 from toolkit import log
 from toolkit.data import manifest, parallel
+from toolkit.data.journal import Results
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
 
@@ -61,10 +62,35 @@ class MixtureWork:
 
 
 class Prepared(NamedTuple):
-    """A prepared utterance: its job, and what the job returned."""
+    """A prepared utterance: its file, what that was made from, and what was measured."""
 
-    job: parallel.Job
+    path: Path
+    signature: str
     result: Result
+
+
+class Utterances(Mapping[str, Prepared]):
+    """Prepared utterances by their keys; what is told of each is read from a journal when it is asked for.
+
+    Args:
+        results: what their preparation returned.
+        path_of: the file of a key.
+    """
+
+    def __init__(self, results: Results, path_of: Callable[[str], Path]) -> None:
+        self._results, self._path_of = results, path_of
+
+    def __getitem__(self, key: str) -> Prepared:
+        return Prepared(self._path_of(key), self._results.signature(key), self._results[key])
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._results
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
 
 
 class Place(NamedTuple):
@@ -112,7 +138,7 @@ class Mixing:
         sources: Mapping[str, Path],
         labels: Callable[[Result], Labels],
         option: Callable[[str], Any] = lambda key: None,
-    ) -> dict[str, Prepared]:
+    ) -> Utterances:
         """Prepare the utterances of a split and write their manifest ``<place>/8k/<split>.jsonl``.
 
         Args:
@@ -125,21 +151,24 @@ class Mixing:
         """
         folder = self.data / place / self.rate
 
+        def target(key: str) -> Path:
+            return folder / split / speaker(key) / f"{utterance(key)}.wav"
+
         def job(key: str) -> parallel.Job:
-            target = folder / split / speaker(key) / f"{utterance(key)}.wav"
-            given = UtteranceWork(sources[key], target, self.sample_rate, option(key))
+            given = UtteranceWork(sources[key], target(key), self.sample_rate, option(key))
             signature = parallel.files_signature([sources[key]], self.corpus, self.sample_rate, given.option)
-            return parallel.Job(key, given, signature, (target,))
+            return parallel.Job(key, given, signature, (given.target,))
 
-        def item(job: parallel.Job, result: Result) -> Item:
-            told = {"speaker": speaker(job.id), **labels(result)}
-            audio = {"speech": self._below_data(job.outputs[0])}
-            return Item(utterance(job.id), split, self.sample_rate, result["frames"], 1, audio, told)
+        def item(key: str, result: Result) -> Item:
+            told = {"speaker": speaker(key), **labels(result)}
+            audio = {"speech": self._below_data(target(key))}
+            return Item(utterance(key), split, self.sample_rate, result["frames"], 1, audio, told)
 
-        jobs = [job(key) for key in sources]
+        jobs = parallel.Jobs(list(sources), job)
         outcome = self.run(work, jobs, f"{split} utterances", folder / f"{split}.jsonl")
         self._write_manifest(folder / f"{split}.jsonl", split, jobs, outcome, item, {})
-        return {job.id: Prepared(job, outcome.results[job.id]) for job in jobs if job.id in outcome.results}
+        assert isinstance(outcome.results, Results)  # there is a journal
+        return Utterances(outcome.results, target)
 
     def prepare_mixtures(
         self,
@@ -172,23 +201,24 @@ class Mixing:
             logger.warning("%s: %d of %d mixtures left out", title, len(mixtures) - len(by_name), len(mixtures))
         folder = self.data / place.audio / f"wav{self.rate}" / self.mode / split
 
-        def job(mixture: Mixture) -> parallel.Job:
-            jobs = [utterances[key].job for key in mixture.utterances]
-            parts = [place.mixture, *(f"s{number}" for number in range(1, len(jobs) + 1))]
-            targets = tuple(folder / part / f"{mixture.name}.wav" for part in parts)
-            sources = tuple(job.outputs[0] for job in jobs)
-            given = MixtureWork(sources, weights(mixture), targets, self.sample_rate, self.mode, option)
-            signature = fingerprint([*(job.signature for job in jobs), str(given.weights), self.mode, str(option)])
-            return parallel.Job(mixture.name, given, signature, targets)
+        def targets(name: str) -> dict[str, Path]:
+            parts = {f"s{number}": f"s{number}" for number in range(1, len(by_name[name].utterances) + 1)}
+            return {role: folder / part / f"{name}.wav" for role, part in {"mixture": place.mixture, **parts}.items()}
 
-        def item(job: parallel.Job, result: Result) -> Item:
-            mixture = by_name[job.id]
-            roles = ["mixture", *(f"s{number}" for number in range(1, len(job.outputs)))]
-            audio = {role: self._below_data(path) for role, path in zip(roles, job.outputs, strict=True)}
-            told = voices(mixture.utterances) | labels(mixture, result)
-            return Item(job.id, split, self.sample_rate, result["frames"], 1, audio, told)
+        def job(name: str) -> parallel.Job:
+            mixture, outputs = by_name[name], tuple(targets(name).values())
+            sources = [utterances[key] for key in mixture.utterances]
+            paths = tuple(one.path for one in sources)
+            given = MixtureWork(paths, weights(mixture), outputs, self.sample_rate, self.mode, option)
+            signature = fingerprint([*(one.signature for one in sources), str(given.weights), self.mode, str(option)])
+            return parallel.Job(name, given, signature, outputs)
 
-        jobs = [job(mixture) for mixture in by_name.values()]
+        def item(name: str, result: Result) -> Item:
+            audio = {role: self._below_data(path) for role, path in targets(name).items()}
+            told = voices(by_name[name].utterances) | labels(by_name[name], result)
+            return Item(name, split, self.sample_rate, result["frames"], 1, audio, told)
+
+        jobs = parallel.Jobs(list(by_name), job)
         path = self.data / place.manifests / self.rate / self.mode / f"{split}.jsonl"
         outcome = self.run(work, jobs, f"{title} mixtures", path)
         self._write_manifest(path, split, jobs, outcome, item, header or {})
@@ -198,7 +228,11 @@ class Mixing:
         return parallel.run(work, jobs, what, workers=self.workers, journal=journal(beside), strict=self.strict)
 
     def name_missing(self, split: str, missing: Iterable[str], next_step: str) -> None:
-        """Tell which utterances the corpus lacks; an error if `strict`."""
+        """Tell which utterances the corpus lacks; an error if `strict`.
+
+        Raises:
+            UserError: there is one, and `strict`.
+        """
         keys = sorted(missing)
         if not keys:
             return
@@ -213,12 +247,12 @@ class Mixing:
         split: str,
         jobs: Sequence[parallel.Job],
         outcome: parallel.Outcome,
-        item: Callable[[parallel.Job, Result], Item],
+        item: Callable[[str, Result], Item],
         header: Mapping[str, Any],
     ) -> None:
         head = {"corpus": self.name, "edition": self.edition, "split": split, **header}
-        items = {job.id: item(job, outcome.results[job.id]) for job in jobs if job.id in outcome.results}
-        write_manifest(path, self.data, self.data, head, jobs, outcome, items.values())
+        items = (item(name, result) for name, result in outcome.results.items())
+        write_manifest(path, self.data, self.data, head, jobs, outcome, items)
 
     def _below_data(self, path: Path) -> str:
         return path.relative_to(self.data).as_posix()

@@ -6,7 +6,7 @@ Only the clean mixtures (`mix_clean`) are made: the noisy ones need the recordin
 import math
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -275,7 +275,7 @@ def _draw(
 
     def job(mixture: _librimix_metadata.Mixture) -> parallel.Job:
         paths = tuple(split.utterances[key] for key in mixture.utterances)
-        made_from = [*(usable[key].job.signature for key in mixture.utterances), str(mixture.gains)]
+        made_from = [*(usable[key].signature for key in mixture.utterances), str(mixture.gains)]
         return parallel.Job(mixture.name, (paths, mixture.gains), _mixing.fingerprint(made_from))
 
     jobs = [job(mixture) for mixture in mixtures if _librimix_metadata.may_clip(mixture, measured)]
@@ -286,7 +286,7 @@ def _draw(
 
 
 def _prepare_mixtures(
-    mixing: Mixing, n: int, split: Split, mixtures: list[_librimix_metadata.Mixture], utterances: dict[str, Prepared]
+    mixing: Mixing, n: int, split: Split, mixtures: list[_librimix_metadata.Mixture], utterances: Mapping[str, Prepared]
 ) -> None:
     wanted = {key for mixture in mixtures for key in mixture.utterances}
     mixing.name_missing(split.name, wanted - split.utterances.keys(), _librispeech.SEE)

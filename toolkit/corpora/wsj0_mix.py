@@ -6,7 +6,7 @@ itself, LDC93S6A, is licensed by the Linguistic Data Consortium.
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,7 +191,7 @@ def _mix(work: MixtureWork) -> dict[str, Any]:
 
 
 def _prepare_mixtures(
-    mixing: Mixing, n: int, split: str, listed: list[_wsj0.Mixture], prepared: dict[str, Prepared], variant: Variant
+    mixing: Mixing, n: int, split: str, listed: list[_wsj0.Mixture], prepared: Mapping[str, Prepared], variant: Variant
 ) -> None:
     def weights(mixture: _wsj0.Mixture) -> tuple[float, ...]:
         levels = [prepared[key].result["active_level"] for key in mixture.utterances]

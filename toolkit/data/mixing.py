@@ -2,7 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
+from array import array
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,6 +98,7 @@ class DynamicMixing(Mixing):
 
     Raises:
         UserError: the utterances have another rate than the fixed set, no speaker labels, or too few speakers.
+        ValueError: `min_overlap` is not above 0, up to 1.
     """
 
     def __init__(
@@ -118,7 +121,7 @@ class DynamicMixing(Mixing):
         self.examples = len(static) if examples is None else examples
         self.manifest = Manifest.open(data / f"{utterances}.jsonl")
         self._read_manifest()
-        self._checked = np.zeros(len(self._ids), bool)
+        self._checked = np.zeros(len(self._numbers), bool)
 
     def __len__(self) -> int:
         return self.examples
@@ -140,14 +143,15 @@ class DynamicMixing(Mixing):
             references[row, :, begin : begin + piece.shape[-1]] = gain * piece
         mixture = references.sum(dim=0)
         scale = PEAK / max(PEAK, float(mixture.abs().max()), float(references.abs().max()))
-        return Example(scale * mixture, scale * references, "+".join(self._ids[i].decode() for i in chosen))
+        return Example(scale * mixture, scale * references, "+".join(self.manifest[int(self._numbers[i])].id for i in chosen))
 
     def _read_manifest(self) -> None:
-        """Keep of the manifest what mixing needs; utterances that are too short are left out."""
+        """Keep of the manifest numbers alone; utterances that are too short are left out."""
         path = self.manifest.path
         needed = math.ceil((self.static.segment or 1) * self.min_overlap * max(self.speeds))
-        kept = []
-        for item in self.manifest:
+        numbers, frames, speakers, levels = array("q"), array("q"), array("q"), array("d")
+        known: dict[Any, int] = {}  # speakers to their numbers
+        for number, item in enumerate(self.manifest):
             if item.sample_rate != self.static.sample_rate or item.channels != self.static.channels:
                 raise UserError(
                     f"{path}: {item.id}: expected {self.static.sample_rate} Hz, {self.static.channels} channels as "
@@ -157,26 +161,25 @@ class DynamicMixing(Mixing):
                 raise UserError(f"{path}: {item.id}: expected a role `speech` and a label `speaker`, found {item}")
             if item.frames >= needed:
                 level = item.labels.get(self.levels.label)
-                known = math.nan if level is None else self.levels.decibels(level)
-                kept.append((item.id.encode(), item.frames, item.audio["speech"].encode(), item.labels["speaker"], known))
-        speakers = len({speaker for *_, speaker, _ in kept})
-        if speakers < len(self.static.sources):
+                numbers.append(number)
+                frames.append(item.frames)
+                speakers.append(known.setdefault(item.labels["speaker"], len(known)))
+                levels.append(math.nan if level is None else self.levels.decibels(level))
+        if len(known) < len(self.static.sources):
             raise UserError(
                 f"{path}: expected {len(self.static.sources)} speakers with {needed / self.static.sample_rate:g} s or more of "
-                f"speech, found {speakers}. Next: a smaller --data.segment"
+                f"speech, found {len(known)}. Next: a smaller --data.segment"
             )
-        if len(kept) < len(self.manifest):
-            logger.info(
-                "%s: %d of %d utterances are too short, left out", path, len(self.manifest) - len(kept), len(self.manifest)
-            )
-        columns = [np.array(column) for column in zip(*kept, strict=True)]
-        self._ids, self._frames, self._paths, self._speakers, self._levels = columns
+        if short := len(self.manifest) - len(numbers):
+            logger.info("%s: %d of %d utterances are too short, left out", path, short, len(self.manifest))
+        self._numbers, self._frames, self._speakers = (np.frombuffer(one, np.int64) for one in (numbers, frames, speakers))
+        self._levels = np.frombuffer(levels)
 
     def _choose(self, rng: np.random.Generator) -> np.ndarray:
         """Utterances (sources,), each by somebody else; all of them are equally likely."""
         chosen: list[int] = []
         while len(chosen) < len(self.static.sources):
-            utterance = int(rng.integers(len(self._ids)))
+            utterance = int(rng.integers(len(self._numbers)))
             if self._speakers[utterance] not in self._speakers[chosen]:
                 chosen.append(utterance)
         return np.array(chosen)
@@ -209,4 +212,4 @@ class DynamicMixing(Mixing):
         return float(self._levels[utterance])
 
     def _path(self, utterance: int) -> str:
-        return f"{self.manifest.root}/{self._paths[utterance].decode()}"
+        return str(self.manifest.path_of(self.manifest[int(self._numbers[utterance])], "speech"))

@@ -1,31 +1,36 @@
 """A pure function over many files: several processes, results in the order of the jobs, restartable, bad files named.
 
-What a job returned is kept in a journal beside its outputs. A job is done again only when its signature (what its result
-depends on) changed or an output is gone; since files are written atomically (`toolkit.files`), one that is there is whole.
+What a job returned is kept in a journal beside its outputs (`toolkit.data.journal`). A job is done again only when its
+signature (what its result depends on) changed or an output is gone; since files are written atomically (`toolkit.files`), one
+that is there is whole.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import json
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from array import array
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toolkit import files, log, progress
+from toolkit import log, progress
+from toolkit.data.journal import Results
 from toolkit.log import UserError
 
 WORKERS_START = 4.0  # seconds that workers need for their imports
+CHUNK, AHEAD = 32, 8  # jobs that a worker is given at once, at most; such chunks that wait for each worker
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 logger = log.get(__name__)
@@ -48,6 +53,24 @@ class Job:
     outputs: tuple[Path, ...] = ()
 
 
+class Jobs(Sequence[Job]):
+    """Jobs that are made whenever they are asked for, so that a million of them need not be held.
+
+    Args:
+        ids: of the jobs.
+        make: the job of an id.
+    """
+
+    def __init__(self, ids: Sequence[str], make: Callable[[str], Job]) -> None:
+        self._ids, self._make = ids, make
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._make(self._ids[number])
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A job that could not be done since a file is unusable, and why."""
@@ -61,12 +84,12 @@ class Outcome:
     """What came of all jobs.
 
     Attributes:
-        results: job id to what the function returned (a JSON value where there is a journal), in the order of the jobs.
+        results: job id to what the function returned, in the order of the jobs; read from the journal where there is one.
         skipped: the jobs without result.
         reused: how many results were taken from the journal.
     """
 
-    results: dict[str, Any] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     reused: int = 0
 
@@ -92,19 +115,18 @@ class Workers:
             self._pool = None
         self._environment.close()
 
-    def calls(self, function: Callable[[Any], Any], jobs: Sequence[Any], what: str) -> Generator[Any, None, None]:
-        """Yield ``function(job)`` for each job in order.
+    def calls(self, function: Callable[[Any], Any], jobs: Iterator[Any], count: int, what: str) -> Generator[Any, None, None]:
+        """Yield ``function(job)`` for each of `count` jobs in order; few of them are taken ahead of those that are done.
 
         Raises:
             UserError: a worker died.
         """
         began = time.monotonic()
-        done = 0
-        while done < len(jobs) and not self._are_worth_it(time.monotonic() - began, done, len(jobs) - done):
-            yield function(jobs[done])
-            done += 1
-        if done < len(jobs):
-            yield from self._pooled_calls(function, jobs[done:], what)
+        for done in range(count):
+            if self._are_worth_it(time.monotonic() - began, done, count - done):
+                yield from self._pooled_calls(function, jobs, count - done, what)
+                return
+            yield function(next(jobs))
 
     def _are_worth_it(self, elapsed: float, done: int, left: int) -> bool:
         """Whether what is left would take this process so long that starting workers saves time."""
@@ -112,19 +134,30 @@ class Workers:
             return False
         return self._pool is not None or (elapsed >= WORKERS_START / 4 and elapsed * left >= 4 * WORKERS_START * done)
 
-    def _pooled_calls(self, function: Callable[[Any], Any], jobs: Sequence[Any], what: str) -> Generator[Any, None, None]:
+    def _pooled_calls(
+        self, function: Callable[[Any], Any], jobs: Iterator[Any], count: int, what: str
+    ) -> Generator[Any, None, None]:
         if self._pool is None:
             self._environment.enter_context(_single_threaded_children())
             context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's threads
             self._pool = concurrent.futures.ProcessPoolExecutor(self.nj, context, initializer=begin_worker)
-        chunk = max(1, min(32, len(jobs) // (4 * self.nj)))
+        size = max(1, min(CHUNK, count // (4 * self.nj)))
+        waiting: deque[concurrent.futures.Future[list[Any]]] = deque()
         try:
-            yield from self._pool.map(function, jobs, chunksize=chunk)
+            while chunk := list(itertools.islice(jobs, size)):
+                waiting.append(self._pool.submit(_all, function, chunk))
+                if len(waiting) > AHEAD * self.nj:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
         except BrokenProcessPool as error:
             raise UserError(
                 f"{what}: a worker process died, perhaps for want of memory. Next: run the same command with a smaller --nj, "
                 "what is finished is kept; a script of your own needs `if __name__ == '__main__':`, or nj=1"
             ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def run(
@@ -151,27 +184,23 @@ def run(
     Raises:
         UserError: a file is unusable and `strict`, an output cannot be written, or a worker died.
     """
-    done = _read_journal(journal) if journal is not None else {}
-    reusable = {job.id for job in jobs if _is_current(job, done.get(job.id))}
-    pending = [job for job in jobs if job.id not in reusable]
-    fresh: dict[str, Any] = {}
+    results = Results(journal)
+    pending = array("q", (number for number, job in enumerate(jobs) if not _is_current(job, results)))
     skipped = []
     with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(journal.open("a", encoding="utf-8")) if journal is not None and pending else None
+        stack.callback(results.close)
         workers = workers or stack.enter_context(Workers(nj))
-        calls = stack.enter_context(contextlib.closing(workers.calls(partial(_guarded, function), pending, what)))
-        for job, result in zip(pending, progress.track(calls, what, total=len(pending)), strict=True):
+        left = (jobs[number] for number in pending)
+        calls = stack.enter_context(contextlib.closing(workers.calls(partial(_guarded, function), left, len(pending), what)))
+        for id, signature, result in progress.track(calls, what, total=len(pending)):
             if isinstance(result, Skipped):
                 skipped.append(_skip(result, what, strict))
-                continue
-            fresh[job.id] = result
-            if stream is not None:
-                stream.write(json.dumps({"id": job.id, "signature": job.signature, "result": result}) + "\n")
-                stream.flush()
+                results.drop(id)
+            else:
+                results.enter(id, signature, result)
     if skipped:
         logger.warning("%s: %d of %d skipped, each named above", what, len(skipped), len(jobs))
-    results = {job.id: done[job.id]["result"] if job.id in reusable else fresh.get(job.id) for job in jobs}
-    return Outcome({id: result for id, result in results.items() if id in reusable or id in fresh}, skipped, len(reusable))
+    return Outcome(results, skipped, len(jobs) - len(pending))
 
 
 def files_signature(paths: Iterable[Path], root: Path, *options: object) -> str:
@@ -183,24 +212,8 @@ def files_signature(paths: Iterable[Path], root: Path, *options: object) -> str:
     return "|".join(parts)
 
 
-def _is_current(job: Job, entry: dict[str, Any] | None) -> bool:
-    return entry is not None and entry["signature"] == job.signature and all(map(os.path.exists, job.outputs))
-
-
-def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
-    """Last entry by id; a journal with a line cut short, or outdated ones, is written anew first."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    entries = {}
-    for line in lines:
-        with contextlib.suppress(ValueError):  # cut short by a crash
-            entry = json.loads(line)
-            entries[entry["id"]] = entry
-    if len(entries) < len(lines):
-        files.write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries.values()))
-    return entries
+def _is_current(job: Job, results: Results) -> bool:
+    return results.expect(job.id, job.signature) and all(map(os.path.exists, job.outputs))
 
 
 def _skip(skipped: Skipped, what: str, strict: bool) -> Skipped:
@@ -210,11 +223,16 @@ def _skip(skipped: Skipped, what: str, strict: bool) -> Skipped:
     return skipped
 
 
-def _guarded(function: Callable[[Any], Any], job: Job) -> Any:
+def _all(function: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Any]:
+    return [function(job) for job in jobs]
+
+
+def _guarded(function: Callable[[Any], Any], job: Job) -> tuple[str, str, Any]:
+    """Id and signature of a job as it was made for this call, and what the function returned."""
     try:
-        return function(job.argument)
+        return job.id, job.signature, function(job.argument)
     except UserError as error:
-        return Skipped(job.id, str(error))
+        return job.id, job.signature, Skipped(job.id, str(error))
     except OSError as error:
         raise UserError(
             f"{job.id}: {error}. Next: see to it and run the same command again; what is finished is kept"

@@ -1,11 +1,12 @@
 """What a manifest of a million items costs: seconds and memory from its writing to the first batch.
 
-    python tools/bench/big_manifest.py [--items 1000000] [--only write open recordings store clips]
+    python tools/bench/big_manifest.py [--items 1000000] [--only write open recordings mixing store clips prepare again]
 
 Items have ids, paths and labels of usual length and come in no order; a third of them is too short and filtered out.  All of
-them are one recording of noise, so that little is written; of each, one vector of numbers is stored as a feature.  Every step
-runs in a process of its own: the clock's and the processor's seconds, and how much more memory it held at most than after its
-imports.
+them are one recording of noise, so that little is written; of each, one vector of numbers is stored as a feature.  `prepare` is
+the stage of that name over as many utterances, and as many mixtures of two of them, of which no sound is made, and `again` is
+the same where its journals are there.  Every step runs in a process of its own: the clock's and the processor's seconds, and
+how much more memory it held at most than after its imports.
 """
 
 import argparse
@@ -18,9 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from toolkit.corpora._mixing import MixtureWork, UtteranceWork
     from toolkit.data.manifest import Item
 
 RATE, SEGMENT, BATCH_SIZE = 8000, 1.0, 32
@@ -42,7 +44,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for step in STEPS:
-            if step not in (*options.only, "write", *(["store"] if "clips" in options.only else [])):
+            if step not in options.only and not any(step in NEEDS.get(one, []) for one in options.only):
                 continue
             command = [sys.executable, __file__, "--step", step, "--folder", folder, "--items", str(options.items)]
             found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
@@ -55,7 +57,8 @@ def main() -> None:
 def measured(step: str, folder: Path, items: int) -> dict[str, float]:
     """What a step takes, the imports aside."""
     from toolkit import audio  # noqa: F401
-    from toolkit.data import clips, loader, segments  # noqa: F401
+    from toolkit.corpora import _mixing  # noqa: F401
+    from toolkit.data import clips, loader, mixing  # noqa: F401
 
     before, began, worked = peak(), time.perf_counter(), time.process_time()
     STEPS[step](folder, items)
@@ -93,7 +96,7 @@ def made(items: int) -> "Iterator[Item]":
         labels = {"speaker": f"speaker{place % 999}", "tags": [float((place >> k) & 1) for k in range(TAGS)]}
         frames = RATE // 2 if place % 3 == 0 else 2 * RATE
         yield Item(
-            f"corpus-{place:09d}-utterance", "train", RATE, frames, 1, dict.fromkeys(("mixture", "s1"), "noise.wav"), labels
+            f"corpus-{place:09d}-utterance", "train", RATE, frames, 1, dict.fromkeys(("s1", "speech"), "noise.wav"), labels
         )
 
 
@@ -114,6 +117,19 @@ def recordings(folder: Path, items: int) -> None:
 
     source = SegmentDataset(Manifest.open(folder / "bench.jsonl"), SEGMENT)
     assert len(source) == items - -(-items // 3)
+    assert len(next(loader.batches(source, batch_size=BATCH_SIZE, seed=0, epoch=0)).ids) == BATCH_SIZE
+
+
+def mixing(folder: Path, items: int) -> None:
+    """Index the utterances, and mix the first batch of them."""
+    from toolkit.data import loader
+    from toolkit.data.manifest import Manifest
+    from toolkit.data.mixing import DynamicMixing, OppositeLevels
+    from toolkit.data.segments import SegmentDataset
+
+    write(folder / "few", 8)
+    static = SegmentDataset(Manifest.open(folder / "few" / "bench.jsonl"), SEGMENT)
+    source = DynamicMixing(folder, static, 0, "bench", OppositeLevels(), examples=items)
     assert len(next(loader.batches(source, batch_size=BATCH_SIZE, seed=0, epoch=0)).ids) == BATCH_SIZE
 
 
@@ -142,13 +158,51 @@ def stored_clips(folder: Path, items: int) -> None:
     assert len(next(loader.batches(source, batch_size=BATCH_SIZE, seed=0, epoch=0)).ids) == BATCH_SIZE
 
 
+class Pair(NamedTuple):
+    """A mixture of two utterances."""
+
+    name: str
+    utterances: tuple[str, ...]
+
+
+def prepare(folder: Path, items: int) -> None:
+    """Prepare the utterances of a corpus, and mixtures of two."""
+    from toolkit.corpora._mixing import Mixing, Place
+    from toolkit.data import parallel
+
+    keys = [f"corpus/speaker{place % 999:03d}/{place:09d}-utterance" for place in range(items)]
+    with parallel.Workers(1) as workers:
+        stage = Mixing("bench", folder, folder / "prepared", RATE, "min", "full", workers, strict=False)
+        sources = dict.fromkeys(keys, folder / "noise.wav")
+        spoken = stage.prepare_utterances(
+            utterance, "utterances", "tr", sources, lambda found: {"active_level": found["level"]}
+        )
+        pairs = [Pair(f"{one:09d}_{items - 1 - one:09d}", (keys[one], keys[items - 1 - one])) for one in range(items)]
+        place = Place("bench-2mix", "2speakers", "mix")
+        stage.prepare_mixtures(mixture, place, "tr", pairs, spoken, lambda pair: (0.5, 0.5), lambda pair, found: {})
+
+
+def utterance(work: "UtteranceWork") -> dict[str, Any]:
+    """What is told of an utterance."""
+    return {"frames": 2 * RATE, "level": 0.01}
+
+
+def mixture(work: "MixtureWork") -> dict[str, Any]:
+    """What is told of a mixture."""
+    return {"frames": 2 * RATE}
+
+
 STEPS: dict[str, Callable[[Path, int], None]] = {
     "write": write,
     "open": opened,
     "recordings": recordings,
+    "mixing": mixing,
     "store": store,
     "clips": stored_clips,
+    "prepare": prepare,
+    "again": prepare,
 }
+NEEDS = {step: ["write"] for step in STEPS} | {"clips": ["write", "store"], "again": ["write", "prepare"]}  # what goes before
 
 if __name__ == "__main__":
     main()

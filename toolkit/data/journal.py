@@ -1,0 +1,116 @@
+"""What many jobs returned, kept in a journal: JSON Lines, an entry a job, read when it is asked for.
+
+```
+{"id": "011a0101", "signature": "8000|si_tr_s/011/011a0101.wv1 81920 1700000000", "result": {"frames": 41231, …}}
+```
+
+Of a job a later entry counts.  In memory there are an id and a number for each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import weakref
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from toolkit import files
+
+Entry = dict[str, Any]  # `id`, `signature`, `result`
+
+
+class Results(Mapping[str, Any]):
+    """What jobs returned, by their ids, in the order in which they were expected.
+
+    Args:
+        journal: the file, which need not be there; without one the results are held in memory.
+    """
+
+    def __init__(self, journal: Path | None = None) -> None:
+        self._journal = journal
+        self._found: dict[str, Any] = {}  # the place of the entry in the journal; the result itself where there is none
+        self._earlier = {} if journal is None else _places(journal)
+
+    def __getitem__(self, id: str) -> Any:
+        found = self._found[id]
+        return found if self._journal is None else self._entry(found)["result"]
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def signature(self, id: str) -> str:
+        """What a result that stands in the journal was made from."""
+        found: str = self._entry(self._found[id])["signature"]
+        return found
+
+    def expect(self, id: str, signature: str) -> bool:
+        """Make room for a job; whether an earlier run has entered it with the same signature, so that its result is there."""
+        place = self._earlier.pop(id, None)
+        self._found[id] = place
+        return place is not None and bool(self._entry(place)["signature"] == signature)
+
+    def enter(self, id: str, signature: str, result: Any) -> None:
+        """Keep the result of a job that was expected."""
+        if self._journal is None:
+            self._found[id] = result
+            return
+        line = (json.dumps({"id": id, "signature": signature, "result": result}) + "\n").encode()
+        self._found[id] = self._writer.tell()
+        self._writer.write(line)
+        self._writer.flush()
+
+    def drop(self, id: str) -> None:
+        """Expect a job no more."""
+        self._found.pop(id, None)
+
+    def close(self) -> None:
+        """Called when nothing more is entered."""
+        if "_writer" in vars(self):
+            self._writer.close()
+
+    def _entry(self, place: int) -> Entry:
+        self._reader.seek(place)
+        entry: Entry = json.loads(self._reader.readline())
+        return entry
+
+    @cached_property
+    def _reader(self) -> IO[bytes]:
+        assert self._journal is not None
+        stream = self._journal.open("rb")
+        weakref.finalize(self, stream.close)
+        return stream
+
+    @cached_property
+    def _writer(self) -> IO[bytes]:
+        assert self._journal is not None
+        return self._journal.open("ab")
+
+
+def _places(path: Path) -> dict[str, int]:
+    """Where the last entry of each id begins; a journal with a line cut short, or outdated ones, is written anew first."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return {}
+    places: dict[str, int] = {}
+    lines = begin = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            with contextlib.suppress(ValueError):  # cut short by a crash
+                places[json.loads(line)["id"]] = begin
+            lines, begin = lines + 1, begin + len(line)
+        if len(places) < lines:
+            with files.atomic(path) as partial, partial.open("wb") as whole:
+                for id, place in places.items():
+                    stream.seek(place)
+                    places[id] = whole.tell()
+                    whole.write(stream.readline())
+    return places
