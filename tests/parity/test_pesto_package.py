@@ -96,7 +96,7 @@ def test_a_synthetic_voice_is_tracked_as_the_package_does(version) -> None:
 @VERSIONS
 def test_a_real_voice_is_tracked_as_the_package_does(version, shared_data: Path) -> None:
     samples, rate = soundfile.read(shared_data / "mirdata_samples" / "vocadito" / "Audio" / "vocadito_1.wav", dtype="float32")
-    cents, apart = compare(version, torch.from_numpy(resample(samples, rate, RATE))[: 12 * RATE])
-    assert len(cents) > 1000
+    cents, apart = compare(version, torch.from_numpy(resample(samples, rate, RATE))[: 5 * RATE])
+    assert len(cents) > 400
     assert cents.max() < 0.5
     assert apart.max() < 1e-4

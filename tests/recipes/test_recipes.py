@@ -38,6 +38,8 @@ COLD = Path("magnatagatune/east")  # whose stages are processes from their begin
 EPOCHS = {
     "librimix/conv_tasnet": 4,
     "librimix/multiple_choice": 5,
+    "musdb18/conv_tasnet": 3,
+    "musdb18/iass": 2,
     "musdb18/open_unmix": 5,
     "musdb18/wave_u_net": 2,
     "wsj0_mix/conv_tasnet": 4,
