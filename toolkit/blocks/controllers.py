@@ -116,7 +116,7 @@ class _CausalConv(nn.Conv1d):
         if not torch.is_grad_enabled():
             carried["matrix"] = matrix
         columns = torch.cat([seen[..., tap * dilation :][..., :frames] for tap in range(taps)], 1)
-        return torch.baddbmm(self.bias[:, None], matrix.expand(len(x), -1, -1), columns), carried
+        return torch.baddbmm(self.bias[:, None], matrix.expand(x.shape[0], -1, -1), columns), carried
 
 
 def _of(part: str, state: State | None) -> State:

@@ -30,7 +30,7 @@ class PointwiseConv(nn.Conv1d):
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Multiply each frame of (B, N, L) by a weight (M, N, 1) and add a bias (M): (B, M, L)."""
-    matrices = weight.squeeze(-1).expand(len(x), -1, -1)
+    matrices = weight.squeeze(-1).expand(x.shape[0], -1, -1)  # not len(x), which is a fixed number where x is traced
     return torch.bmm(matrices, x) if bias is None else torch.baddbmm(bias[:, None], matrices, x)
 
 

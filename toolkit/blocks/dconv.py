@@ -97,7 +97,7 @@ class DConv(ResidualBranch):
         bins = x.transpose(1, 2).flatten(0, 1).unsqueeze(2)  # sequences (B F, C, 1, L)
         for layer in self.layers:
             bins = bins + layer(bins)
-        return bins.squeeze(2).unflatten(0, (len(x), -1)).transpose(1, 2)
+        return bins.squeeze(2).unflatten(0, (x.shape[0], -1)).transpose(1, 2)
 
 
 class LayerScale(nn.Module):

@@ -133,4 +133,4 @@ class DualPathSeparator(Separator):
         merged = overlap_add(self.rectifier(chunks), self.hop, features.shape[-1])
         x = self.gain * self.split(merged).unflatten(1, (self.sources, -1)).flatten(0, 1)
         masks = self.output(self.value(x).tanh() * self.gate(x).sigmoid())
-        return self.activation(masks.unflatten(0, (len(features), self.sources)))
+        return self.activation(masks.unflatten(0, (features.shape[0], self.sources)))

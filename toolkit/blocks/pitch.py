@@ -275,8 +275,8 @@ def local_average(probabilities: Tensor) -> Tensor:
         ValueError: P is not a multiple of 128.
     """
     pitches = probabilities.shape[-1]
-    per_semitone, rest = divmod(pitches, SEMITONES)
-    if rest or not per_semitone:
+    per_semitone = pitches // SEMITONES
+    if pitches % SEMITONES or not per_semitone:
         raise ValueError(f"probabilities: expected a multiple of {SEMITONES} pitches, found {pitches}")
     around = torch.arange(1 - per_semitone, per_semitone, device=probabilities.device)
     places = (probabilities.argmax(-1, keepdim=True) + around).clamp(0, pitches - 1)

@@ -27,7 +27,7 @@ class _Convolution(Effect):
         short and of one size.
         """
         samples = audio.shape[1]
-        past = audio.new_zeros(len(audio), self.length - 1) if state is None else state["past"]
+        past = audio.new_zeros(audio.shape[0], self.length - 1) if state is None else state["past"]
         after = torch.cat([past, audio], 1)[:, samples:].detach()
         if torch.is_grad_enabled() or FEWEST_PARTS * samples > self.length:
             return convolve(audio, self.response().to(audio.dtype), past), {"past": after}

@@ -185,7 +185,7 @@ class CQT(nn.Module):
         ends = self._ends(0)
         dtype = torch.promote_types(waveforms.dtype, torch.float32)
         return [
-            waveforms.new_zeros(len(waveforms), end - start, dtype=dtype)
+            waveforms.new_zeros(waveforms.shape[0], end - start, dtype=dtype)
             for start, end in zip(self._starts(ends, 0), ends, strict=True)
         ]
 
@@ -276,7 +276,7 @@ class _Level(nn.Module):
         kernels = self.kernels.to(signal.dtype)
         width, cycle = kernels.shape[1], self.hop_length * self.phases // self.factor
         begin = self.first(frame)
-        made = signal.new_empty(len(signal), count, 2 * self.bins)
+        made = signal.new_empty(signal.shape[0], count, 2 * self.bins)
         for number in range(min(count, self.phases)):
             times = -(-(count - number) // self.phases)
             own = signal[:, self.first(frame + number) - begin :][:, : (times - 1) * cycle + width]

@@ -105,7 +105,20 @@ def render(phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch
     Returns:
         (B, L · hop_length).
     """
-    return _Rendering.apply(phases.flatten(1, 2), levels.flatten(1, 2), advances, ways, patch, full, levels.shape[1])
+    given = phases.flatten(1, 2), levels.flatten(1, 2), advances, ways, patch, full, levels.shape[1]
+    return _Rendering.apply(*given) if torch.is_grad_enabled() else _rendered(*given)
+
+
+def _rendered(phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch: Patch, full: float, batch: int) -> Tensor:
+    """As `render`, batch and frames of what moves being one axis."""
+    audio = levels.new_empty(batch, levels.shape[1] // batch * ways.shape[1])
+    pieces = audio.view(-1, ways.shape[1])
+    curves = _in_radians(advances, patch), _in_radians(ways, patch)
+    for frames, desk in _desks(pieces, patch.operators, keep=False):
+        desk.play(phases[:, frames], levels[:, frames], *curves, patch)
+        heard = [desk.outputs[carrier - 1] for carrier in patch.carriers]
+        torch.div(sum(heard[1:], heard[0]), 2 * math.pi * full, out=pieces[frames])
+    return audio
 
 
 class _Rendering(torch.autograd.Function):
@@ -115,14 +128,7 @@ class _Rendering(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(phases, levels, advances, ways)
         ctx.patch, ctx.full = patch, full
-        audio = levels.new_empty(batch, levels.shape[1] // batch * ways.shape[1])
-        pieces = audio.view(-1, ways.shape[1])
-        curves = _in_radians(advances, patch), _in_radians(ways, patch)
-        for frames, desk in _desks(pieces, patch.operators, keep=False):
-            desk.play(phases[:, frames], levels[:, frames], *curves, patch)
-            heard = [desk.outputs[carrier - 1] for carrier in patch.carriers]
-            torch.div(sum(heard[1:], heard[0]), 2 * math.pi * full, out=pieces[frames])
-        return audio
+        return _rendered(phases, levels, advances, ways, patch, full, batch)
 
     @staticmethod
     @once_differentiable
@@ -186,12 +192,19 @@ class _Desk(NamedTuple):
 def _desks(samples: Tensor, operators: int, keep: bool) -> Iterator[tuple[slice, _Desk]]:
     """Some frames of (N, hop_length) after the other; all at once where there are more processors than cache."""
     count, hop_length = samples.shape
-    size = max(1, CACHEFUL // hop_length) if samples.device.type == "cpu" else max(1, count)
-    desk = None
+    if samples.device.type != "cpu" or torch.compiler.is_compiling():
+        yield slice(None), _desk(samples, operators, count, keep)
+        return
+    size, desk = max(1, CACHEFUL // hop_length), None
     for first in range(0, count, size):
-        shape = (2, operators, min(size, count - first), hop_length)
-        if desk is None or desk.angles.shape != shape[1:]:
-            angles, strengths = samples.new_empty(shape)
-            sines, outputs = samples.new_empty(shape) if keep else (angles, strengths)
-            desk = _Desk(angles, sines, strengths, outputs)
+        frames = min(size, count - first)
+        if desk is None or desk.angles.shape[1] != frames:
+            desk = _desk(samples, operators, frames, keep)
         yield slice(first, first + size), desk
+
+
+def _desk(like: Tensor, operators: int, frames: int, keep: bool) -> _Desk:
+    shape = (2, operators, frames, like.shape[1])
+    angles, strengths = like.new_empty(shape)
+    sines, outputs = like.new_empty(shape) if keep else (angles, strengths)
+    return _Desk(angles, sines, strengths, outputs)

@@ -18,7 +18,9 @@ def convolve(audio: Tensor, response: Tensor, past: Tensor) -> Tensor:
         (B, T).
     """
     seen = torch.cat([past, audio], 1)
-    size = scipy.fft.next_fast_len(seen.shape[1], real=True)
+    size = seen.shape[1]
+    if not torch.compiler.is_exporting():  # what is exported is of any size
+        size = scipy.fft.next_fast_len(size, real=True)
     wet = torch.fft.irfft(torch.fft.rfft(seen, size) * torch.fft.rfft(response, size), size)
     return wet[:, past.shape[1] : seen.shape[1]]
 

@@ -51,9 +51,10 @@ def wiener(
     if mixture.shape[1] > 2:
         raise ValueError(f"mixture: expected one or two channels, found {mixture.shape[1]}")
     batch, sources, channels, bins, frames = magnitudes.shape
-    bins_at_once = BINS_AT_ONCE if mixture.device.type == "cpu" else bins
-    filtered = mixture.new_empty(batch, sources + residual, channels, frames, bins).transpose(-1, -2)  # as a transform wants it
-    for piece in _pieces(frames, window or frames):
+    bins_at_once = BINS_AT_ONCE if mixture.device.type == "cpu" else None
+    size = batch, sources + int(residual), channels, frames, bins
+    filtered = mixture.new_empty(size).transpose(-1, -2)  # as a transform wants it
+    for piece in _pieces(frames, window):
         heard, wanted = mixture[..., piece], magnitudes[..., piece]
         scale = (heard.abs().amax((1, 2, 3), keepdim=True) / scale_factor).clamp(min=1)
         for block in _pieces(bins, bins_at_once):
@@ -67,8 +68,8 @@ def wiener(
     return filtered
 
 
-def _pieces(whole: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, whole, size)]
+def _pieces(whole: int, size: int | None) -> list[slice]:
+    return [slice(None)] if size is None else [slice(start, start + size) for start in range(0, whole, size)]
 
 
 def expectation_maximization(sources: Tensor, mixture: Tensor, iterations: int, eps: float = EPS) -> Tensor:

@@ -307,7 +307,7 @@ class Tagging(Task):
         options = self.config.infer
         assert options.chunk is not None
         pieces = _chunks(inputs, self.config.data.frames(options.chunk), options.chunks)
-        return model(pieces.flatten(0, 1)).unflatten(0, (len(inputs), -1))
+        return model(pieces.flatten(0, 1)).unflatten(0, (inputs.shape[0], -1))
 
     @staticmethod
     def _labelled(batch: ClipBatch, activations: dict[str, Tensor]) -> Labelled:

@@ -53,7 +53,7 @@ class SelfAttentionCNN(ConvolutionalBackbone):
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Map (B, 1, F, L) to (B, C, ⌈L / 8⌉ + 1)."""
         frames = super().forward(spectrogram).mT
-        token = self.token.to(frames.dtype).expand(len(frames), 1, -1)
+        token = self.token.to(frames.dtype).expand(frames.shape[0], 1, -1)
         return self.attention(torch.cat([frames, token], dim=1)).mT
 
 
