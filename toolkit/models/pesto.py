@@ -98,7 +98,11 @@ class PESTO(PitchModel):
         return self.read(self.frontend.finish(state)[:, 0].mT)
 
     def read(self, spectra: Tensor) -> Pitch:
-        """The pitch in log spectra (B, L, F) as the front end gives them; L may be 0."""
+        """The pitch in log spectra (B, L, F) as the front end gives them; L may be 0.
+
+        Raises:
+            ValueError: the spectra have another shape.
+        """
         if spectra.ndim != 3 or spectra.shape[-1] != self.frontend.bins:
             raise ValueError(
                 f"spectra: expected shape (batch, frames, bins={self.frontend.bins}), found {tuple(spectra.shape)}"
