@@ -33,7 +33,8 @@ def test_it_begins_a_recipe(place: Path) -> None:
     assert TITLE in script
     assert "toolkit fetch    wsj0_mix" in script
     assert (recipe / "run.sh").stat().st_mode & 0o111
-    assert config.read(recipe / "conf" / "mini.yaml")["train"]["epochs"] == 4
+    mini = config.read(recipe / "conf" / "mini.yaml")
+    assert (mini["train"]["epochs"], mini["data"]["workers"]) == (4, 0)
     assert Paper.read(recipe / "paper.yaml").title == TITLE
 
 

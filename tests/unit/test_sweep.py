@@ -9,6 +9,7 @@ import pytest
 
 from toolkit import cli, files
 from toolkit.launch import Job
+from toolkit.launch.resources import Resources
 from toolkit.log import UserError
 from toolkit.sweep import run as sweeping
 from toolkit.sweep.axes import combinations
@@ -152,6 +153,23 @@ def test_experiments_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert How(at_once=3).environment == {"OMP_NUM_THREADS": "2"}
     assert How().environment == How(at_once=3, launcher="slurm").environment == {}
+
+
+def test_a_cluster_is_given_all_at_once_and_its_processors_are_used(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, list[str]]] = []
+
+    def launch(jobs: Sequence[Job], launcher: str, at_once: int) -> list[int]:
+        given.append((at_once, list(jobs[0].words[-2:])))
+        return [0] * len(jobs)
+
+    monkeypatch.setattr(sweeping.launch, "run", launch)
+    monkeypatch.setattr(sweeping, "_compare", lambda scored, out: "")
+    monkeypatch.setattr(sweeping.resources, "read", lambda section: Resources(cpus=5))
+    found = combinations(CONFIG, [], ["train.seed: [0, 1, 2]"])
+    for how in (How("slurm"), How("slurm", at_once=2, nj=1), How()):
+        sweep(CONFIG, data, found, how, lambda words: "missing", Path("out.html"))
+    assert [at_once for at_once, _ in given] == [1, 3, 3, 3, 1, 2, 2, 2, 1, 1, 1, 1]
+    assert [words for _, words in given[3::4]] == [["--nj", "5"], ["--nj", "1"], ["--split", "test"]]
 
 
 def test_the_records_of_the_stages_are_asked(data: Path, launched: list[list[str]]) -> None:

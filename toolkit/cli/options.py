@@ -96,7 +96,7 @@ def sweep(parser: argparse.ArgumentParser) -> None:
     entries = "each of '[{tag: NAME, model.separator: DPRNN}, ...]', with each combination of the grid; or a YAML file"
     add("--list", metavar="ENTRIES", help=entries)
     add("--launcher", choices=["local", "slurm"], default="local", help="slurm: as jobs of a cluster, see utils/cluster.yaml")
-    add("--at-once", type=int, default=1, metavar="N", help="experiments side by side (%(default)s)")
+    add("--at-once", type=int, metavar="N", help="experiments side by side (default: 1; with slurm all of them)")
     add("--out", type=Path, default=Path("exp/sweep.html"), help="page of the comparison (%(default)s); or .md")
     add("--ngpu", type=int, help="GPUs of each training")
     workers(parser)
@@ -190,10 +190,13 @@ def push(parser: argparse.ArgumentParser) -> None:
 
 
 def export(parser: argparse.ArgumentParser) -> None:
+    from toolkit.infer.export_table import text
+
     parser.add_argument("model", type=Path, help="a trained experiment's folder, or a pack")
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FILE", help="to write: FILE.onnx, FILE.pt2 or FILE.ts"
     )
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, text()
 
 
 def blocks(parser: argparse.ArgumentParser) -> None:

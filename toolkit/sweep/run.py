@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import config, launch, log
-from toolkit.launch import Job
+from toolkit.launch import Job, resources
 from toolkit.log import UserError
 from toolkit.sweep.axes import Combination
 
@@ -25,14 +25,15 @@ class How:
 
     Attributes:
         launcher: of `toolkit.launch`.
-        at_once: experiments that are trained, predicted or scored at the same time.
+        at_once: experiments that are trained, predicted or scored at the same time; if None, one on this machine, and all of
+            them on a cluster, which has a queue.
         device: `auto`, `cpu`, `cuda`.
-        nj: processes of the stage `score`; all cores if None.
+        nj: processes of the stage `score`; all cores if None, on a cluster those that the job is given.
         ngpu: GPUs of each training; one if None.
     """
 
     launcher: str = "local"
-    at_once: int = 1
+    at_once: int | None = None
     device: str = "auto"
     nj: int | None = None
     ngpu: int | None = None
@@ -40,9 +41,10 @@ class How:
     @property
     def environment(self) -> dict[str, str]:
         """Of several processes on this machine, each gets its share of the cores, or all of them wait for each other."""
-        if self.launcher != "local" or self.at_once < 2 or "OMP_NUM_THREADS" in os.environ:
+        at_once = self.at_once or 1
+        if self.launcher != "local" or at_once < 2 or "OMP_NUM_THREADS" in os.environ:
             return {}
-        return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self.at_once))}
+        return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // at_once))}
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def sweep(
         UserError: a combination is wrong; then nothing has been run.
     """
     trees = check(origin, data, found)
+    at_once = how.at_once or (1 if how.launcher == "local" else len(found))
     failed: dict[str, str] = {}
 
     def stage(name: str, words: dict[str, list[str]], at_once: int) -> None:
@@ -114,7 +117,7 @@ def sweep(
     for first, others in members.items():
         failed |= {tag: failed[first] for tag in others if first in failed}
     for name in ("train", "infer", "score"):
-        stage(name, {tag: line[name] for tag, line in lines.items() if tag not in failed}, how.at_once)
+        stage(name, {tag: line[name] for tag, line in lines.items() if tag not in failed}, at_once)
     scored = [Path("exp") / combination.tag for combination in found if combination.tag not in failed]
     return Outcome(scored, failed, _compare(scored, out))
 
@@ -158,7 +161,8 @@ def _lines(origin: Path, data: Path, combination: Combination, how: How) -> dict
     described = ["--config", str(origin), *prepared]
     made = ["--exp", f"exp/{combination.tag}"]
     scored = [*made, *prepared, "--split", SPLIT]
-    gpus, workers = (["--" + name, str(value)] if value else [] for name, value in (("ngpu", how.ngpu), ("nj", how.nj)))
+    nj = resources.read("score").cpus if how.nj is None and how.launcher == "slurm" else how.nj
+    gpus, workers = (["--" + name, str(value)] if value else [] for name, value in (("ngpu", how.ngpu), ("nj", nj)))
     return {
         "features": ["features", *described, *combination.overrides, *device],
         "train": ["train", *described, *made, *combination.overrides, *device, *gpus],
