@@ -259,8 +259,10 @@ def check_file(path: str, expected: audio.AudioInfo, manifest: Manifest) -> None
     """Hold a file's header against its manifest.
 
     Raises:
-        UserError: length, rate or channels differ.
+        UserError: length, rate or channels differ, or it has gone.
     """
+    if not Path(path).exists():
+        raise gone(Path(path))
     found = audio.info(path)
     if found != expected:
         raise UserError(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from toolkit import files, log
 from toolkit.data import parallel
-from toolkit.data.manifest import Item, Manifest
+from toolkit.data.manifest import Item, Manifest, gone
 from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
 from toolkit.metrics.framewise import IMAGES, WINDOW
@@ -47,7 +47,7 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
         part: which items are this process's; one who takes all of them sums up.
 
     Raises:
-        UserError: nothing is predicted yet, or a metric's package is missing.
+        UserError: nothing is predicted yet, a metric's package is missing, or a recording has gone since `prepare`.
     """
     task, built = _task(exp)
     name = getattr(built.data, split)
@@ -72,6 +72,7 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     journal = scores / f".{split}.journal.jsonl"
     _put_together(journal, sorted(scores.glob(f".{split}.journal-*.jsonl")))
     outcome = parallel.run(score_item, jobs, f"scores of {split}", nj=nj, journal=journal)
+    _require_recordings(manifest, {one.id for one in outcome.skipped})
     rows = [outcome.results[job.id] for job in jobs if job.id in outcome.results]
     if not rows:
         raise UserError(f"{manifest.path}: none of its items could be scored. Next: see {exp}/logs/score.log")
@@ -86,6 +87,18 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     files.write_json(scores / f"{split}.summary.json", {**summary, **figures})
     means = [f"{key} {value:.3g}" for key, value in figures["metrics"].items() if key.partition("/")[2] in HEADLINES]
     logger.info("%s, %d items: %s", name, len(rows), "  ".join(means))
+
+
+def _require_recordings(manifest: Manifest, skipped: set[str]) -> None:
+    """Figures of what is left would be those of another split.
+
+    Raises:
+        UserError: a recording of an item that was skipped has gone since `prepare`.
+    """
+    for item in manifest if skipped else ():
+        for path in (manifest.path_of(item, role) for role in item.audio if item.id in skipped):
+            if not path.exists():
+                raise gone(path)
 
 
 def _put_together(journal: Path, parts: list[Path]) -> None:
