@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,17 @@ def find(corpus: Path, name: str, mixture: str, speakers: int, sample_rate: int,
         if folder.is_dir():
             return ReadyMade(folder, mixture, speakers, sample_rate)
     return None
+
+
+def find_all(corpus: Path, name: str, mixture: str, speakers: Iterable[int]) -> list[ReadyMade]:
+    """All such folders of the corpus, of any rate and mode; `name` has ``{}`` for the number of speakers."""
+    found = (
+        find(corpus, name.format(n), mixture, n, rate, mode)
+        for n in speakers
+        for rate in (8000, 16000)
+        for mode in ("min", "max")
+    )
+    return [one for one in found if one is not None]
 
 
 def _check(argument: tuple[tuple[Path, ...], int]) -> dict[str, int]:

@@ -313,13 +313,7 @@ def _find_utterances(corpus: Path) -> dict[str, dict[str, Path]]:
 
 
 def _find_ready_made(corpus: Path) -> list[_ready_made.ReadyMade]:
-    found = (
-        _ready_made.find(corpus, f"Libri{n}Mix", "mix_clean", n, rate, mode)
-        for n in _librimix_metadata.SPEAKERS
-        for rate in (8000, 16000)
-        for mode in ("min", "max")
-    )
-    return [one for one in found if one is not None]
+    return _ready_made.find_all(corpus, "Libri{}Mix", "mix_clean", _librimix_metadata.SPEAKERS)
 
 
 def _list_ready_made(

@@ -230,13 +230,7 @@ def _find_utterances(corpus: Path) -> dict[str, Path]:
 
 
 def _find_ready_made(corpus: Path) -> list[_ready_made.ReadyMade]:
-    found = (
-        _ready_made.find(corpus, f"{n}speakers", "mix", n, rate, mode)
-        for n in range(2, 6)
-        for rate in (8000, 16000)
-        for mode in ("min", "max")
-    )
-    return [one for one in found if one is not None]
+    return _ready_made.find_all(corpus, "{}speakers", "mix", range(2, 6))
 
 
 def _list_ready_made(
