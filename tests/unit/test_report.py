@@ -286,12 +286,18 @@ def test_examples_are_cut_to_the_room_there_is(data: Path, experiment: MakeExper
 
 
 def test_choosing_leaves_out_what_has_no_figure() -> None:
-    rows = [{"id": name, "metrics": {"si_sdr": value}} for name, value in (("a", 1.0), ("b", float("nan")), ("c", 3.0))]
+    values = {"a": 1.0, "b": float("nan"), "c": 3.0, "d": 2.0}
+    rows = [{"id": name, "metrics": {"si_sdr": value}} for name, value in values.items()]
     assert {place: row["id"] for place, row in examples.choose(rows, "si_sdr").items()} == {
         "best": "c",
-        "median": "a",
+        "median": "d",
         "worst": "a",
     }
+
+
+def test_nothing_is_chosen_twice() -> None:
+    rows = [{"id": name, "metrics": {"si_sdr": value}} for name, value in (("a", 1.0), ("b", float("nan")), ("c", 3.0))]
+    assert {place: row["id"] for place, row in examples.choose(rows, "si_sdr").items()} == {"best": "c", "worst": "a"}
     assert list(examples.choose(rows[:1], "si_sdr")) == ["best"]
     assert examples.choose(rows[1:2], "si_sdr") == {}
 

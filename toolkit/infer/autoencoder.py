@@ -81,7 +81,15 @@ class TrainedLatent(Usable):
 
     @torch.inference_mode()
     def traverse(self, code: Tensor | np.ndarray | Sequence, dimension: int, values: Sequence[float] | Tensor) -> Tensor:
-        """The items of one code (Z) as one of its dimensions takes other values.
+        """The items of one code as one of its dimensions takes other values.
+
+        Args:
+            code: (Z,).
+            dimension: of the code, from 0.
+            values: what it becomes, (V,).
+
+        Returns:
+            V items, as of `decode`.
 
         Raises:
             ValueError: there is no such dimension.

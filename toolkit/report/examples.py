@@ -63,10 +63,9 @@ def choose(rows: list[dict[str, Any]], metric: str) -> dict[str, dict[str, Any]]
     """The lines of `scores/<split>.jsonl` that are best, median and worst in a metric, as far as they are different ones."""
     known = [row for row in rows if math.isfinite(row["metrics"].get(metric, math.nan))]
     ranked = sorted(known, key=lambda row: (display.merit(row["metrics"][metric], metric), row["id"]))
-    if not ranked:
-        return {}
-    places = {"best": ranked[-1], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[0]}
-    return {place: row for place, row in places.items() if place == "best" or row["id"] != ranked[-1]["id"]}
+    if len(ranked) < 3:
+        return dict(zip(("best", "worst"), reversed(ranked), strict=False))
+    return {"best": ranked[-1], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[0]}
 
 
 def load(

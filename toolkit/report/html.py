@@ -144,7 +144,7 @@ def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
             for split in dict.fromkeys(key.partition("/")[0] for key in keys)
             if f"{split}/{quantity}" in keys
         }
-        name = "loss" if quantity == "loss" else display.label(quantity)
+        name = "loss" if quantity == "loss" else display.label(quantity).replace("_", " ")
         begin = name if quantity in display.METRICS else f"{name[0].upper()}{name[1:]}"  # mAP stays as it is
         drawn.append((f"{begin} by epoch ({' and '.join(lines)}).", figures.curves(lines, name)))
     if len({row.get("lr") for row in rows} - {None}) > 1:
@@ -153,6 +153,12 @@ def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def curve(rows: list[dict[str, Any]], key: str) -> figures.Curve:
+    """Epochs, and a quantity's values as they are shown, of the lines of `metrics.jsonl` that have it.
+
+    Args:
+        rows: the lines.
+        key: split and quantity: `valid/loss`.
+    """
     scale = display.metric(key.partition("/")[2]).scale
     known = [(row["epoch"], scale * row[key]) for row in rows if key in row and math.isfinite(row[key])]
     return [x for x, _ in known], [y for _, y in known]
