@@ -204,7 +204,7 @@ def test_a_killed_training_ends_with_the_same_weights(recipe: Recipe, tmp_path: 
     process = recipe.start(*options, "--tag", "killed")
     exp = recipe.folder / "exp" / "killed"
     while process.poll() is None and not list(exp.glob("checkpoints/step-*")):
-        time.sleep(0.05)
+        time.sleep(0.005)  # some trainings end soon
     os.kill(int((exp / ".stages" / "training.lock").read_text().split()[1]), signal.SIGKILL)  # "process 1234 on host"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -301,8 +301,8 @@ def test_a_mistake_is_told_in_one_line_with_exit_code_2(recipe: Recipe) -> None:
     )
 
 
-def test_help_and_list_show_the_stages(tmp_path: Path) -> None:
-    recipe = Recipe(EXAMPLE, tmp_path, tmp_path / "data")
+def test_help_and_list_show_the_stages(tmp_path: Path, address: Path) -> None:
+    recipe = Recipe(EXAMPLE, tmp_path, tmp_path / "data", address)
     shown = recipe.run("--help").stdout
     assert all(name in shown for name in STAGES)
     assert list(recipe.states()) == STAGES
