@@ -26,7 +26,8 @@ from toolkit.metrics import markov
 from toolkit.report.paper import Paper
 from toolkit.score.run import score
 from toolkit.tasks.experiment import Experiment, load
-from toolkit.tasks.language import SEEN, of_all, yardsticks
+from toolkit.tasks.language import SEEN
+from toolkit.tasks.language_scores import of_all, yardsticks
 from toolkit.train.run import train
 
 RECIPE = Path(__file__).resolve().parents[2] / "egs" / "synthetic" / "lora_mcl"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,98 +15,24 @@ from torch import Tensor, nn
 import toolkit.blocks
 import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
 from toolkit.blocks.features import Feature
-from toolkit.blocks.subwords import Subwords, text_of
+from toolkit.blocks.subwords import text_of
 from toolkit.data import tables
 from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.sequences import TokenBatch
 from toolkit.data.subwords import END
 from toolkit.log import UserError
-from toolkit.losses.sequence import SequenceLikelihood, next_token_likelihood
+from toolkit.losses.sequence import next_token_likelihood
 from toolkit.metrics import markov
 from toolkit.models.language_model import LanguageModel
 from toolkit.tasks.base import Cells, Examples, Seen, Task
-from toolkit.tasks.options import Training
+from toolkit.tasks.language_options import LanguageConfig
+from toolkit.tasks.language_scores import MIXTURE, WINNER, of_all, transition_errors, yardsticks
 from toolkit.tasks.token_source import TokenSource
 
 SEEN = 8  # tokens of a text that are gone on with, to be looked at while training goes on
 CODEC = "subwords.model"  # of an experiment: what texts were encoded by
 PROMPT = "prompt"  # label of an item: the beginning of its text that others like it begin with
-WINNER, MIXTURE, EACH = "winner", "mixture", "each"  # whose loss: the best one's, all together as equals, each by itself
-
-
-@dataclass
-class LanguageData:
-    """Which sequences, and how batches are made of them.
-
-    Args:
-        train: manifest to train on, named below the data folder, e.g. ``nottingham/abc/train``.
-        valid: manifest that chooses the best weights.
-        test: manifest that results are reported on.
-        batch_size: sequences in a batch.
-        subwords: how texts become tokens; null where a corpus draws sequences of tokens.
-        sequences: drawn in an epoch; as many as the training manifest says if null.
-        workers: processes that load.
-    """
-
-    train: str
-    valid: str
-    test: str
-    batch_size: int
-    subwords: Subwords | None = None
-    sequences: int | None = None
-    workers: int = 0
-
-
-@dataclass
-class LanguageInfer:
-    """How predictions are made.
-
-    Args:
-        batch: sequences at once.
-        length: tokens, at most, of what each hypothesis writes for a text that begins as an item does; 0 for nothing.
-        temperature: what its logits are divided by.
-        top_k: how many of the likeliest tokens are drawn from; all if null.
-        seed: of what is drawn.
-    """
-
-    batch: int = 250
-    length: int = 0
-    temperature: float = 1.0
-    top_k: int | None = None
-    seed: int = 0
-
-
-@dataclass
-class LanguageScore:
-    """What is measured: all of it, always.
-
-    Args:
-        metrics: not used.
-    """
-
-    metrics: list[str] = field(default_factory=list)
-
-
-@dataclass(kw_only=True)
-class LanguageConfig(Training):
-    """Everything an experiment of this task is made of.
-
-    Args:
-        data: sequences and batches.
-        model: tokens to what may come next.
-        loss: negative log-likelihood, and who learns from a sequence.
-        infer: how predictions are made.
-        score: what is measured.
-        task: this task's name.
-    """
-
-    data: LanguageData
-    model: LanguageModel
-    loss: SequenceLikelihood
-    infer: LanguageInfer = field(default_factory=LanguageInfer)
-    score: LanguageScore = field(default_factory=LanguageScore)
-    task: Literal["language"] = "language"
 
 
 class Sequences(NamedTuple):
@@ -255,7 +180,7 @@ class LanguageModelling(Task):
             reached = yardsticks(item.labels, self._drawn(manifest, item), self.model.sight)
             best = metrics[f"token_loss/{WINNER}"]
             metrics |= {f"above/{name}": best - reached[f"{name}/on_these"] for name in ("mle_line", "true_chains")}
-            metrics |= reached | _apart(item.labels, stored)
+            metrics |= reached | transition_errors(item.labels, stored)
         return {
             "id": item.id,
             "metrics": metrics,
@@ -318,51 +243,3 @@ class LanguageModelling(Task):
 
     def _drawn(self, manifest: Manifest, item: Item) -> np.ndarray:
         return self.source.of_item(manifest, item).tokens.numpy()
-
-
-def of_all(nll: Tensor) -> dict[str, Tensor]:
-    """Negative log-likelihoods (N) by whose they are, given those of K hypotheses (N, K)."""
-    mixture = math.log(nll.shape[1]) - torch.logsumexp(-nll, 1)
-    return {WINNER: nll.min(1).values, MIXTURE: mixture, EACH: nll.mean(1)}
-
-
-def yardsticks(labels: dict[str, Any], tokens: np.ndarray, sight: int | None) -> dict[str, float]:
-    """What can be reached on a mixture of Markov chains, in nats a predicted token.
-
-    Args:
-        labels: of the item: `transitions`, `initial`, `length`.
-        tokens: (N, T), its sequences.
-        sight: how many of the last tokens the model sees; all if None.
-
-    Returns:
-        By `given_first` and `joint`, the two conventions of the first token (it is read alone, or its entropy counts too):
-        `mle_line`, the entropy of the mixture, and `band_low`.  `band_high/entropy_rate` is the mean entropy rate.
-        `mle_line/in_sight` is the best that a model of that sight can do, `…/on_these` what the truth has on these sequences,
-        `true_chains` the better one of the true chains for each sequence.
-    """
-    transitions, initial = np.array(labels["transitions"]), np.array(labels["initial"])
-    length = int(labels["length"])
-    figures: dict[str, float] = {}
-    for way, joint in (("given_first", False), ("joint", True)):
-        figures[f"mle_line/{way}"] = markov.mixture_loss(transitions, length, initial, joint)
-        figures[f"band_low/{way}"], figures["band_high/entropy_rate"] = markov.choice_band(transitions, length, initial, joint)
-    if sight is not None:
-        figures["mle_line/in_sight"] = markov.windowed_loss(transitions, length, sight, initial)
-    figures["mle_line/on_these"] = float(markov.mixture_losses(tokens, transitions, initial).mean())
-    figures["true_chains/given_first"] = markov.winner_loss(transitions, length, initial)
-    figures["true_chains/on_these"] = float(markov.chain_losses(tokens, transitions).min(1).mean())
-    return figures
-
-
-def _apart(labels: dict[str, Any], stored: dict[str, Any]) -> dict[str, float]:
-    """Mean absolute errors of the learned matrices: of one, from the chains' average; of more, from the chains."""
-    truth = np.array(labels["transitions"])
-    found: dict[str, float] = {}
-    for way in ("alone", "in_sequences"):
-        learned = np.array(stored[way])
-        single = len(learned) < len(truth)
-        apart = (
-            np.abs(learned[0] - markov.posterior_average(truth)).mean() if single else markov.match_chains(learned, truth)[1]
-        )
-        found[f"transition_error/{way}"] = float(apart)
-    return found

@@ -19,16 +19,14 @@ mean over the attributes, and `<metric>/mean/<attribute>`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 import toolkit.models  # noqa: F401  (importing them lets a config name their classes)
 from toolkit import files
@@ -37,17 +35,14 @@ from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.rows import Rows
 from toolkit.log import UserError
-from toolkit.losses.latent import VariationalLoss, kl_divergence
-from toolkit.losses.total_correlation import TotalCorrelation
-from toolkit.metrics.disentanglement_protocols import PROTOCOLS
-from toolkit.metrics.reconstruction import most_frequent_pixels, most_frequent_tokens, pixel_accuracy, token_accuracy
+from toolkit.losses.latent import kl_divergence
+from toolkit.metrics.reconstruction import pixel_accuracy, token_accuracy
 from toolkit.models.latent import LatentModel
 from toolkit.tasks.adversary import Adversary
 from toolkit.tasks.base import Cells, Examples, Seen, Task
-from toolkit.tasks.latent_options import LatentData, LatentInfer, LatentScore
-from toolkit.tasks.options import Training
+from toolkit.tasks.latent_options import LatentConfig
+from toolkit.tasks.latent_scores import ATTRIBUTES, scores_of
 
-ATTRIBUTES = "attributes"  # role, and label of the names
 BITS = 8  # pixels of a byte
 SEEN = 4  # items that are looked at while training goes on
 LABELS = "labels.json"  # of an experiment
@@ -65,31 +60,6 @@ class LatentBatch(NamedTuple):
     items: Tensor
     attributes: Tensor
     ids: list[str]
-
-
-@dataclass(kw_only=True)
-class LatentConfig(Training):
-    """Everything an experiment of this task is made of.
-
-    Args:
-        data: tables and batches.
-        model: items to codes and back.
-        loss: reconstruction, divergence, attributes.
-        total_correlation: FactorVAE's further part of the loss, with its discriminator; null for none.
-        discriminator_optimizer: class and options; Adam with 1e-4 if null, as in the dMelodies benchmark.
-        infer: how predictions are made.
-        score: what is measured.
-        task: this task's name.
-    """
-
-    data: LatentData
-    model: LatentModel
-    loss: VariationalLoss
-    total_correlation: TotalCorrelation | None = None
-    discriminator_optimizer: Callable[[Iterable], Optimizer] | None = None
-    infer: LatentInfer = field(default_factory=LatentInfer)
-    score: LatentScore = field(default_factory=LatentScore)
-    task: Literal["latent"] = "latent"
 
 
 class LatentLearning(Task):
@@ -233,36 +203,9 @@ class LatentLearning(Task):
         return {"file": name}
 
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
-        """The protocol's metrics of one table.
-
-        Returns:
-            `id`; `metrics`, means; `most_frequent`, the accuracy if all had the most frequent token or pixel at each place;
-            `attributes`, metric to values by attribute; `dependence` (Z, A), the nats that the protocol finds each dimension to
-            tell of each attribute; `nats` (Z), how far each dimension is from a standard normal one.
-        """
+        """The protocol's metrics of one table, see `scores_of`."""
         found = self.predicted(folder / stored["file"])
-        accuracy = found["reconstruction_accuracy"].double()
-        variational = kl_divergence(found["means"][..., None], found["log_variances"][..., None]).mean(0)
-        metrics = {
-            "reconstruction_accuracy": accuracy.mean().item(),
-            "reconstructed_whole": (accuracy == 1).double().mean().item(),
-            "nats": variational.sum().item(),
-        }
-        items = tables.read(manifest, item, self.config.data.items)[: len(accuracy)]
-        same = most_frequent_pixels(items) if self._pictures else most_frequent_tokens(items)
-        row: dict[str, Any] = {"id": item.id, "metrics": metrics, "most_frequent": same, "attributes": {}}
-        row["nats"] = variational.tolist()
-        if ATTRIBUTES not in item.audio:
-            return row
-        codes = found[self.config.score.codes].double().numpy()
-        names, attributes = names_of(manifest, item), tables.read(manifest, item, ATTRIBUTES)[: len(codes)]
-        protocol = PROTOCOLS[self.config.score.protocol]
-        information = protocol.information(codes, attributes)
-        values = protocol.metrics(codes, attributes, information=information)
-        row["metrics"] |= {name: float(np.mean(value)) for name, value in values.items()}
-        by_attribute = {name: value for name, value in values.items() if len(value) == len(names) and name != "modularity"}
-        row["attributes"] = {name: dict(zip(names, value.tolist(), strict=True)) for name, value in by_attribute.items()}
-        return {**row, "dependence": information.codes.tolist()}
+        return scores_of(manifest, item, found, self.config.data.items, self.config.score)
 
     def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """`mig/mean`, `mig/mean/contour`, …: means over the tables, of which there is one as a rule.
@@ -356,20 +299,6 @@ class LatentLearning(Task):
 def _side_by_side(rows: Tensor) -> Tensor:
     """Tokens (R, n, L) or pictures (R, n, H, W) as one picture (R, n L) or (R H, n W)."""
     return rows.flatten(1) if rows.ndim == 3 else rows.transpose(1, 2).flatten(2).flatten(0, 1)
-
-
-def names_of(manifest: Manifest, item: Item) -> list[str]:
-    """The names of a table's attributes.
-
-    Raises:
-        UserError: there are not as many as attributes.
-    """
-    names, columns = item.labels.get(ATTRIBUTES, []), tables.read(manifest, item, ATTRIBUTES).shape[1]
-    if len(names) != columns:
-        raise UserError(
-            f"{manifest.path}: {item.id}: expected names of {columns} attributes, found {len(names)}. Next: prepare"
-        )
-    return list(names)
 
 
 @contextmanager

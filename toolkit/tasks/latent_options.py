@@ -1,9 +1,17 @@
-"""Options of the task `latent`: its data, predictions, scores."""
+"""Options of the task `latent`: its data, model, losses, predictions, scores."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Literal
+
+from torch.optim import Optimizer
+
+from toolkit.losses.latent import VariationalLoss
+from toolkit.losses.total_correlation import TotalCorrelation
+from toolkit.models.latent import LatentModel
+from toolkit.tasks.options import Training
 
 
 @dataclass
@@ -64,3 +72,28 @@ class LatentScore:
     def metrics(self) -> list[str]:
         """What tells whether stored scores are still those that are wanted."""
         return [self.protocol, self.codes]
+
+
+@dataclass(kw_only=True)
+class LatentConfig(Training):
+    """Everything an experiment of this task is made of.
+
+    Args:
+        data: tables and batches.
+        model: items to codes and back.
+        loss: reconstruction, divergence, attributes.
+        total_correlation: FactorVAE's further part of the loss, with its discriminator; null for none.
+        discriminator_optimizer: class and options; Adam with 1e-4 if null, as in the dMelodies benchmark.
+        infer: how predictions are made.
+        score: what is measured.
+        task: this task's name.
+    """
+
+    data: LatentData
+    model: LatentModel
+    loss: VariationalLoss
+    total_correlation: TotalCorrelation | None = None
+    discriminator_optimizer: Callable[[Iterable], Optimizer] | None = None
+    infer: LatentInfer = field(default_factory=LatentInfer)
+    score: LatentScore = field(default_factory=LatentScore)
+    task: Literal["latent"] = "latent"
