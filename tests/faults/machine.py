@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -123,6 +124,7 @@ def _load() -> None:
     import toolkit.report.html
     import toolkit.score.run
     import toolkit.tasks.hypotheses
+    import toolkit.tasks.separation
     import toolkit.tasks.tagging
     import toolkit.train.run  # noqa: F401
 
@@ -159,7 +161,11 @@ def _run(words: list[str], cwd: str, out: str, faults: dict[str, Any]) -> None:
 
 
 def _suffer(
-    die_at: int | None = None, backwards: bool = False, largest_file: int | None = None, small_shards: bool = True
+    die_at: int | None = None,
+    backwards: bool = False,
+    largest_file: int | None = None,
+    small_shards: bool = True,
+    strike: tuple[str, int, str] | None = None,
 ) -> list[int]:
     """Let the run suffer.
 
@@ -168,17 +174,23 @@ def _suffer(
         backwards: its clock goes back an hour each time that somebody looks.
         largest_file: bytes; a disk that is full, for who may not mount one.
         small_shards: features are stored in shards of two recordings, so that there are several.
+        strike: a pattern, a number and words of a shell, which are done before so manieth of the file operations that it
+            matches, such as ``os.mkdir exp/checkpoints/.partial-1``.
 
     Returns:
         A list of the number of its file operations so far.
     """
-    count = [0]
+    count, struck = [0], [0]
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if event in CHANGES or (event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING):
             if count[0] == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
             count[0] += 1
+            if strike and re.search(strike[0], f"{event} {arguments[0]}"):
+                struck[0] += 1
+                if struck[0] == strike[1]:
+                    os.system(strike[2])
 
     sys.addaudithook(watch)
     if backwards:

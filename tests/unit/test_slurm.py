@@ -16,6 +16,9 @@ from toolkit.cli import main
 from toolkit.launch import Job, resources, slurm
 from toolkit.launch.slurm import Command
 from toolkit.log import UserError
+from toolkit.sweep import run as sweeping
+from toolkit.sweep.axes import combinations
+from toolkit.sweep.run import How
 
 pytestmark = pytest.mark.slurm
 
@@ -99,6 +102,26 @@ def test_what_slurm_refuses_is_told(shell: Callable[[str, str], Job], tmp_path: 
     (tmp_path / "cluster.yaml").write_text("default: {partition: nowhere}")
     with pytest.raises(UserError, match=r"refused the job: .*Invalid partition.*Next: see .*cluster.yaml"):
         launch.run([shell("one", "true")], "slurm")
+
+
+def test_a_sweep_is_an_array_a_stage_of_those_that_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(job: Job, wanted: resources.Resources) -> Command:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        return Command(["sh", "-c", f"echo {job.name}; [ {job.name} != train-mini_seed-1 ] || exit 3"], job.log.absolute(), {})
+
+    for split in ("train", "valid", "test"):
+        files.write_text(tmp_path / "data" / "quadrants" / f"{split}.jsonl", "")
+    monkeypatch.setattr(slurm, "_command", command)
+    origin = Path(__file__).resolve().parents[2] / "egs/synthetic/rmcl/conf/mini.yaml"
+    found = combinations(origin, [], ["train.seed: [0, 1]"])
+    done = {"features": "done", "infer": "done"}
+    outcome = sweeping.sweep(
+        origin, tmp_path / "data", found, How("slurm"), lambda words: done.get(words[0], ""), Path("a.html")
+    )
+    assert outcome.scored == [Path("exp/mini_seed-0")]
+    assert "train failed with exit code 3" in outcome.failed["mini_seed-1"]
+    assert "(train-mini_seed-1)" in outcome.failed["mini_seed-1"]
+    assert Path("exp/mini_seed-0/logs/score.job.log").read_text() == "score-mini_seed-0\n"
 
 
 def test_a_stage_is_run_by_a_job_and_recorded_once(tmp_path: Path) -> None:
