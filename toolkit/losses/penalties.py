@@ -14,7 +14,7 @@ class Penalty(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, model: nn.Module) -> Tensor:
-        """What is added to the loss of each batch."""
+        """What is added to the loss of each batch: one value, ()."""
 
 
 class SVDPenalty(Penalty):
