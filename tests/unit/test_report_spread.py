@@ -1,10 +1,14 @@
 """How a metric is spread over items, on a page: one histogram, or a box for each kind."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from toolkit.data.manifest import Item
+from toolkit.report import synthesis
+from toolkit.report.runs import Group, Run
+from toolkit.report.scored import Scored
 from toolkit.report.spread import by_label, spread, values_of
 
 
@@ -52,3 +56,14 @@ def test_lines_of_scores_by_what_the_manifest_says() -> None:
         "double bass": [1.0],
     }
     assert values_of(rows, "si_sdr", "untrained") == []
+
+
+def test_synthesis_is_told_by_model_and_by_instrument(tmp_path: Path) -> None:
+    rows = [{**row(name, value), "untrained": {"si_sdr": 0.0}} for name, value in (("a", 1.0), ("b", 2.0), ("c", 3.0))]
+    items: Any = [item("a", instrument="violin"), item("b", instrument="flute"), item("c", instrument="flute")]
+    run = Run(tmp_path, {}, {"test": {"metrics": {}, "data": "x"}})
+    shown = synthesis.view(Scored(run, "test", Group([run], "test", "x", "mini"), "si_sdr/mean", rows, items), [])
+    by_model, by_instrument = (picture for _, picture in shown.distributions)
+    assert "trained (n = 3)" in by_model
+    assert "flute (n = 2)" in by_instrument
+    assert "violin (n = 1)" in by_instrument
