@@ -33,6 +33,7 @@ TUTORIAL = [START["Start"], *LESSONS["Tutorial"]]
 READMES = [ROOT / "README.md", *sorted(ROOT.glob("egs/[!T]*/**/README.md"))]
 PARSER = _parser()
 EXAMPLE = ROOT / "egs/wsj0_mix/conv_tasnet"  # the recipe that README.md means where it says ./run.sh
+SHAPE = re.compile(r"\([A-Z…][\w']*,|(?<!\w)\(\)")  # (B, N, L), or () of one value
 FENCE = re.compile(r"^```+ ?(?P<info>[^`\n]*)\n(?P<text>.*?)^```+$", re.MULTILINE | re.DOTALL)
 
 
@@ -203,6 +204,10 @@ def test_the_reference_knows_what_fits_each_slot() -> None:
     for slot in blocks.SLOTS:
         listed = re.findall(r"^  (\w+)  ", blocks.table(slot), re.MULTILINE)
         assert not set(listed) - {one.name for one in reference.fitting(slot)}, slot
+        for block in reference.fitting(slot):
+            line = [block, *reference._ancestors(block)]
+            told = [one.docstring.value for base in line for one in (base, *base.members.values()) if one.docstring]
+            assert any(SHAPE.search(text) for text in told), f"{block.path}: no shapes"
     told = "\n".join(reference.pages().values())
     assert all(f"## toolkit {verb}\n" in told for verb in VERBS)
     for name in ("metrics.distortion", "corpora.musdb18", "tasks.separation", "blocks.schedules"):
