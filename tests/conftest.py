@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,46 @@ def _quiet_log() -> Iterator[None]:
     root = logging.getLogger("toolkit")
     root.handlers = []
     root.setLevel(logging.NOTSET)
+
+
+TINY: dict[str, Any] = {  # a Conv-TasNet for speech
+    "data": {
+        "train": "wsj0-2mix/8k/min/tr",
+        "valid": "wsj0-2mix/8k/min/cv",
+        "test": "wsj0-2mix/8k/min/tt",
+        "sample_rate": 8000,
+        "segment": 0.1,
+        "batch_size": 2,
+    },
+    "model": {
+        "class_path": "MaskedSeparator",
+        "init_args": {
+            "encoder": {"class_path": "LearnedFilterbank", "init_args": {"filters": 4, "kernel_size": 16}},
+            "separator": {
+                "class_path": "TCN",
+                "init_args": {"bottleneck": 2, "hidden": 2, "skip": 2, "blocks": 1, "repeats": 1},
+            },
+        },
+    },
+    "loss": {"class_path": "PermutationInvariant", "init_args": {"pairwise": {"class_path": "NegativeSISDR"}}},
+    "optimizer": {"class_path": "Adam"},
+}
+
+
+@pytest.fixture(scope="session")
+def untrained() -> Callable[..., Path]:
+    """Make a folder an experiment with the weights it was born with: (folder, configuration), else of a tiny separator."""
+    from toolkit.tasks.experiment import Experiment
+    from toolkit.train.checkpoint import save_weights
+
+    def make(folder: Path, tree: dict[str, Any] = TINY) -> Path:
+        experiment = Experiment(tree)
+        task, _ = experiment.build()
+        experiment.resolved.save(folder / "config.yaml")
+        save_weights(task.model, folder / "model.safetensors")
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

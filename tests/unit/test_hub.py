@@ -3,7 +3,7 @@
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,6 @@ from toolkit.infer import hub
 from toolkit.infer.hub import push
 from toolkit.infer.pack import pack
 from toolkit.log import UserError
-from toolkit.tasks.experiment import Experiment
-from toolkit.train.checkpoint import save_weights
 
 pytest.importorskip("huggingface_hub")
 
@@ -33,28 +31,6 @@ RUN = {
     "parameters": 12,
     "edition": "full",
     "data": {"train": "mir1k/train", "valid": "mir1k/valid", "test": "mir1k/test"},
-}
-MASKED = {
-    "data": {
-        "train": "wsj0-2mix/8k/min/tr",
-        "valid": "wsj0-2mix/8k/min/cv",
-        "test": "wsj0-2mix/8k/min/tt",
-        "sample_rate": 8000,
-        "segment": 1.0,
-        "batch_size": 2,
-    },
-    "model": {
-        "class_path": "MaskedSeparator",
-        "init_args": {
-            "encoder": {"class_path": "LearnedFilterbank", "init_args": {"filters": 4, "kernel_size": 16}},
-            "separator": {
-                "class_path": "TCN",
-                "init_args": {"bottleneck": 2, "hidden": 2, "blocks": 1, "repeats": 1},
-            },
-        },
-    },
-    "loss": {"class_path": "PermutationInvariant", "init_args": {"pairwise": {"class_path": "NegativeSISDR"}}},
-    "optimizer": {"class_path": "Adam"},
 }
 
 
@@ -147,12 +123,8 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exp")
-    experiment = Experiment(MASKED)
-    task, _ = experiment.build()
-    experiment.resolved.save(folder / "config.yaml")
-    save_weights(task.model, folder / "model.safetensors")
+def packed(untrained: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = untrained(tmp_path_factory.mktemp("exp"))
     files.write_json(folder / "run.json", RUN)
     metrics = {"si_sdr/mean": 3.25, "si_sdr/median": 4.0, "stoi/mean": float("nan")}
     summary = {"data": "mir1k/test", "edition": "full", "items": 24, "skipped": 0, "metrics": metrics}

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +16,7 @@ from toolkit import files
 from toolkit.cli import main
 from toolkit.infer.pack import pack
 from toolkit.log import UserError
-from toolkit.tasks.experiment import Experiment
-from toolkit.train.checkpoint import save_weights
 
-SPEECH = {
-    "data": {
-        "train": "wsj0-2mix/8k/min/tr",
-        "valid": "wsj0-2mix/8k/min/cv",
-        "test": "wsj0-2mix/8k/min/tt",
-        "sample_rate": 8000,
-        "segment": 1.0,
-        "batch_size": 2,
-    },
-    "model": {
-        "class_path": "MaskedSeparator",
-        "init_args": {
-            "encoder": {"class_path": "LearnedFilterbank", "init_args": {"filters": 8, "kernel_size": 16}},
-            "separator": {
-                "class_path": "TCN",
-                "init_args": {"bottleneck": 4, "hidden": 4, "skip": 4, "blocks": 1, "repeats": 1},
-            },
-        },
-    },
-    "loss": {"class_path": "PermutationInvariant", "init_args": {"pairwise": {"class_path": "NegativeSISDR"}}},
-    "optimizer": {"class_path": "Adam"},
-}
 RUN = {
     "recipe": "wsj0_mix/conv_tasnet",
     "config": "conf/mini.yaml",
@@ -60,13 +37,9 @@ RUN = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An experiment with the weights it was born with."""
-    folder = tmp_path_factory.mktemp("exp") / "mini"
-    experiment = Experiment(SPEECH)
-    task, _ = experiment.build()
-    experiment.resolved.save(folder / "config.yaml")
-    save_weights(task.model, folder / "model.safetensors")
+def trained(untrained: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment as it is after the stage `score`."""
+    folder = untrained(tmp_path_factory.mktemp("exp") / "mini")
     files.write_json(folder / "run.json", RUN)
     metrics = {"si_sdr/mean": 3.254, "si_sdr/median": 4.0}
     summary = {"data": "wsj0-2mix/8k/min/tt", "edition": "full", "items": 24, "skipped": 0, "metrics": metrics}
@@ -190,6 +163,24 @@ def test_a_configuration_that_runs_code_as_yaml_is_refused(packed: Path, tmp_pat
     with pytest.raises(UserError, match="not YAML"):
         toolkit.load(packed)
     assert not (tmp_path / "executed").exists()
+
+
+def test_a_pack_of_another_version_says_so_where_it_cannot_be_opened(packed: Path) -> None:
+    files.write_json(packed / "run.json", {**RUN, "packed_by": "9.0.0"})
+    assert toolkit.load(packed).sources == ["s1", "s2"]  # what can be opened is
+    changed(packed, ["model", "init_args", "of_a_later_year"], 1)
+    with pytest.raises(UserError, match=r"no option \'of_a_later_year\'.*packed by Reprise 9\.0\.0, this is"):
+        toolkit.load(packed)
+
+
+def test_damaged_and_missing_weights(packed: Path) -> None:
+    weights = packed / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    with pytest.raises(UserError, match=r"model\.safetensors is no safetensors file"):
+        toolkit.load(packed)
+    weights.rename(packed / "model.compressed.safetensors")  # which only a quantized model has
+    with pytest.raises(UserError, match=r"no weights at .*model\.safetensors\. Next:"):
+        toolkit.load(packed)
 
 
 def test_weights_are_not_unpickled(packed: Path) -> None:

@@ -190,10 +190,13 @@ def push(parser: argparse.ArgumentParser) -> None:
 
 
 def export(parser: argparse.ArgumentParser) -> None:
+    from toolkit.infer.export_table import text
+
     parser.add_argument("model", type=Path, help="a trained experiment's folder, or a pack")
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FILE", help="to write: FILE.onnx, FILE.pt2 or FILE.ts"
     )
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, text()
 
 
 def blocks(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from toolkit import __version__, files, log
 from toolkit.infer.export_formats import FORMATS, Axes, Format, Runner, quiet
 from toolkit.infer.export_networks import Network, network
+from toolkit.infer.export_table import others
 from toolkit.infer.opened import opened
 from toolkit.log import UserError
 
@@ -25,10 +26,11 @@ logger = log.get(__name__)
 def export(model: Path, out: Path) -> Path:
     """Write the network of a trained model as ONNX, as a program of `torch.export` or as TorchScript.
 
-    Axes of batch and time are left open where the model allows that, else the file is for one segment of one length.  What
-    was written is opened again and computed on random input, as long as a segment and shorter; where it does not give what the
-    model gives, there is no file.  Beside it stands ``FILE.json``: names, shapes and types of inputs and outputs, the sample
-    rate, the names of sources or tags, and how far the outputs were apart.
+    Axes of batch and time are left open where the model allows that (`toolkit.infer.export_table`), else the file is for one
+    segment of one length.  What was written is opened again and computed on random input, as long as a segment, shorter and
+    longer; where it is more than `TOLERANCE` of the largest number off what the model gives, there is no file.
+    Beside it stands ``FILE.json``: names, shapes and types of inputs and outputs, the sample rate, the names of sources or
+    tags, and how far the outputs were apart.
 
     Args:
         model: a trained experiment, or a pack.
@@ -46,7 +48,8 @@ def export(model: Path, out: Path) -> Path:
     if out.exists():
         raise UserError(f"{out} exists already. Next: give -o another name, or remove it")
     form.check()
-    exported = network(opened(model))
+    trained = opened(model)
+    exported = network(trained)
     _refuse_random(exported)
     names: Axes = frozenset(name for read in exported.reads for name in read.axes.values())
     reason = ""
@@ -64,7 +67,8 @@ def export(model: Path, out: Path) -> Path:
             continue
         files.write_json(out.with_name(out.name + ".json"), {**_made(out, form), **exported.facts, **told})
         return out
-    raise UserError(f"{model} cannot be exported as {out.suffix[1:]}: {reason}. Next: another of {', '.join(FORMATS)}")
+    known = " or ".join(str(out.with_suffix(suffix)) for suffix in others(trained.task.config.task, out.suffix))
+    raise UserError(f"{model} cannot be exported as {out.suffix[1:]}: {reason}. Next: -o {known}")
 
 
 class DifferentError(Exception):
@@ -85,8 +89,10 @@ def compared(exported: Network, run: Runner, axes: Axes) -> dict[str, Any]:
     Raises:
         DifferentError: they are further apart than `TOLERANCE`.
     """
-    sizes = [{}, {name: _smaller(exported, name) for name in axes}]
-    given = [[_cut(read.example, read.axes, size) for read in exported.reads] for size in sizes]
+    names = sorted(axes)
+    lengths_of = zip(*(_other_lengths(exported, name) for name in names), strict=True)
+    sizes = [{}, *(dict(zip(names, lengths, strict=True)) for lengths in lengths_of)]
+    given = [[_resized(read.example, read.axes, size) for read in exported.reads] for size in sizes]
     expected = [_outputs(exported, inputs) for inputs in given]
     apart = max(_apart(wanted, run(*inputs), inputs) for wanted, inputs in zip(expected, given, strict=True))
     lengths = {name: [inputs[number].shape[axis] for inputs in given] for number, axis, name in _open_axes(exported, axes)}
@@ -116,16 +122,18 @@ def _refuse_random(exported: Network) -> None:
         raise UserError("the model draws random numbers, so that no two outputs are equal and none could be checked")
 
 
-def _smaller(exported: Network, name: str) -> int:
-    """Another length of an axis: one item, or three quarters of what the example has."""
+def _other_lengths(exported: Network, name: str) -> tuple[int, int]:
+    """A shorter and a longer one of an axis than the example's: one item and three, else odd numbers of no hop."""
     size = next(read.example.shape[axis] for read in exported.reads for axis, own in read.axes.items() if own == name)
-    return 1 if name == "batch" else max(1, 3 * size // 4)
+    return (1, 3) if name == "batch" else (max(1, (3 * size // 4 - 1) | 1), (3 * size // 2) | 1)
 
 
-def _cut(example: Tensor, axes: dict[int, str], sizes: dict[str, int]) -> Tensor:
+def _resized(example: Tensor, axes: dict[int, str], sizes: dict[str, int]) -> Tensor:
+    """The example, cut off or begun anew at the end of an axis."""
     for axis, name in axes.items():
-        example = example.narrow(axis, 0, sizes.get(name, example.shape[axis]))
-    return example.contiguous()
+        places = torch.arange(sizes.get(name, example.shape[axis])) % example.shape[axis]
+        example = example.index_select(axis, places)
+    return example
 
 
 def _apart(expected: Sequence[Tensor], found: Sequence[Tensor], inputs: Sequence[Tensor]) -> float:

@@ -115,7 +115,7 @@ class TorchScript(Format):
     def write(self, network: Network, axes: Axes, path: Path) -> Axes:
         """See `Format`."""
         examples = tuple(read.example for read in network.reads)
-        with _as_if_compiled():
+        with _as_if_exported():
             torch.jit.trace(network.module, examples, check_trace=False).save(str(path))
         return axes  # it cannot be seen which are
 
@@ -167,14 +167,17 @@ def _without_no_operations(program: torch.export.ExportedProgram) -> None:
 
 
 @contextmanager
-def _as_if_compiled() -> Iterator[None]:
-    """Blocks do without functions with gradients of their own, which TorchScript cannot hold."""
-    before = torch.compiler._is_compiling_flag
-    torch.compiler._is_compiling_flag = True
+def _as_if_exported() -> Iterator[None]:
+    """Let blocks take the operations that `torch.export` sees: no functions with gradients of their own, sizes left open."""
+    flags = "_is_compiling_flag", "_is_exporting_flag"
+    before = [getattr(torch.compiler, flag) for flag in flags]
+    for flag in flags:
+        setattr(torch.compiler, flag, True)
     try:
         yield
     finally:
-        torch.compiler._is_compiling_flag = before
+        for flag, value in zip(flags, before, strict=True):
+            setattr(torch.compiler, flag, value)
 
 
 def _several(function: Callable[..., Any]) -> Runner:

@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from toolkit import config
+from toolkit import __version__, config, files
+from toolkit.log import UserError
 
 if TYPE_CHECKING:
     from toolkit.infer.autoencoder import TrainedLatent
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Sounding: TypeAlias = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
     Trained: TypeAlias = Sounding | TrainedHypotheses | TrainedLanguage | TrainedLatent
 
+PACKED_BY = "packed_by"  # in a pack's run.json: the version of the toolkit that made it
 BY_TASK = {  # the others separate
     "tagging": "toolkit.infer.tagger.TrainedTagger",
     "pitch": "toolkit.infer.tracker.TrainedPitch",
@@ -34,9 +36,24 @@ def opened(path: Path | str) -> Trained:
     """Open it; nothing in it is executed or unpickled.
 
     Raises:
-        UserError: there is no trained model in it, or its configuration names what is not the toolkit's.
+        UserError: there is no trained model in it, or its configuration names what is not the toolkit's; of a pack that another
+            version made, both versions are told.
     """
     file = Path(path) / "config.yaml"
     task = config.read(file).get("task") if file.is_file() else None
     module, _, name = BY_TASK.get(str(task), "toolkit.infer.trained.TrainedModel").rpartition(".")
-    return getattr(import_module(module), name)(path)
+    try:
+        return getattr(import_module(module), name)(path)
+    except UserError as error:
+        version = _packed_by(Path(path))
+        if version == __version__:
+            raise
+        raise UserError(f"{error} (it was packed by Reprise {version}, this is {__version__})") from error
+
+
+def _packed_by(folder: Path) -> str:
+    """The version that made a pack; this one, where that is not told."""
+    try:
+        return str(files.read_json(folder / "run.json")[PACKED_BY])
+    except (OSError, ValueError, KeyError, TypeError):
+        return __version__

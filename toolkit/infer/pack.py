@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from toolkit import files
-from toolkit.infer.opened import opened
+from toolkit import __version__, files
+from toolkit.infer.opened import PACKED_BY, opened
 from toolkit.infer.use import Usable
 from toolkit.log import UserError
 from toolkit.report import display
@@ -52,6 +52,7 @@ def pack(exp: Path, out: Path) -> Path:
         weights = COMPRESSED if (exp / COMPRESSED).is_file() else "model.safetensors"
         for name in (*KEPT, weights, *trained.kept):
             shutil.copyfile(exp / name, made / name)
+        files.write_json(made / "run.json", {**run.info, PACKED_BY: __version__})
         for split, summary in run.summaries.items():
             files.write_json(made / "scores" / f"{split}.summary.json", summary)
         files.write_text(made / CARD, card(run, trained, out.name))
@@ -93,6 +94,7 @@ def card(run: Run, trained: Usable, name: str) -> str:
                 "Training": f"{display.duration(info.get('train_seconds'))}, {info.get('epochs')} epochs",
                 "Device": info.get("device"),
                 "torch": info.get("torch"),
+                "Packed by Reprise": __version__,
                 "Finished": info.get("finished"),
             }
         ),

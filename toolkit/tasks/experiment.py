@@ -109,13 +109,15 @@ def load(exp: Path, device: torch.device) -> tuple[Task, Any]:
     config.refuse_foreign(tree, str(path))
     task, built = Experiment(tree, str(path)).build()
     weights, compressed = exp / "model.safetensors", exp / COMPRESSED
-    if not weights.is_file() and not compressed.is_file():
-        raise UserError(f"no weights at {weights}. Next: run the stage `train`")
+    if not weights.is_file() and compressed.is_file() and isinstance(task.model, Quantized):
+        weights = compressed
+    if not weights.is_file():
+        raise UserError(f"no weights at {weights}. Next: run the stage `train`, or fetch the pack again")
     try:
-        if weights.is_file() or not isinstance(task.model, Quantized):
-            task.model.load_state_dict(load_file(weights))
-        else:
+        if weights == compressed and isinstance(task.model, Quantized):
             task.model.load_compressed(compressed)
+        else:
+            task.model.load_state_dict(load_file(weights))
     except SafetensorError as error:
         raise UserError(f"{weights} is no safetensors file: {error}") from error
     except RuntimeError as error:
