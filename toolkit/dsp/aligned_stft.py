@@ -16,6 +16,9 @@ class AlignedSTFT(STFT):
 
     Args:
         n_fft: samples of a frame, a multiple of 8; hops are a quarter of it.
+
+    Raises:
+        ValueError: `n_fft` is no multiple of 8.
     """
 
     def __init__(self, n_fft: int = 4096) -> None:
