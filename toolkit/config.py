@@ -194,15 +194,12 @@ def refuse_foreign(tree: Any, origin: str) -> None:
 
 
 def subclasses(slot: type[Any]) -> dict[str, type]:
-    """Every class that fits a slot, by its short name: concrete subclasses that have been imported.
-
-    One that takes the name of the class it is derived from, as `torch.export` makes some, does not take its place.
-    """
-    found: dict[str, type] = {}
+    """Every class that fits a slot, by its short name: concrete subclasses that have been imported."""
+    found: dict[str, type] = {} if inspect.isabstract(slot) else {slot.__name__: slot}
     derived: type
     for derived in slot.__subclasses__():
         found.update(subclasses(derived))
-    return found if inspect.isabstract(slot) else {**found, slot.__name__: slot}
+    return found
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> Tree:

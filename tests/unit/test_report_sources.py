@@ -93,7 +93,7 @@ def test_a_page_of_music(recipe: Path, experiment: MakeExperiment) -> None:
     exp = experiment("paper", 5.40)
     html = report(exp, recipe / "paper.yaml").read_text()
     assert re.search(r"UMX, ours +exp/paper +5\.40 \(\+0\.07\)", (exp / "report" / "table.txt").read_text())
-    assert "SDR v4 (dB) by source" in html
+    assert "SDR v4 (dB) of single estimates by source" in html
     assert html.index("drums (n = 3)") < html.index("vocals (n = 3)") < html.index("accompaniment (n = 3)")
 
 

@@ -13,6 +13,7 @@ What opening such a file executes, for whoever gets one from elsewhere:
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from abc import ABC, abstractmethod
@@ -139,6 +140,7 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         exporter.setLevel(level)
+        gc.collect()  # `torch.export` leaves classes with the names of ours, which would be taken for them
 
 
 def _program(network: Network, axes: Axes) -> tuple[torch.export.ExportedProgram, Axes]:

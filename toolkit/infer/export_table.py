@@ -8,15 +8,15 @@ from __future__ import annotations
 
 SUFFIXES = (".onnx", ".pt2", ".ts")
 OPEN: dict[str, dict[str, str]] = {  # task to format to open axes
-    "separation": {".onnx": "", ".pt2": "", ".ts": "batch, time"},
-    "tagging": {".onnx": "batch, frames", ".pt2": "batch, frames", ".ts": "batch, frames"},
-    "pitch": {".ts": "batch, time"},
-    "synthesis": {".ts": "batch, frames"},
-    "language": {".pt2": "batch, length", ".ts": "batch, length"},
-    "hypotheses": {".onnx": "batch", ".pt2": "batch", ".ts": "batch"},
-    "latent": {".onnx": "batch", ".pt2": "batch", ".ts": "batch"},
+    "separation": dict.fromkeys(SUFFIXES, "batch, time"),
+    "tagging": dict.fromkeys(SUFFIXES, "batch, frames"),
+    "pitch": {".pt2": "batch, time", ".ts": "batch, time"},
+    "synthesis": {".pt2": "batch", ".ts": "batch, frames"},
+    "language": dict.fromkeys(SUFFIXES, "batch, length"),
+    "hypotheses": dict.fromkeys(SUFFIXES, "batch"),
+    "latent": dict.fromkeys(SUFFIXES, "batch"),
 }
-NONE, FIXED = "not tried", "one length"
+NONE = "refused"
 
 
 def others(task: str, suffix: str) -> list[str]:
@@ -27,6 +27,6 @@ def others(task: str, suffix: str) -> list[str]:
 def text() -> str:
     """The table in plain letters: for each task and format, which axes may have any length."""
     rows = [["open lengths", *SUFFIXES]]
-    rows += [[task, *(cells.get(suffix, NONE) or FIXED for suffix in SUFFIXES)] for task, cells in OPEN.items()]
+    rows += [[task, *(cells.get(suffix, NONE) for suffix in SUFFIXES)] for task, cells in OPEN.items()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
