@@ -46,16 +46,18 @@ def test_what_an_earlier_run_entered_is_there_if_it_was_made_from_the_same(tmp_p
     assert entries(tmp_path / "journal") == [("a", "8k", 1), ("b", "16k", 2)]  # what is outdated goes
 
 
-def test_a_line_cut_short_is_no_entry(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", [9, 1])  # bytes; of one, all but the end of the line is there
+def test_a_line_cut_short_is_no_entry(missing: int, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     whole = '{"id": "ä", "signature": "8k", "result": 1}\n'
-    journal.write_text(whole + whole.replace("ä", "b")[:-9], encoding="utf-8")
+    journal.write_text(whole + whole.replace("ä", "b")[:-missing], encoding="utf-8")
     found = Results(journal)
     assert found.expect("ä", "8k")
     assert not found.expect("b", "8k")
     found.enter("b", "8k", 2)
     assert dict(found) == {"ä": 1, "b": 2}
     found.close()
+    assert entries(journal) == [("ä", "8k", 1), ("b", "8k", 2)]
 
 
 def test_jobs_are_not_held(tmp_path: Path) -> None:

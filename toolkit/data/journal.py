@@ -105,7 +105,8 @@ def _places(path: Path) -> dict[str, int]:
     with path.open("rb") as stream:
         for line in stream:
             with contextlib.suppress(ValueError):  # cut short by a crash
-                places[json.loads(line)["id"]] = begin
+                if line.endswith(b"\n"):  # what follows would else be entered behind it
+                    places[json.loads(line)["id"]] = begin
             lines, begin = lines + 1, begin + len(line)
         if len(places) < lines:
             with files.atomic(path) as partial, partial.open("wb") as whole:

@@ -130,7 +130,7 @@ FORMATS: dict[str, Format] = {".onnx": ONNX(), ".pt2": TorchExport(), ".ts": Tor
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Exporters' warnings are of no use to whoever asked for a file that is checked anyway."""
+    """Exporters' warnings are of no use to whoever asked for a file that is checked anyway; nor is what they leave behind."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)

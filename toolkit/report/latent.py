@@ -93,7 +93,7 @@ def view(scored: Scored, missing: list[str]) -> View:
 
 def _attributes(scored: Scored, row: dict[str, Any]) -> list[str]:
     """The names of the columns of `dependence`."""
-    items = {} if scored.manifest is None else {item.id: item for item in scored.manifest}
+    items = scored.items
     names = items[row["id"]].labels.get("attributes", []) if row.get("id") in items else []
     count = np.shape(row.get("dependence", np.empty((0, 0))))[1]
     return list(names) if len(names) == count else [f"attribute {number}" for number in range(count)]

@@ -57,7 +57,7 @@ def view(scored: Scored, missing: list[str]) -> View:
     headline = plain(scored.metric).partition("/")[0]
     metric = headline if headline in names or not names else names[0]
     manifest = scored.manifest_of_predictions(missing)
-    items = {} if scored.manifest is None else {item.id: item for item in scored.manifest}
+    items = scored.items
     tracks = {} if manifest is None else _tracks(scored, manifest)
     values = {name: values_of(members, metric) for name, members in by_label(scored.rows, items, INSTRUMENT).items()}
     if manifest is not None and not tracks:

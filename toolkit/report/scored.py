@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.data.manifest import Manifest
+from toolkit.data.manifest import Item, Manifest
 from toolkit.report.runs import Group, Run
 
 BUDGET = 7_000_000  # bytes of all examples; the whole page stays below eight million
@@ -40,6 +40,11 @@ class Scored:
     def metrics(self) -> list[str]:
         """Names of what is measured of single items."""
         return list(dict.fromkeys(name for row in self.rows for name in row["metrics"]))
+
+    @property
+    def items(self) -> dict[str, Item]:
+        """The split's items by their ids; none where the manifest was not found."""
+        return {} if self.manifest is None else {item.id: item for item in self.manifest}
 
     def manifest_of_predictions(self, missing: list[str]) -> Manifest | None:
         """The manifest, where predictions of its items are stored; else `missing` is told why there are no examples."""

@@ -65,8 +65,7 @@ def _figures(scored: Scored) -> Table:
 
 def _distributions(scored: Scored) -> list[Picture]:
     """Every metric over the recordings: beside that of the untrained model, then by instrument where there are several."""
-    items = {} if scored.manifest is None else {item.id: item for item in scored.manifest}
-    instruments = by_label(scored.rows, items, INSTRUMENT)
+    instruments = by_label(scored.rows, scored.items, INSTRUMENT)
     drawn = []
     for metric in scored.metrics:
         models = {name: values_of(scored.rows, metric, key) for name, key in MODELS.items()}

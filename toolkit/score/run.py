@@ -95,10 +95,13 @@ def _require_recordings(manifest: Manifest, skipped: set[str]) -> None:
     Raises:
         UserError: a recording of an item that was skipped has gone since `prepare`.
     """
-    for item in manifest if skipped else ():
-        for path in (manifest.path_of(item, role) for role in item.audio if item.id in skipped):
-            if not path.exists():
-                raise gone(path)
+    if not skipped:  # the manifest need not be read
+        return
+    for item in manifest:
+        if item.id in skipped:
+            for role in item.audio:
+                if not (path := manifest.path_of(item, role)).exists():
+                    raise gone(path)
 
 
 def _put_together(journal: Path, parts: list[Path]) -> None:
