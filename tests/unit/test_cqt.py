@@ -101,6 +101,17 @@ def test_without_halving_the_latency_is_half_a_window():
         CQT(8000, **options, halvings=-1)
 
 
+@pytest.mark.parametrize("options", SETTINGS.values(), ids=SETTINGS)
+def test_one_frame_is_that_of_the_whole(options):
+    transform = CQT(8000, **options)
+    for samples in (700, 9000):  # fewer than the longest window has, and more
+        waveforms = noise(2, samples)
+        whole = transform(waveforms)
+        for number in (0, whole.shape[-1] // 2, whole.shape[-1] - 1):
+            assert (transform.frame(waveforms, number) - whole[..., number]).norm() < 5e-4 * whole[..., number].norm()
+    assert transform.frame(waveforms.to(torch.bfloat16), 1).dtype == torch.complex64
+
+
 def test_precision_batch_and_gradients():
     transform = CQT(8000, **SETTINGS["variable Q"])
     waveforms = noise(2, 1000)
