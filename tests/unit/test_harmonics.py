@@ -205,6 +205,20 @@ def test_a_bank_under_autocast(dtype):
         assert (one - other).norm() < 0.05 * other.norm()
 
 
+@pytest.mark.parametrize("name", SYNTHESIZERS)
+def test_synthesizers_keep_full_precision_under_autocast(name):
+    synthesizer = SYNTHESIZERS[name]().eval()
+    parameters, f0 = (values.float() for values in controls(synthesizer, 6))
+    layer = torch.nn.Linear(parameters.shape[-1], parameters.shape[-1])
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = layer(parameters)
+        sound = synthesizer(coarse, f0)
+    assert coarse.dtype == torch.bfloat16
+    torch.testing.assert_close(sound, synthesizer(coarse.float(), f0), atol=0, rtol=0)
+    sound.square().sum().backward()
+    assert layer.weight.grad.isfinite().all()
+
+
 def test_noise_is_another_one_while_training():
     synthesizer = HarmonicNoise(16000, 8, harmonics=2, bands=5, noise_bias=0.0)
     parameters, f0 = controls(synthesizer, 4)

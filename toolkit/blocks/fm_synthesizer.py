@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from toolkit.blocks.precision import full_precision
 from toolkit.blocks.synthesis import State, Synthesizer
+from toolkit.dsp import fm
 from toolkit.dsp.control_rate import audible, transition
-from toolkit.dsp.fm import PATCHES, Patch, render
+from toolkit.dsp.fm import PATCHES, Patch
 
 
 class FMSynthesizer(Synthesizer):
@@ -70,18 +70,16 @@ class FMSynthesizer(Synthesizer):
         frequencies = f0[..., None] * self.ratios.to(f0.dtype)
         return levels * audible(frequencies, self.sample_rate).to(levels.dtype)
 
-    def step(self, parameters: Tensor, f0: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def render(self, parameters: Tensor, f0: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Render the next frames (B, L, operators) and (B, L), see `Synthesizer`."""
-        self.check(parameters, f0)
-        levels = self.levels(parameters, f0).to(f0.dtype)
+        levels = self.levels(parameters, f0)
         level_moves = _moves(levels, None if state is None else state["levels"])
         pitch_moves = _moves(f0, None if state is None else state["f0"])
         begin, end = self._phases(pitch_moves.double() / self.sample_rate, state)
         turns = self.ratios.to(f0.dtype)[:, None, None, None] * (pitch_moves / self.sample_rate)
         phases = torch.cat([begin.to(f0.dtype)[..., None], turns], -1)
-        with full_precision(levels):
-            curves = self.advances.to(f0.dtype), self.ways.to(f0.dtype)
-            audio = render(phases, level_moves.permute(2, 0, 1, 3), *curves, self.patch, self.max_level)
+        curves = self.advances.to(f0.dtype), self.ways.to(f0.dtype)
+        audio = fm.render(phases, level_moves.permute(2, 0, 1, 3), *curves, self.patch, self.max_level)
         if state is None:  # nothing moves before the middle of the first frame
             audio[:, : self.latency] = 0
         return audio, {"phases": end, "levels": levels[:, -1:].detach(), "f0": f0[:, -1:].detach()}

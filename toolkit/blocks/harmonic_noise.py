@@ -57,9 +57,8 @@ class HarmonicNoise(Synthesizer):
         self.parameters_in = 1 + harmonics + bands
         self.register_buffer("ratios", torch.ones(1, dtype=torch.float64), persistent=False)
 
-    def step(self, parameters: Tensor, f0: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def render(self, parameters: Tensor, f0: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Render the next frames (B, L, 1 + K + F) and (B, L), see `Synthesizer`."""
-        self.check(parameters, f0)
         total, shares, magnitudes = parameters.split([1, self.harmonics, self.bands], -1)
         amplitudes = exp_sigmoid(total) * normalise_below_nyquist(exp_sigmoid(shares), f0, self.sample_rate)
         if state is None:
@@ -68,7 +67,7 @@ class HarmonicNoise(Synthesizer):
         else:
             frequencies = upsample(f0[..., None], self.hop_length, state["f0"])[:, 0]
         phases, end = accumulate_phase(frequencies, self.ratios, self.sample_rate, state["phases"])
-        tones = oscillator_bank(phases[:, 0].to(parameters.dtype), amplitudes, state["amplitudes"], self.curve)
+        tones = oscillator_bank(phases[:, 0], amplitudes, state["amplitudes"], self.curve)
 
         responses = frequency_sampling_filter(exp_sigmoid(magnitudes + self.noise_bias))
         noise = white_noise(state["keys"], state["position"], tones.shape[-1], tones.dtype)
@@ -123,9 +122,8 @@ class SourceFilter(Synthesizer):
         self.parameters_in = 2 + bands
         self.register_buffer("ratios", torch.ones(1, dtype=torch.float64), persistent=False)
 
-    def step(self, parameters: Tensor, f0: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def render(self, parameters: Tensor, f0: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Render the next frames (B, L, 2 + F) and (B, L), see `Synthesizer`."""
-        self.check(parameters, f0)
         gains, magnitudes = exp_sigmoid(parameters).split([2, self.bands], -1)
         controls = torch.cat([gains, f0[..., None]], -1)
         responses = frequency_sampling_filter(magnitudes)

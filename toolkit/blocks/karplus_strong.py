@@ -44,9 +44,8 @@ class KarplusStrong(Synthesizer):
         self.lowest, self.highest, self.longest = lowest, highest, longest
         self.memory = math.ceil(sample_rate / lowest) + 3
 
-    def step(self, parameters: Tensor, f0: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def render(self, parameters: Tensor, f0: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Render the next frames (B, L, 3) and (B, L), see `Synthesizer`."""
-        self.check(parameters, f0)
         strength, slowness, dullness = parameters.unbind(-1)
         pitch = f0.clamp(self.lowest, self.highest)
         fall = torch.exp(-math.log(1000) / (self.longest * slowness.sigmoid() * pitch))  # over one period

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 
 State = dict[str, Tensor]  # what a block carries from one call of `step` to the next
@@ -72,13 +73,22 @@ class Synthesizer(nn.Module, ABC):
         audio, _ = self.step(torch.cat([parameters, lasting[0]], 1), torch.cat([f0, lasting[1]], 1))
         return audio[:, self.latency : self.latency + frames * self.hop_length]
 
-    @abstractmethod
     def step(self, parameters: Tensor, f0: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Render the next frames (B, L, P) and (B, L) as (B, L · hop_length); the state is None at the start.
 
         The first `latency` samples of all blocks in a row are to be dropped; then comes what `forward` gives.  Repeating the
-        last frame brings the rest.
+        last frame brings the rest.  Everything is computed in f0's precision, also under autocast.
+
+        Raises:
+            ValueError: the shapes are others than these.
         """
+        self.check(parameters, f0)
+        with full_precision(f0):
+            return self.render(parameters.to(f0.dtype), f0, state)
+
+    @abstractmethod
+    def render(self, parameters: Tensor, f0: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """What `step` does, for a subclass to bring; shapes are checked, and both are of one type."""
 
     def check(self, parameters: Tensor, f0: Tensor) -> None:
         """Hold the input against the contract.
