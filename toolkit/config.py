@@ -41,6 +41,18 @@ def read(path: Path | str) -> Tree:
     return _read(Path(path), ())
 
 
+def section(tree: Tree, name: str) -> Tree:
+    """What stands below a key of a configuration that was read; nothing where it is not there.
+
+    Raises:
+        UserError: that is no keys and values.
+    """
+    found = tree.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise UserError(f"{name}: expected keys and values, found {repr(found)[:60]}. Next: see one of conf/*.yaml")
+    return found or {}
+
+
 def merge(base: Any, top: Any) -> Any:
     """Lay `top` over `base`, key by key; a changed `class_path` drops the options of the class it replaces."""
     if not isinstance(base, dict) or not isinstance(top, dict):
@@ -207,10 +219,14 @@ def _read(path: Path, seen: tuple[Path, ...]) -> Tree:
         raise UserError(f"no such config: {path}. Next: give --config one of conf/*.yaml")
     if path.resolve() in seen:
         raise UserError(f"{path}: it extends itself")
-    tree = _yaml(path.read_text(encoding="utf-8"), str(path)) or {}
+    tree = _yaml(files.read_text(path, "save it as UTF-8"), str(path)) or {}
     if not isinstance(tree, dict):
-        raise UserError(f"{path}: expected keys and values, found {type(tree).__name__}")
+        raise UserError(f"{path}: expected keys and values, found {type(tree).__name__}. Next: see one of conf/*.yaml")
+    if odd := [key for key in tree if not isinstance(key, str)]:
+        raise UserError(f"{path}: expected names as keys, found {odd[0]!r}. Next: see one of conf/*.yaml")
     base = tree.pop("extends", None)
+    if not isinstance(base, str | None):
+        raise UserError(f"{path}: extends: expected the name of a file beside it, found {base!r}. Next: extends: paper.yaml")
     return tree if base is None else merge(_read(path.parent / base, (*seen, path.resolve())), tree)
 
 
@@ -226,8 +242,10 @@ _Loader.add_implicit_resolver(
 def _yaml(text: str, where: str) -> Any:
     try:
         return _Loader(text).get_single_data()
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: not YAML: {_condense(str(error))}") from error
+    except (yaml.YAMLError, ValueError) as error:  # the latter: 2020-13-45, which looks like a date
+        raise UserError(f"{where}: not YAML: {_condense(str(error))}. Next: mend it there") from error
+    except RecursionError as error:
+        raise UserError(f"{where}: expected fewer lists and keys within each other. Next: mend it there") from error
 
 
 def _options(node: Tree, key: str) -> Tree:

@@ -10,6 +10,8 @@ import json
 import os
 import re
 import socket
+import types
+import typing
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -27,7 +29,11 @@ NEXT = {  # what a user does about a machine that refuses
         ("EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT"),
         "see to the disk or the network and run the same command again; what is finished is kept",
     ),
+    "EISDIR": "give the name of a file, or remove the folder that stands in its place",
+    **dict.fromkeys(("ENOTDIR", "EEXIST"), "give the name of a folder, or remove the file that stands in its place"),
+    **dict.fromkeys(("ENAMETOOLONG", "ELOOP"), "give a shorter name"),
 }
+AGAIN = "bring back a copy, or run the stage that wrote it with --force"  # of a file that is not as it was written
 
 logger = log.get(__name__)
 
@@ -125,15 +131,100 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def read_text(path: Path | str, again: str = AGAIN) -> str:
+    """Read a file of UTF-8.
+
+    Args:
+        path: the file.
+        again: what to do where it is not as it should be.
+
+    Raises:
+        UserError: it is missing, is a folder, or holds something else.
+    """
+    _require_file(Path(path), again)
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        found = f"found the byte {error.object[error.start]:#04x} at {error.start}"
+        raise log.UserError(f"{path}: expected text in UTF-8, {found}. Next: {again}") from error
 
 
-def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
-    """Read JSON Lines; a last line that a crash cut off is left out."""
+def read_json(path: Path | str, form: Any = Any, again: str = AGAIN) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        form: type that its value must be of, as of `misfit`.
+        again: what to do where it is not as it should be.
+
+    Raises:
+        UserError: it is missing, is a folder, is no JSON, or its value is of another form.
+    """
+    return _parsed(read_text(path, again), str(path), form, again)
+
+
+def read_jsonl(path: Path | str, form: Any = dict[str, Any], again: str = AGAIN) -> list[Any]:
+    """Read JSON Lines; a last line that a crash cut off is left out.
+
+    Args:
+        path: the file.
+        form: type that the value of each line must be of, as of `misfit`.
+        again: what to do where it is not as it should be.
+
+    Raises:
+        UserError: it is missing, is a folder, or a line is no JSON or of another form.
+    """
+    _require_file(Path(path), again)
     *lines, _ = Path(path).read_bytes().split(b"\n")  # as bytes, since a crash may cut a character too
-    return [json.loads(line) for line in lines]
+    return [_parsed(line, f"{path}, line {number}", form, again) for number, line in enumerate(lines, 1)]
+
+
+def misfit(value: Any, form: Any, place: str = "") -> str:
+    """What of plain values (of JSON, of YAML) is not of a type: ``metrics.si_sdr: expected float, found 'x'``; empty if all is.
+
+    Args:
+        value: null, a number, a text, or lists and dicts of such.
+        form: ``int | None``, ``list[str]``, ``dict[str, float]``, a TypedDict (further keys are let pass), or Any.
+        place: where the value stands, e.g. ``metrics``.
+    """
+    origin, inner = typing.get_origin(form), typing.get_args(form)
+    kind = dict if typing.is_typeddict(form) else origin or form
+    if kind in (typing.Union, types.UnionType):
+        fits = any(not misfit(value, choice) for choice in inner)
+    elif isinstance(value, bool):
+        fits = kind in (bool, Any)
+    else:
+        fits = kind is Any or isinstance(value, (int, float) if kind is float else kind)
+    if not fits:
+        name = form.__name__ if isinstance(form, type) and not inner else str(form)
+        return f"{place}{place and ': '}expected {'dict' if kind is dict else name}, found {repr(value)[:60]}"
+    parts: list[tuple[Any, Any, Any]] = []  # key, value, form
+    if typing.is_typeddict(form):
+        if missing := sorted(form.__required_keys__ - value.keys()):
+            return f"{place}{place and ': '}the key {missing[0]!r} is missing"
+        hints = typing.get_type_hints(form)
+        parts = [(key, one, hints[key]) for key, one in value.items() if key in hints]
+    elif kind is dict and inner:
+        parts = [(key, one, inner[1]) for key, one in value.items()]
+    elif kind is list and inner:
+        parts = [(number, one, inner[0]) for number, one in enumerate(value)]
+    return next(filter(None, (misfit(one, hint, f"{place}{place and '.'}{key}") for key, one, hint in parts)), "")
+
+
+def _parsed(text: str | bytes, where: str, form: Any, again: str) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise log.UserError(f"{where}: not JSON ({error}). Next: {again}") from error
+    if wrong := misfit(value, form):
+        raise log.UserError(f"{where}: {wrong}. Next: {again}")
+    return value
+
+
+def _require_file(path: Path, again: str) -> None:
+    if not path.is_file():
+        found = "expected a file, found a folder" if path.is_dir() else "no such file"
+        raise log.UserError(f"{found}: {path}. Next: {again}")
 
 
 def append_jsonl(path: Path | str, value: dict[str, Any]) -> None:

@@ -15,9 +15,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from toolkit import config, files, log
+
+
+class _Begun(TypedDict):
+    state: str
+    made_from: str
+    seen: dict[str, dict[str, Any]]
+
+
+class Record(_Begun, total=False):
+    """What is relied on of the record of a stage; the outputs are known when it is done."""
+
+    outputs: list[str]
 
 
 @dataclass
@@ -56,7 +68,7 @@ class Stage:
             return "running" if self._is_locked() else "failed"
         if record["state"] == "failed":
             return "failed"
-        if not all(Path(path).exists() for path in record["outputs"]):
+        if not all(Path(path).exists() for path in record.get("outputs", [])):
             return "missing"
         return "done" if record["made_from"] == self._made_from(record["seen"])[0] else "stale"
 
@@ -73,7 +85,7 @@ class Stage:
             UserError: another process is at it, or the work ends without its outputs.
         """
         with alone(self._lock_path, f"stage {self.name} in {self.folder}"):
-            if (self._record() or {}).get("state") == "running":  # and nobody is at it: it was cut off
+            if (record := self._record()) and record["state"] == "running":  # and nobody is at it: it was cut off
                 files.sweep(self.folder)
             yield from self._recorded()
 
@@ -110,11 +122,13 @@ class Stage:
             return False
         return False
 
-    def _record(self) -> dict[str, Any] | None:
+    def _record(self) -> Record | None:
+        """What was written down; a damaged record is as good as none: the stage runs again."""
         try:
-            return files.read_json(self.record_path)
-        except (FileNotFoundError, ValueError):
+            found: Record = files.read_json(self.record_path, Record)
+        except log.UserError:
             return None
+        return found
 
     def _made_from(self, seen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The hash of everything the stage depends on, and what each input looked like (to save hashing it twice)."""

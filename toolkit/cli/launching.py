@@ -89,6 +89,6 @@ def _made(stage: Stage) -> Path:
 def _taken(path: Path) -> list[str]:
     if not path.is_file():
         return []
-    made = files.read_json(path)
+    made: list[str] = files.read_json(path, list[str])
     path.unlink()
     return made

@@ -104,7 +104,7 @@ def _places(path: Path) -> dict[str, int]:
     lines = begin = 0
     with path.open("rb") as stream:
         for line in stream:
-            with contextlib.suppress(ValueError):  # cut short by a crash
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # cut short by a crash, or damaged
                 if line.endswith(b"\n"):  # what follows would else be entered behind it
                     places[json.loads(line)["id"]] = begin
             lines, begin = lines + 1, begin + len(line)

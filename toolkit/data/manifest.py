@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict
 
 import numpy as np
 
@@ -68,6 +68,21 @@ class Item:
 _TYPES = {"id": str, "split": str, "sample_rate": int, "frames": int, "channels": int, "audio": dict, "labels": dict}
 
 
+class _Placed(TypedDict):
+    root: str
+    items: int
+
+
+class _Header(_Placed, total=False):
+    """What is relied on of a manifest's first line."""
+
+    name: str
+    corpus: str
+    edition: str
+    fingerprint: str
+    hours: float
+
+
 class Manifest:
     """A manifest on disk; items are parsed when they are asked for.
 
@@ -99,6 +114,8 @@ class Manifest:
             offsets = np.fromiter(itertools.accumulate(map(len, stream), initial=len(first)), dtype=np.int64)
         if header.get("manifest") != VERSION:
             raise UserError(f"{path}: expected manifest version {VERSION}, found {header.get('manifest')}. Next: prepare again")
+        if wrong := files.misfit(header, _Header):
+            raise UserError(f"{path}, line 1: {wrong}. Next: prepare again")
         if len(offsets) - 1 != header["items"]:
             raise UserError(f"{path}: expected {header['items']} items, found {len(offsets) - 1}. Next: prepare again")
         return cls(path, header, offsets)
@@ -198,9 +215,12 @@ def _unique(ordered: Iterable[Line], path: Path) -> Iterator[str]:
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
-        return json.loads(line)
-    except ValueError as error:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}, line {number}: not JSON ({error}). Next: prepare again") from error
+    if not isinstance(row, dict):
+        raise UserError(f"{path}, line {number}: expected keys and values, found {repr(row)[:60]}. Next: prepare again")
+    return row
 
 
 def _item(row: dict[str, Any], path: Path, number: int) -> Item:

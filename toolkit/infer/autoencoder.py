@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -16,6 +17,13 @@ from toolkit.infer.use import Usable, Use
 from toolkit.models.latent import LatentModel, Posterior
 from toolkit.tasks.experiment import load_as
 from toolkit.tasks.latent import LABELS, LatentLearning
+
+
+class Labels(TypedDict, total=False):
+    """What an experiment tells of its items; see `toolkit.tasks.latent`."""
+
+    attributes: list[str]
+    grid: dict[str, list[int]]
 
 
 class TrainedLatent(Usable):
@@ -40,7 +48,7 @@ class TrainedLatent(Usable):
         self.model: LatentModel = task.model
         self.latent = self.model.latent
         self.pictures = task.config.data.items == "pictures"
-        labels = files.read_json(Path(path) / LABELS) if (Path(path) / LABELS).is_file() else {}
+        labels = files.read_json(Path(path) / LABELS, Labels) if (Path(path) / LABELS).is_file() else {}
         self.attributes: list[str] = labels.get("attributes", [])
         self._grid = labels.get("grid")
         self._shape = list(self._given_back(self.model.reconstruct(torch.zeros(1, self.latent))).shape[1:])

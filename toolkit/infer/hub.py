@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from toolkit import __version__, log
+from toolkit import __version__, files, log
 from toolkit.infer.opened import opened
 from toolkit.infer.pack import CARD, KEPT, WEIGHTS, corpora
 from toolkit.infer.use import Usable
@@ -57,7 +57,7 @@ def push(folder: Path, repo: str, licence: str = "unknown") -> str:
     left = sorted(path.name for path in folder.iterdir() if path.name not in (*sent, CARD, "scores"))
     if left:
         logger.info("not sent, as it is no part of a pack: %s", log.listing(left))
-    text = (folder / CARD).read_text(encoding="utf-8")
+    text = files.read_text(folder / CARD, "toolkit pack EXP -o FOLDER makes it anew")
     page = front_matter(run, trained, licence) + fetched_from(repo, text)
     added = [hub.CommitOperationAdd(name, str(folder / name)) for name in sent]
     added.append(hub.CommitOperationAdd(FRONT, page.encode()))

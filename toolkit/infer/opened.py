@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from toolkit import __version__, config, files
 from toolkit.log import UserError
@@ -54,6 +54,7 @@ def opened(path: Path | str) -> Trained:
 def _packed_by(folder: Path) -> str:
     """The version that made a pack; this one, where that is not told."""
     try:
-        return str(files.read_json(folder / "run.json")[PACKED_BY])
-    except (OSError, ValueError, KeyError, TypeError):
+        told: dict[str, Any] = files.read_json(folder / "run.json", dict[str, Any])
+    except (OSError, UserError):
         return __version__
+    return str(told.get(PACKED_BY, __version__))

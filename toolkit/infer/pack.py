@@ -64,7 +64,8 @@ def card(run: Run, trained: Usable, name: str) -> str:
     """What a stranger has to know of a model in a folder of that name, in Markdown."""
     info, task = run.info, trained.task.config.task
     use = trained.use
-    model = f"{type(trained.task.model).__name__}, {info['parameters']:,} parameters"
+    size = f", {info['parameters']:,} parameters" if "parameters" in info else ""
+    model = f"{type(trained.task.model).__name__}{size}"
     parts = [
         f"# {info.get('recipe', run.tag)}, {run.tag}",
         f"A model of the task `{task}`, trained by Reprise's recipe `{info.get('recipe')}` with `{run.description}`.",
@@ -110,8 +111,8 @@ def _scores(run: Run) -> list[str]:
     for split, summary in run.summaries.items():
         edition = run.edition(split)
         remark = "" if edition == FULL else "; not comparable with published figures"
-        items = f"{summary['items']} item{'s' * (summary['items'] != 1)}"
-        parts.append(f"{items} of {summary['data']}, edition of the data: {edition}{remark}.")
+        items = f"{summary['items']} item{'s' * (summary['items'] != 1)} of " if "items" in summary else ""
+        parts.append(f"{items}{summary['data']}, edition of the data: {edition}{remark}.")
         parts.append(_figures(summary).markdown().rstrip())
     return parts
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from toolkit import files, log, progress
+from toolkit import files, log, progress, records
 from toolkit.data.examples import to_device
 from toolkit.data.manifest import Manifest, gone
 from toolkit.launch.parts import WHOLE, Part, one_at_a_time
@@ -43,7 +43,7 @@ def infer(exp: Path, data: Path, split: str, device: str, part: Part = WHOLE) ->
     with one_at_a_time(exp / "predictions" / f".{split}.lock"):
         _forget_other_weights(folder, weights)
     index = folder / ("index.jsonl" if part.is_whole else f"index-{part}.jsonl")
-    done = {row["id"] for path in folder.glob("index*.jsonl") for row in files.read_jsonl(path)}
+    done = {identity for path in folder.glob("index*.jsonl") for identity in records.predictions(folder, path.name)}
     skipped = 0
     for number, item in enumerate(progress.track(manifest, f"predictions of {split}")):
         if item.id in done or not part.takes(number):
@@ -80,7 +80,7 @@ def _put_together(folder: Path, manifest: Manifest) -> None:
     if not parts:
         return
     paths = [path for path in (folder / "index.jsonl", *parts) if path.exists()]
-    rows = {row["id"]: row for path in paths for row in files.read_jsonl(path)}
+    rows = {name: row for path in paths for name, row in records.predictions(folder, path.name).items()}
     lines = [json.dumps(rows[item.id], ensure_ascii=False) + "\n" for item in manifest if item.id in rows]
     files.write_text(folder / "index.jsonl", "".join(lines))
     for path in parts:
@@ -90,7 +90,7 @@ def _put_together(folder: Path, manifest: Manifest) -> None:
 def _forget_other_weights(folder: Path, weights: str) -> None:
     """Drop predictions that other weights made; their mark first, so that a half of them never counts."""
     mark = folder / "made_by.json"
-    if mark.exists() and files.read_json(mark)["weights"] == weights:
+    if mark.exists() and records.made_by(folder) == weights:
         return
     mark.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

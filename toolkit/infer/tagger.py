@@ -232,9 +232,9 @@ def _batches(windows: Iterable[np.ndarray], size: int) -> Iterator[Tensor]:
 def _names(path: Path, expected: int) -> list[str]:
     if not path.is_file():
         raise UserError(f"no names of the tags at {path}. Next: run the stage `train`")
-    names = files.read_json(path)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) != expected:
-        raise UserError(f"{path}: expected the names of the model's {expected} tags. Next: run the stage `train` again")
+    names: list[str] = files.read_json(path, list[str])
+    if len(names) != expected:
+        raise UserError(f"{path}: expected the names of the model's {expected} tags. Next: {files.AGAIN}")
     return names
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from toolkit import files
+from toolkit import records
 from toolkit.metrics import bootstrap, tagging
 from toolkit.metrics.bootstrap import Apart
 from toolkit.report import display
@@ -78,8 +78,7 @@ def _notes(without: list[str], groups: list[Group]) -> list[str]:
 
 def _read(run: Run, split: str) -> Rows:
     """Lines of scores; none where they are missing, as of a run that is kept as figures alone."""
-    path = run.folder / "scores" / f"{split}.jsonl"
-    return {row["id"]: row for row in files.read_jsonl(path)} if path.is_file() else {}
+    return {row["id"]: row for row in records.scores(run.folder, split)}
 
 
 def _apart(one: Group, ones: list[Rows], other: Group, others: list[Rows], metric: str) -> Apart | None:

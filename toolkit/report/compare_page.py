@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib import rc_context
 from matplotlib.ticker import MaxNLocator
 
-from toolkit import files
+from toolkit import records
 from toolkit.report import display, figures
 from toolkit.report.compare import Comparison
 from toolkit.report.figures import Curve
@@ -41,8 +41,7 @@ def pictures(groups: list[Group], names: list[str]) -> list[tuple[str, str]]:
     """(caption, SVG) of every quantity that was written down in training, the experiments laid over each other."""
     from toolkit.report.html import curve
 
-    paths = {name: [run.folder / "metrics.jsonl" for run in group.runs] for name, group in zip(names, groups, strict=True)}
-    read = {name: [files.read_jsonl(path) for path in found if path.is_file()] for name, found in paths.items()}
+    read = {name: [records.epochs(run.folder) for run in group.runs] for name, group in zip(names, groups, strict=True)}
     keys = dict.fromkeys(key for histories in read.values() for rows in histories for row in rows for key in row if "/" in key)
     drawn = []
     for key in keys:

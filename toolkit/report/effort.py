@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from toolkit import config, files
+from toolkit import config, records
 from toolkit.log import UserError
 from toolkit.report.runs import Run
 from toolkit.report.scored import Scored
@@ -92,10 +92,10 @@ def work_of(run: Run) -> Work | None:
 
 def pace_of(scored: Scored) -> Pace | None:
     """How long the predictions of a split took; None where items do not sound, or nothing is known of their time or length."""
-    index = scored.run.folder / "predictions" / scored.split / "index.jsonl"
-    if scored.manifest is None or not index.is_file():
+    folder = scored.run.folder / "predictions" / scored.split
+    if scored.manifest is None or not (folder / "index.jsonl").is_file():
         return None
     lengths = {item.id: item.seconds for item in scored.manifest}
-    timed = [row for row in files.read_jsonl(index) if "seconds" in row and row["id"] in lengths]
+    timed = [row for row in records.predictions(folder).values() if "seconds" in row and row["id"] in lengths]
     taken, heard = sum(row["seconds"] for row in timed), sum(lengths[row["id"]] for row in timed)
     return Pace(taken, heard) if taken and heard else None

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolkit import audio, config, files
+from toolkit import audio, config, records
 from toolkit.data.manifest import Item, Manifest
-from toolkit.report import display, figures, sound
+from toolkit.report import display, sound, spectrograms
 
 SECONDS = 10.0  # of an item that can be heard, at most
 SOURCES = 5  # of an item that are shown, at most
-PICTURE = 130_000  # bytes of a spectrogram, at most
+PICTURE = 80_000  # bytes of a spectrogram, at most
 LOUDEST = 0.99  # peak above which an item's signals are all turned down
 
 Signals = dict[str, Tensor]
@@ -82,7 +82,7 @@ def load(
         budget: bytes.
     """
     folder = exp / "predictions" / split
-    stored = {row["id"]: row["audio"] for row in files.read_jsonl(folder / "index.jsonl")}
+    stored = {name: row["audio"] for name, row in records.predictions(folder).items()}
     wanted = {row["id"] for row in chosen.values()}
     items = {item.id: item for item in manifest if item.id in wanted}
     usable = {place: row for place, row in chosen.items() if row["id"] in stored and row["id"] in items}
@@ -137,9 +137,9 @@ def _clips(
     signals: Signals, sample_rate: int, seconds: float, sounds: Iterator[bytes], scores: dict[str, dict[str, float]]
 ) -> Iterator[Clip]:
     shown = {title: signal[:, : max(1, int(seconds * sample_rate))].mean(0) for title, signal in signals.items()}
-    loudest = figures.loudest_point(shown["mixture"], sample_rate)
+    loudest = spectrograms.loudest_point(shown["mixture"], sample_rate)
     for title in signals:
         role, _, kind = title.partition(", ")
         address = sound.address(next(sounds), sample_rate)
-        picture = figures.spectrogram(shown[title], sample_rate, loudest)
+        picture = spectrograms.spectrogram(shown[title], sample_rate, loudest)
         yield Clip(title, address, picture, scores.get(role, {}) if kind == "estimate" else {})

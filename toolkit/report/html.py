@@ -12,9 +12,9 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from toolkit import files
+from toolkit import files, records
 from toolkit.data.manifest import Manifest
-from toolkit.report import compare_page, display, effort, figures
+from toolkit.report import compare_page, display, effort, figures, spectrograms
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
 from toolkit.report.scored import Scored
@@ -49,7 +49,7 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None, base
     summary = run.summaries[split]
     group = results.of_run(run, split)
     first = headline(results, run, split)
-    rows = _read_rows(run.folder / "scores" / f"{split}.jsonl", "scores of single items", missing)
+    rows = _noted(records.scores(run.folder, split), "scores of single items", f"scores/{split}.jsonl", missing)
     scored = Scored(run, split, group, first.metric, rows, manifest)
     work, pace = effort.work_of(run), effort.pace_of(scored)
     citations = results.paper.citations
@@ -93,7 +93,7 @@ def environment() -> jinja2.Environment:
     }
     made.globals |= {"number": display.number, "signed": display.signed, "published": display.published}
     made.globals |= {"metric": display.metric, "FULL": FULL}
-    made.globals["dynamic_range"] = figures.DYNAMIC_RANGE
+    made.globals["dynamic_range"] = spectrograms.DYNAMIC_RANGE
     return made
 
 
@@ -222,21 +222,22 @@ def _complaints(logs: Iterable[Path]) -> Iterator[str]:
                 yield f"{log.stem}: {found[1]}"
 
 
-def _read_rows(path: Path, what: str, missing: list[str]) -> list[dict[str, Any]]:
-    rows = files.read_jsonl(path) if path.is_file() else []
+def _noted(rows: list[dict[str, Any]], what: str, where: str, missing: list[str]) -> list[dict[str, Any]]:
+    """The rows; where there is none, that is put down as missing."""
     if not rows:
-        missing.append(f"{what}: there is nothing in {path.parent.name}/{path.name}")
+        missing.append(f"{what}: there is nothing in {where}")
     return rows
 
 
 def _history(run: Run, missing: list[str]) -> list[dict[str, Any]]:
     """Of every epoch; of an experiment in which nothing is trained it is no lack that there is none."""
-    path = run.folder / "metrics.jsonl"
-    return [] if run.info.get("epochs") == 0 and not path.is_file() else _read_rows(path, "curves of the training", missing)
+    rows = records.epochs(run.folder)
+    place = f"{run.folder.name}/metrics.jsonl"
+    return rows if run.info.get("epochs") == 0 else _noted(rows, "curves of the training", place, missing)
 
 
 def _text(path: Path, what: str, missing: list[str]) -> str:
     if not path.is_file():
         missing.append(f"{what}: no {path.name}")
         return ""
-    return path.read_text(encoding="utf-8")
+    return files.read_text(path)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolkit import config, files
+from toolkit import config, records
 from toolkit.data.manifest import Item, Manifest
 from toolkit.report import display, figures, hypothesis_figures
 from toolkit.report.figures import Curve
@@ -94,10 +94,7 @@ def _beside(scored: Scored, but: str) -> list[System]:
         if _name(run) not in found or (found[_name(run)][0] and not other_seed):
             found[_name(run)] = other_seed, run
     names = [name for name in found if name != but][: MOST - 1]
-    return [
-        System(name, found[name][1], files.read_jsonl(found[name][1].folder / "scores" / f"{scored.split}.jsonl"))
-        for name in names
-    ]
+    return [System(name, found[name][1], records.scores(found[name][1].folder, scored.split)) for name in names]
 
 
 def _told(run: Run, split: str) -> tuple[Any, ...]:
@@ -126,8 +123,7 @@ def _spread(metric: str, systems: Iterable[System]) -> list[Picture]:
 
 def _cooling(scored: Scored) -> list[Picture]:
     """Distortion and spread over temperature, where there was one that fell."""
-    path = scored.run.folder / "metrics.jsonl"
-    rows = [row for row in (files.read_jsonl(path) if path.is_file() else []) if row.get("valid/temperature", 0) > 0]
+    rows = [row for row in records.epochs(scored.run.folder) if row.get("valid/temperature", 0) > 0]
     temperatures = [row["valid/temperature"] for row in rows]
     if len(set(temperatures)) < 2:
         return []
@@ -183,8 +179,7 @@ def _points(manifest: Manifest, item: Item) -> np.ndarray:
 def _placed(system: System, split: str, items: Iterable[Item]) -> dict[str, Placed] | None:
     """Hypotheses of a system for each of the inputs; none if some are not stored."""
     folder = system.run.folder / "predictions" / split
-    index = folder / "index.jsonl"
-    stored = {row["id"]: row for row in files.read_jsonl(index)} if index.is_file() else {}
+    stored = records.predictions(folder) if (folder / "index.jsonl").is_file() else {}
     if any(item.id not in stored for item in items):
         return None
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import files
+from toolkit import files, records
 from toolkit.report import display, figures
 from toolkit.report.claims import Headline, Results, heading, headline
 from toolkit.report.html import curve, environment
@@ -101,8 +101,7 @@ def _pictures(lines: list[Line]) -> list[tuple[str, str]]:
     runs = [line.run for line in lines][:MOST_LINES]
     histories: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
-        path = run.folder / "metrics.jsonl"
-        if path.is_file() and (rows := files.read_jsonl(path)):
+        if rows := records.epochs(run.folder):
             histories[run.tag] = rows
     keys = dict.fromkeys(key for rows in histories.values() for key in rows[-1] if "/" in key)
     known = [key for key in keys if key in FIRST or key.partition("/")[2] in display.METRICS or "@" in key]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolkit import config, files
+from toolkit import config, records
 from toolkit.data.manifest import Item
 from toolkit.metrics import markov
 from toolkit.report import markov_figures, tunes
@@ -85,8 +85,7 @@ def view(scored: Scored, missing: list[str]) -> View:
 
 
 def _stored(scored: Scored) -> dict[str, dict[str, Any]]:
-    path = scored.run.folder / "predictions" / scored.split / "index.jsonl"
-    return {row["id"]: row for row in files.read_jsonl(path)}
+    return records.predictions(scored.run.folder / "predictions" / scored.split)
 
 
 def _losses(scored: Scored) -> Picture:
@@ -110,8 +109,7 @@ def _losses(scored: Scored) -> Picture:
 
 
 def _curve(folder: Path) -> Curve | None:
-    path = folder / "metrics.jsonl"
-    rows = files.read_jsonl(path) if path.is_file() else []
+    rows = records.epochs(folder)
     return ([row["step"] for row in rows], [row["valid/loss"] for row in rows]) if rows and "valid/loss" in rows[0] else None
 
 

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolkit import config, files
+from toolkit import config, records
 from toolkit.data.manifest import Item
 from toolkit.dsp import note_sound
+from toolkit.dsp.bar_attributes import ATTRIBUTES
 from toolkit.dsp.notes import STEPS, NoteEvent, joined
 from toolkit.dsp.tick_grid import TickGrid
 from toolkit.infer.autoencoder import notes_of, on_grid
-from toolkit.metrics.bar_attributes import ATTRIBUTES
 from toolkit.report import image_rows, latent_figures, piano_rolls, sound
 from toolkit.report.piano_rolls import Traversal
 from toolkit.report.scored import BUDGET, Scored
@@ -122,7 +122,7 @@ def _accuracy(found: dict[str, Tensor]) -> list[Picture]:
 def _predicted(scored: Scored, item: Item) -> dict[str, Tensor]:
     """What was stored of a table; nothing where nothing was."""
     folder = scored.run.folder / "predictions" / scored.split
-    stored = {line["id"]: line for line in files.read_jsonl(folder / "index.jsonl")}
+    stored = records.predictions(folder)
     return LatentLearning.predicted(folder / stored[item.id]["file"]) if item.id in stored else {}
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolkit import files
+from toolkit import records
 from toolkit.data.manifest import Item, Manifest
 from toolkit.report import display, pitch_figures, tracked
 from toolkit.report.scored import Scored
@@ -76,8 +76,7 @@ def view(scored: Scored, missing: list[str]) -> View:
 
 def _tracks(scored: Scored, manifest: Manifest) -> dict[str, Track]:
     """The recordings that have an annotation and a prediction."""
-    index = scored.run.folder / "predictions" / scored.split / "index.jsonl"
-    stored = {row["id"]: row for row in files.read_jsonl(index)}
+    stored = records.predictions(scored.run.folder / "predictions" / scored.split)
     found = {item.id: Track.of(item, stored[item.id]) for item in manifest if item.id in stored}
     return {identity: track for identity, track in found.items() if track is not None}
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit import config, files
-from toolkit.log import UserError
+from toolkit import config, files, records
 from toolkit.report import display
 from toolkit.report.table import NOTHING
 
@@ -39,16 +38,9 @@ class Run:
         """Read an experiment's folder.
 
         Raises:
-            UserError: it has not been trained.
+            UserError: it has not been trained, or a file in it is damaged.
         """
-        if not (folder / "run.json").is_file():
-            raise UserError(
-                f"{folder} is no trained experiment (no run.json). Next: toolkit train --exp {folder} --config CONFIG"
-            )
-        found = sorted((folder / "scores").glob("*.summary.json"))
-        return cls(
-            folder, files.read_json(folder / "run.json"), {path.name.split(".")[0]: files.read_json(path) for path in found}
-        )
+        return cls(folder, records.info(folder), records.summaries(folder))
 
     @property
     def tag(self) -> str:
@@ -186,7 +178,7 @@ def keep(recipe: Path, runs: list[Run]) -> None:
 def _kept(recipe: Path, but: set[str]) -> list[Run]:
     """The runs that were kept, but those of some tags."""
     path = recipe / KEPT
-    rows = files.read_json(path) if path.is_file() else []
+    rows = files.read_json(path, list[records.Kept]) if path.is_file() else []
     return [Run(recipe / "exp" / row["tag"], row["info"], row["summaries"]) for row in rows if row["tag"] not in but]
 
 

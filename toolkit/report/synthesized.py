@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toolkit import audio, config, files
+from toolkit import audio, config, records
 from toolkit.blocks.features import Feature
 from toolkit.data import store
 from toolkit.data.manifest import Item, Manifest
 from toolkit.dsp.resample import resample
 from toolkit.log import UserError
-from toolkit.report import figures, sound
+from toolkit.report import figures, sound, spectrograms
 from toolkit.report.examples import LOUDEST, PICTURE, Clip, choose
 from toolkit.report.scored import BUDGET, Scored
 
@@ -67,7 +67,7 @@ def examples(scored: Scored, metric: str, missing: list[str]) -> list[Example]:
     wanted = {row["id"] for row in chosen.values()}
     items = {item.id: item for item in manifest if item.id in wanted}
     folder = scored.run.folder / "predictions" / scored.split
-    stored = {row["id"]: row for row in files.read_jsonl(folder / "index.jsonl") if row["id"] in wanted}
+    stored = records.predictions(folder)
     signals: dict[str, dict[str, Tensor]] = {}
     rates: dict[str, int] = {}
     for identity in sorted(wanted):
@@ -112,13 +112,13 @@ def _clips(
     signals: dict[str, Tensor], encoded: dict[str, bytes], sample_rate: int, seconds: float, row: dict[str, Any]
 ) -> list[Clip]:
     shown = {title: wave[: max(1, int(seconds * sample_rate))] for title, wave in signals.items()}
-    loudest = figures.loudest_point(shown["target"], sample_rate)
+    loudest = spectrograms.loudest_point(shown["target"], sample_rate)
     scores = {TITLES[name]: row.get(key, {}) for name, key in HEARD.items()}
     return [
         Clip(
             title,
             sound.address(encoded[title], sample_rate),
-            figures.spectrogram(wave, sample_rate, loudest),
+            spectrograms.spectrogram(wave, sample_rate, loudest),
             scores.get(title, {}),
         )
         for title, wave in shown.items()

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from toolkit import audio, files
+from toolkit import audio, records
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
-from toolkit.report import figures, sound
+from toolkit.report import figures, sound, spectrograms
 from toolkit.report.examples import choose
 from toolkit.report.scored import BUDGET, Scored
 
@@ -70,8 +70,7 @@ def examples(scored: Scored, missing: list[str]) -> list[Example]:
         return []
     wanted = {row["id"] for row in chosen.values()}
     items = {item.id: item for item in manifest if item.id in wanted}
-    index = scored.run.folder / "predictions" / scored.split / "index.jsonl"
-    stored = {row["id"]: row for row in files.read_jsonl(index) if row["id"] in wanted}
+    stored = records.predictions(scored.run.folder / "predictions" / scored.split)
     heard: dict[str, tuple[Tensor, int]] = {}
     for clip in sorted(wanted):
         try:
@@ -96,7 +95,7 @@ def _example(
     rate = item.sample_rate
     shown = waveform[:, : max(1, int(seconds * rate))].mean(0)
     kinds = [kind for kind in TRACKS if kind in stored]
-    picture = figures.listening(shown, rate, _tracks(row, stored, kinds, item.seconds))
+    picture = spectrograms.listening(shown, rate, _tracks(row, stored, kinds, item.seconds))
     shown_bars, left_out = bars(row)
     heard = sound.address(encoded, rate)
     return Example(place, row["id"], -row["metrics"][LOSS], item.seconds, heard, picture, kinds, shown_bars, left_out)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from toolkit import files, log
+from toolkit import files, log, records
 from toolkit.data import parallel
 from toolkit.data.manifest import Item, Manifest, gone
 from toolkit.launch.parts import WHOLE, Part
@@ -55,9 +55,8 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     predictions = exp / "predictions" / split
     if not (predictions / "index.jsonl").is_file():
         raise UserError(f"no predictions in {predictions}. Next: run the stage `infer`")
-    made_by = files.read_json(predictions / "made_by.json")["weights"]
-    signature = json.dumps([made_by, built.score.metrics])
-    stored = {row["id"]: row for row in files.read_jsonl(predictions / "index.jsonl")}
+    signature = json.dumps([records.made_by(predictions), built.score.metrics])
+    stored = records.predictions(predictions)
     jobs = [
         parallel.Job(item.id, Work(exp, manifest.path, item, stored[item.id], predictions), signature)
         for item in manifest

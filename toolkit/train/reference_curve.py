@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import config, files, log
+from toolkit import config, files, log, records
 from toolkit.log import UserError
 
 LENGTH = ("epochs", "patience", "max_minutes", "checkpoint_every")  # of `train`: how long it takes, not where it goes
 ALIKE = ("train.seed", "data.workers", "data.test", *(f"train.{key}" for key in LENGTH))  # overrides that leave the curve alone
+NEEDED = {"config_hash", "edition", "overrides", "seed", "commit"}  # of `run.json`
 LEVEL = 0.999
 NEAR = 2  # epochs to both sides
 LEAST, LEAST_OF_ONE = 0.1, 0.5  # shares of the way that the curve goes
@@ -158,8 +159,8 @@ def write(exps: list[Path]) -> Path:
     seeds = [info["seed"] for info in infos]
     if len(set(seeds)) < len(seeds):
         raise UserError(f"reference: expected different seeds, found {', '.join(map(str, seeds))}")
-    metric = config.read(exps[0] / "config.yaml")["train"]["monitor"]
-    curves = [{row["epoch"]: row[metric] for row in files.read_jsonl(exp / "metrics.jsonl")} for exp in exps]
+    metric = str(config.section(config.read(exps[0] / "config.yaml"), "train").get("monitor"))
+    curves = [{row["epoch"]: row[metric] for row in records.epochs(exp) if metric in row} for exp in exps]
     rows = []
     for epoch in sorted(set.intersection(*map(set, curves))):
         values = [curve[epoch] for curve in curves]
@@ -187,7 +188,9 @@ def _info(exp: Path) -> dict[str, Any]:
     """What `run.json` says of an experiment that a reference may be made of."""
     if not (exp / "run.json").is_file() or not (exp / "metrics.jsonl").is_file():
         raise UserError(f"{exp}: expected a trained experiment with its metrics.jsonl. Next: toolkit train --exp {exp} ...")
-    info: dict[str, Any] = files.read_json(exp / "run.json")
+    info = records.info(exp)
+    if unknown := sorted(NEEDED - info.keys()):
+        raise UserError(f"{exp}/run.json: the key {unknown[0]!r} is missing. Next: {files.AGAIN}")
     other = [key for key, _ in config.parse_overrides(info["overrides"]) if key not in ALIKE]
     if other:
         raise UserError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from toolkit import files
+from toolkit import files, records
 from toolkit.tasks.base import Cells, Seen
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Tracker:
 
     def rewind(self, epoch: int) -> None:
         """Forget lines of epochs from `epoch` on (counted from 1): a resumed run writes them again."""
-        rows = files.read_jsonl(self.path) if self.path.exists() else []
+        rows = records.epochs(self.exp)
         kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows if row["epoch"] < epoch]
         files.write_text(self.path, "".join(kept))
 
