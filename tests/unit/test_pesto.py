@@ -80,6 +80,16 @@ def test_long_recordings_are_read_in_chunks(monkeypatch: pytest.MonkeyPatch) -> 
         torch.testing.assert_close(found, values)
 
 
+def test_an_encoder_in_half_precision_does_not_blur_the_pitch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, spectra = PESTO(frontend(), LoudestBin).eval(), 20 * torch.randn(1, 9, 170)
+    forward, found = model.encoder.forward, []
+    for dtype in (torch.bfloat16, torch.float32):
+        monkeypatch.setattr(model.encoder, "forward", lambda x, dtype=dtype: forward(x).bfloat16().to(dtype))
+        found.append(model.read(spectra))
+    for coarse, fine in zip(*found, strict=True):
+        torch.testing.assert_close(coarse, fine, rtol=0, atol=0)
+
+
 def test_confidence_tells_a_tone_from_noise_and_silence() -> None:
     model = PESTO(frontend(), LoudestBin).eval()
     torch.manual_seed(0)

@@ -87,6 +87,19 @@ def test_the_pitch_is_the_mean_place_on_a_logarithmic_axis(monkeypatch: pytest.M
         assert amplitudes.flatten().tolist() == pytest.approx([2 * 0.5 ** math.log(10)] * 320, rel=1e-4)
 
 
+def test_a_network_in_half_precision_blurs_neither_pitch_nor_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = SpectralAutoencoder(harmonics=3)
+    made = [x.bfloat16() for x in (torch.randn(16, 285), torch.randn(16, 3))]
+    sounds = []
+    for outputs, on in ((made, True), ([x.float() for x in made], False)):
+        monkeypatch.setattr(model.network, "forward", lambda spectra, outputs=outputs: outputs)
+        with torch.autocast("cpu", torch.bfloat16, enabled=on):
+            f0, amplitudes = model.encode(torch.zeros(1, 4096))
+            sounds.append((f0, amplitudes, model.render(f0, amplitudes)))
+    for coarse, fine in zip(*sounds, strict=True):
+        torch.testing.assert_close(coarse, fine, rtol=0, atol=0)
+
+
 def test_sines_follow_pitch_and_amplitudes_as_in_ddsp() -> None:
     """Spelled out sample by sample: amplitudes under Hann windows, frequencies along lines."""
     rng = np.random.default_rng(0)

@@ -39,10 +39,6 @@ class PitchEncoder(nn.Module, ABC):
     def forward(self, spectra: Tensor) -> Tensor:
         """Map log spectra (B, F) to logits (B, P)."""
 
-    def probabilities(self, spectra: Tensor) -> Tensor:
-        """Map log spectra (B, F) to probabilities (B, P)."""
-        return self(spectra).softmax(-1)
-
 
 class ToeplitzLinear(nn.Module):
     """A linear layer whose weight depends on the difference of places only: what shifts its input shifts its output.

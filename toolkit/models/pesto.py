@@ -119,20 +119,25 @@ class PESTO(PitchModel):
         if not self.tones.numel():
             spectra = self.frontend(harmonic_tones(self.sample_rate).to(self.shift.device))
             self.tones = spectra[:, 0, :, spectra.shape[-1] // 2]
-        found = local_average(self(crop(self.tones, self.widest)).softmax(-1))
+        found = local_average(self._probabilities(self.tones))
         apart = found - torch.tensor(TONES, device=found.device).repeat_interleave(TIMBRES)
         self.shift.copy_(apart.median())
         logger.debug("read %.2f semitones too high, known tones spread by %.2f", self.shift, apart.std())
 
     def _read(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
         """Semitones and confidence (N) of frames (N, F)."""
-        probabilities = self(crop(spectra, self.widest)).softmax(-1)
+        probabilities = self._probabilities(spectra)
         per_semitone = self.encoder.pitches // SEMITONES
         bins = round(self.shift.item() * per_semitone)
         probabilities = probabilities.roll(-bins, -1)
         semitones = local_average(probabilities) - (self.shift - bins / per_semitone)
         powers = 10 ** (spectra / 10)
         return semitones, self.voicing(powers) if self.voicing else peak_share(probabilities) * (1 - flatness(powers))
+
+    def _probabilities(self, spectra: Tensor) -> Tensor:
+        """Of each pitch (N, P) in frames (N, F), in the spectra's precision, as half of it would blur the pitch."""
+        logits: Tensor = self(crop(spectra, self.widest))
+        return logits.to(spectra.dtype).softmax(-1)
 
 
 def peak_share(probabilities: Tensor) -> Tensor:

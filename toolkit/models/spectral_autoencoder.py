@@ -88,7 +88,7 @@ class SpectralAutoencoder(SynthesisModel):
         frames = -(-waveform.shape[-1] // self.hop_length)
         with torch.no_grad(), full_precision(waveform):
             spectra = self._heard(waveform[:, :-1], frames).abs()  # without a frame that begins where the sound has ended
-        logits, amplitudes = self.network(spectra.flatten(0, 1))
+        logits, amplitudes = (made.to(spectra.dtype) for made in self.network(spectra.flatten(0, 1)))
         places = torch.linspace(0, 1, logits.shape[-1], device=logits.device)
         place = ((logits / self.temperature).softmax(-1) * places).sum(-1)
         f0 = self.lowest * (self.highest / self.lowest) ** place
@@ -108,7 +108,7 @@ class SpectralAutoencoder(SynthesisModel):
         """Sines (B, L · hop_length) at the multiples of f0 (B, L) with amplitudes (B, L, K).
 
         As in DDSP, amplitudes go from frame to frame under Hann windows that stand on each hop, frequencies along lines between
-        the middles of hops; what is above half the sample rate is silent.
+        the middles of hops; what is above half the sample rate is silent.  In full precision also under autocast.
         """
         frequencies = f0[..., None] * torch.arange(1, amplitudes.shape[-1] + 1, device=f0.device)
         amplitudes = amplitudes * audible(frequencies, self.sample_rate)
@@ -119,7 +119,8 @@ class SpectralAutoencoder(SynthesisModel):
         fundamental = samples.new_ones(1, dtype=torch.float64)
         phases, _ = accumulate_phase(samples, fundamental, self.sample_rate, 0 * fundamental.expand(len(f0), 1))
         following = torch.cat([amplitudes[:, 1:], amplitudes[:, -1:]], 1)
-        return oscillator_bank(phases[:, 0], following, amplitudes[:, 0])
+        with full_precision(f0):
+            return oscillator_bank(phases[:, 0], following, amplitudes[:, 0])
 
 
 class HarmonicNetwork(nn.Module):
