@@ -187,9 +187,10 @@ def test_bins_are_kept_apart_by_a_branch():
     torch.testing.assert_close(branch(x)[:, :, 1:2], branch(x[:, :, 1:2]))
 
 
-def test_attention_without_sight_is_near():
+@pytest.mark.parametrize(("frames", "dtype"), [(9, torch.float32), (301, torch.bfloat16)])
+def test_attention_without_sight_is_near(frames, dtype):
     """With gates wide open, only the nearest frames are attended to, and never the frame itself."""
-    attention = LocalAttention(8, heads=2).eval()
+    attention = LocalAttention(8, heads=2).eval().to(dtype)
     with torch.no_grad():
         for conv in (attention.query, attention.key):
             conv.weight.zero_()
@@ -198,11 +199,11 @@ def test_attention_without_sight_is_near():
         for conv in (attention.content, attention.projection):
             conv.weight.copy_(torch.eye(8)[:, :, None, None])
             conv.bias.zero_()
-        x = torch.zeros(1, 8, 1, 9)
-        x[..., 4] = 1.0
+        x, middle = torch.zeros(1, 8, 1, frames, dtype=dtype), frames - 5
+        x[..., middle] = 1.0
         found = attention(x)[0, 0, 0] - x[0, 0, 0]
-    assert found.argsort(descending=True)[:2].sort().values.tolist() == [3, 5]
-    assert found[4] == 0
+    assert found.argsort(descending=True)[:2].sort().values.tolist() == [middle - 1, middle + 1]
+    assert found[middle] == 0
     with pytest.raises(ValueError, match="expected channels that 4 heads can share, found 6"):
         LocalAttention(6)
 

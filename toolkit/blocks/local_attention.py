@@ -63,5 +63,5 @@ class LocalAttention(nn.Module):
 
 def _distances(frames: int, like: Tensor) -> Tensor:
     """Frames between any two of `frames`, (L, L)."""
-    index = torch.arange(frames, device=like.device, dtype=like.dtype)
-    return (index[:, None] - index).abs()
+    index = torch.arange(frames, device=like.device)  # whole numbers: in half precision far frames would fall together
+    return (index[:, None] - index).abs().to(like.dtype)
