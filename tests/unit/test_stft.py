@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toolkit.dsp.aligned_stft import AlignedSTFT
 from toolkit.dsp.stft import STFT, bin_statistics
 
 
@@ -22,6 +23,18 @@ def test_the_inverse_gives_back_any_length(samples, hop, pad):
     waveform, stft = torch.randn(1, 2, samples), STFT(64, hop, pad)
     padded = torch.nn.functional.pad(waveform, (0, -samples % hop))  # with a hop of half a frame the last window must be whole
     torch.testing.assert_close(stft.inverse(stft(padded), samples), waveform, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("transform", [STFT(64, 16), AlignedSTFT(64)], ids=["centred", "aligned"])
+@pytest.mark.parametrize("axes", [(), (3,), (2, 1, 3)])
+def test_waveforms_may_have_any_number_of_leading_axes(axes, transform):
+    waveform = torch.randn(*axes, 160)
+    spectrum = transform(waveform)
+    assert spectrum.shape[:-1] == (*axes, transform.bins)
+    restored = transform.inverse(spectrum, 160)
+    torch.testing.assert_close(restored[..., 24:-24], waveform[..., 24:-24], atol=1e-5, rtol=1e-5)
+    flat = transform(waveform.reshape(-1, 160)).view(spectrum.shape)
+    torch.testing.assert_close(spectrum, flat, atol=0, rtol=0)
 
 
 def test_shapes_are_known_without_computing():

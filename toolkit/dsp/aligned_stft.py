@@ -36,7 +36,7 @@ class AlignedSTFT(STFT):
         padded = F.pad(F.pad(flat, (0, missing)), (before, after - missing), mode="reflect")
         window = self.window.to(flat.dtype)
         spectrum = torch.stft(padded, self.n_fft, self.hop_length, window=window, center=False, return_complex=True)
-        return spectrum.unflatten(0, waveform.shape[:-1])
+        return spectrum.reshape(*waveform.shape[:-1], *spectrum.shape[1:])
 
     def inverse(self, spectrum: Tensor, length: int) -> Tensor:
         """The waveform (*, length) of (*, F, L); frames beyond the ends count as silent, so one and a half hops fade there."""
