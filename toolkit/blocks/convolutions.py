@@ -63,7 +63,10 @@ class DepthwiseConv(nn.Conv1d):
         if shifting and not torch.compiler.is_compiling():
             offsets = tuple(tap * dilation - self.left for tap in range(self.kernel_size[0]))
             return _ShiftedSum.apply(x, self.weight.squeeze(1), self.bias, offsets)
-        return F.conv1d(F.pad(x, (self.left, self.right)), self.weight, self.bias, dilation=dilation, groups=self.groups)
+        if self.left != self.right:
+            x = F.pad(x, (self.left, self.right))
+        around = self.left if self.left == self.right else 0  # zeros on both sides need no copy
+        return F.conv1d(x, self.weight, self.bias, padding=around, dilation=dilation, groups=self.groups)
 
 
 class _ShiftedSum(torch.autograd.Function):

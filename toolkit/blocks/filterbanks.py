@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from toolkit.blocks import activations
 from toolkit.blocks.activations import Activation
 from toolkit.blocks.slots import Decoder, Encoder, check_shape
+from toolkit.dsp.stft import overlap_add
 
 
 class LearnedFilterbank(Encoder):
@@ -134,11 +135,4 @@ class STFTDecoder(Decoder):
         weights = self.window.square().expand(frames.shape[-2], -1)
         start = self.kernel_size - self.stride
         inside = slice(start, start + length)
-        return self._overlap_add(frames)[..., inside] / self._overlap_add(weights)[inside]
-
-    def _overlap_add(self, frames: Tensor) -> Tensor:
-        """Sum frames (*, L, kernel_size) at their places: (*, samples)."""
-        columns = frames.reshape(-1, *frames.shape[-2:]).transpose(1, 2)
-        samples = (frames.shape[-2] - 1) * self.stride + self.kernel_size
-        summed = F.fold(columns, (1, samples), (1, self.kernel_size), stride=(1, self.stride))
-        return summed.reshape(*frames.shape[:-2], samples)
+        return overlap_add(frames, self.stride)[..., inside] / overlap_add(weights, self.stride)[inside]

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from toolkit.dsp.stft import power
+
 REFERENCE = 20.7  # dB that white noise of amplitude 1 has in a frame of 2048 samples; it counts as 0 dB
 RANGE = 80.0  # dB below the reference that a bin counts as at least
 LEAST = -80.0  # dB, the least weight; 0 Hz would have -inf
@@ -58,7 +60,6 @@ def a_weighted_loudness(
     rows = max(1, AT_ONCE // (n_fft * max(1, padded[..., 0].numel())))
     loudness = []
     for piece in pieces.split(rows, dim=-2):
-        spectrum = torch.fft.rfft(piece * window)
-        decibels = 10 * (spectrum.real.square() + spectrum.imag.square()).clamp(min=QUIETEST).log10()
+        decibels = 10 * power(torch.fft.rfft(piece * window)).clamp(min=QUIETEST).log10()
         loudness.append((decibels + weights).clamp(min=-span).mean(-1))
     return torch.cat(loudness, -1)

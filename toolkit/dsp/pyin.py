@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from toolkit.dsp.stft import power
 from toolkit.dsp.viterbi import triangle, viterbi
 
 THRESHOLDS = 100  # of the distribution
@@ -104,8 +105,7 @@ def pyin(
 def normalized_difference(frames: Tensor, shortest: int, longest: int) -> Tensor:
     """YIN's d' (its equation 8) of frames (R, W), zeros standing behind them, for lags of `shortest` to `longest`: (R, P)."""
     length = 1 << (frames.shape[-1] + longest).bit_length()
-    spectrum = torch.fft.rfft(frames, length)
-    correlation = torch.fft.irfft(spectrum.real.square() + spectrum.imag.square(), length)[:, : longest + 1]
+    correlation = torch.fft.irfft(power(torch.fft.rfft(frames, length)), length)[:, : longest + 1]
     head = frames[:, :longest].square().cumsum(-1)
     difference = 2 * (correlation[:, :1] - correlation[:, 1:]) - head
     lags = torch.arange(1, longest + 1, dtype=frames.dtype, device=frames.device)
