@@ -53,6 +53,9 @@ class DConv(ResidualBranch):
         lstm_from: the first level with an LSTM; null for none.
         attention_from: the first level with local attention; null for none.
         activation: after the dilated convolutions.
+
+    Raises:
+        ValueError: an even kernel cannot lie centred.
     """
 
     def __init__(

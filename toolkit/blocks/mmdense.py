@@ -30,6 +30,9 @@ class MultiScale:
         features: channels of the first convolution.
         kernel_size: bins and frames of every convolution.
         bins: how many bins of the spectrogram, counted from the end of the band below; for the whole one all of them.
+
+    Raises:
+        ValueError: an even number of blocks, or not one number for each.
     """
 
     growth: list[int]

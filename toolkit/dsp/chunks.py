@@ -35,6 +35,9 @@ class Chunking:
         longest_shift: samples.
         jobs: chunks that are separated at a time, each by a thread of its own.
         seed: of the shifts.
+
+    Raises:
+        ValueError: a chunk is shorter than two samples, or the overlap is not one of 0 to 0.5.
     """
 
     chunk: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +11,6 @@ from torch import Tensor
 from toolkit import progress
 from toolkit.blocks.slots import check_shape
 from toolkit.models.base import TaggingModel
-
-if TYPE_CHECKING:
-    pass
 
 EPS = 1e-7  # the logit of a probability of 0 or 1 stays finite
 DEEPEST = 12  # a tree of depth d takes 2^d leaves
