@@ -8,9 +8,9 @@ import pytest
 
 from toolkit.corpora._bach_chorales import BAR, Chorale, bars, names, read, read_soprano, split
 from toolkit.corpora._bach_chorales_mini import make_mini
+from toolkit.dsp.bar_attributes import attributes
 from toolkit.dsp.tick_grid import END, HOLD, REST, SIXTEENTHS_AND_TRIPLETS, START
 from toolkit.log import UserError
-from toolkit.metrics.bar_attributes import attributes
 
 
 def soprano(*pitches: int, meter: str = "4/4") -> Chorale:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.dsp.bar_attributes import ATTRIBUTES, attributes, contour, note_density, pitch_range, rhythmic_complexity
 from toolkit.dsp.notes import NoteEvent
 from toolkit.dsp.tick_grid import END, HOLD, REST, SIXTEENTHS_AND_TRIPLETS, START, transposed
-from toolkit.metrics.bar_attributes import ATTRIBUTES, attributes, contour, note_density, pitch_range, rhythmic_complexity
 
 WHOLE = 0.2 + 0.67 + 0.25 + 0.67 + 4 * 6.5  # of all weights
 

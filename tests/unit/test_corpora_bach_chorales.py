@@ -10,9 +10,9 @@ import pytest
 from toolkit.corpora import _sprites, bach_chorales, sprites
 from toolkit.data import tables
 from toolkit.data.manifest import Manifest
+from toolkit.dsp.bar_attributes import attributes
 from toolkit.dsp.tick_grid import TickGrid
 from toolkit.log import UserError
-from toolkit.metrics.bar_attributes import attributes
 
 
 @pytest.fixture(scope="module")

@@ -302,7 +302,7 @@ def test_blocks_that_crepe_is_sure_of(mini: Path, tmp_path: Path, monkeypatch: p
         with pytest.raises(UserError, match=r"CREPE needs the package torchcrepe.*Next: pip install torchcrepe"):
             urmp.prepare(mini, tmp_path / "data", **options)
     monkeypatch.setitem(sys.modules, "torchcrepe", SimpleNamespace())
-    monkeypatch.setattr(_urmp_blocks, "crepe_confidence", lambda samples: len(samples) / 64000)
+    monkeypatch.setattr("toolkit.blocks.pitch_trackers.crepe_confidence", lambda samples: len(samples) / 64000)
     with pytest.raises(UserError, match=r"found 4 of more than 3 s with a confidence of 0\.99"):
         urmp.prepare(mini, tmp_path / "data", **options, least_confidence=0.99)
     urmp.prepare(mini, tmp_path / "data", **options, least_confidence=0.75)

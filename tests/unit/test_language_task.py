@@ -17,6 +17,7 @@ from toolkit.blocks.subwords import Subwords
 from toolkit.corpora import _markov_mixtures, markov_mixtures, nottingham
 from toolkit.data.manifest import Manifest
 from toolkit.data.sequences import batch_of, pieces
+from toolkit.dsp.chains import stationary
 from toolkit.features.run import features
 from toolkit.infer.pack import pack
 from toolkit.infer.run import infer
@@ -123,7 +124,7 @@ def test_the_lines_are_those_of_the_corpus(chains):
         markov.choice_band(transitions, 32)
     )
     assert "mle_line/in_sight" not in found  # all is in sight
-    labels = {"transitions": transitions.tolist(), "initial": markov.stationary(transitions).tolist(), "length": 32}
+    labels = {"transitions": transitions.tolist(), "initial": stationary(transitions).tolist(), "length": 32}
     near = yardsticks(labels, np.zeros((1, 32), np.int64), 1)
     assert near["mle_line/in_sight"] == pytest.approx(markov.windowed_loss(transitions, 32, 1))
 

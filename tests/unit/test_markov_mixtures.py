@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.corpora import _markov_mixtures as mixtures
+from toolkit.corpora import markov_mixtures
+from toolkit.dsp import chains
 from toolkit.metrics import markov
 
 FIRST, SECOND = mixtures.MIXTURES["transition1"], mixtures.MIXTURES["transition2"]
 probabilities = st.floats(0.05, 0.95)
 chains_of_two = st.tuples(probabilities, probabilities, probabilities, probabilities).map(
-    lambda p: np.stack([markov.two_state(*p[:2]), markov.two_state(*p[2:])])
+    lambda p: np.stack([chains.two_state(*p[:2]), chains.two_state(*p[2:])])
 )
 
 
@@ -32,7 +34,7 @@ def test_entropy_rates_are_known():
 )
 def test_yardsticks_are_those_of_a_simulation(name, mixture, joint, lower, upper, winner):
     """Figures from one simulation of 200,000 sequences, with its error; ours are sums over all sequences."""
-    transitions, length = mixtures.MIXTURES[name], mixtures.LENGTHS[name]
+    transitions, length = mixtures.MIXTURES[name], markov_mixtures.LENGTHS[name][0]
     error = 7e-4 if name == "transition1" else 4e-4  # three times the standard error
     assert markov.mixture_loss(transitions, length) == pytest.approx(mixture, abs=error)
     assert markov.mixture_loss(transitions, length, joint=True) == pytest.approx(joint, abs=error)
@@ -81,18 +83,18 @@ def test_who_sees_more_can_do_better():
     losses = [markov.windowed_loss(FIRST, 32, sight) for sight in (1, 3, 9, 12)]
     assert losses == sorted(losses, reverse=True)
     average = markov.posterior_average(FIRST)
-    one_chain = (markov.stationary(FIRST).mean(0) * -(average * np.log(average)).sum(1)).sum()
+    one_chain = (chains.stationary(FIRST).mean(0) * -(average * np.log(average)).sum(1)).sum()
     assert losses[0] == pytest.approx(one_chain)  # one token in sight: the posterior-weighted average is the optimum
     assert losses[-1] > markov.mixture_loss(FIRST, 32)
 
 
 def test_chains_move_as_their_matrices_say():
-    tokens, chains = mixtures.draw(SECOND, 4000, 64, seed=3)
+    tokens, drawn = mixtures.draw(SECOND, 4000, 64, seed=3)
     assert tokens.shape == (4000, 64)
-    assert abs((chains == 0).mean() - 0.5) < 0.03
+    assert abs((drawn == 0).mean() - 0.5) < 0.03
     for chain in (0, 1):
-        own = tokens[chains == chain]
-        assert own[:, 0].mean() == pytest.approx(markov.stationary(SECOND)[chain, 1], abs=0.04)
+        own = tokens[drawn == chain]
+        assert own[:, 0].mean() == pytest.approx(chains.stationary(SECOND)[chain, 1], abs=0.04)
         for state in (0, 1):
             followed = own[:, 1:][own[:, :-1] == state]
             assert followed.mean() == pytest.approx(SECOND[chain, state, 1], abs=0.01)
@@ -128,7 +130,7 @@ def test_matrices_are_read_off_a_model():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: markov.stationary(np.ones((2, 2))), "expected rows of probabilities"),
+        (lambda: chains.stationary(np.ones((2, 2))), "expected rows of probabilities"),
         (lambda: markov.mixture_loss(np.eye(3)[None], 4), r"expected chains of two states \(C, 2, 2\), found \(1, 3, 3\)"),
         (lambda: markov.mixture_loss(FIRST, 1), "expected at least 2 tokens, found 1"),
         (lambda: markov.match_chains(FIRST[:1], FIRST), "expected at least 2 matrices, found 1"),

@@ -7,15 +7,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 import numpy as np
 import soundfile
-from torch import Tensor
 
 from toolkit import files, log
 from toolkit.audio import io
 from toolkit.log import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Format = Literal["wav", "flac", "mp3"]
 Bits = Literal["16", "24", "float32"]
@@ -64,7 +66,9 @@ class Encoding:
 
 
 @contextlib.contextmanager
-def writing(path: Path, frames: int, sample_rate: int, channels: int, encoding: Encoding) -> Iterator[Callable[[Tensor], None]]:
+def writing(
+    path: Path, frames: int, sample_rate: int, channels: int, encoding: Encoding
+) -> Iterator[Callable[[Tensor | np.ndarray], None]]:
     """Give a function that takes the next samples (channels, time); the file stands at `path` when the block ends well.
 
     Args:
@@ -102,7 +106,7 @@ class _Peak:
     def __init__(self, path: Path, spool: BinaryIO) -> None:
         self.path, self.spool, self.value = path, spool, 0.0
 
-    def keep(self, block: Tensor) -> None:
+    def keep(self, block: Tensor | np.ndarray) -> None:
         samples = io.finite_samples(self.path, block)
         self.value = max(self.value, float(np.abs(samples).max(initial=0)))
         self.spool.write(np.ascontiguousarray(samples, np.float32).tobytes())

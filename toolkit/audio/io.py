@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import soundfile
-import torch
-from torch import Tensor
 
 from toolkit import files
 from toolkit.audio import mp3, sphere, wav
 from toolkit.log import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LAYOUTS_KEPT = 1 << 18
 _layouts: dict[tuple[int, int, int, int], wav.Layout | None] = {}
@@ -51,7 +52,18 @@ def info(path: Path | str) -> AudioInfo:
 
 
 def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
-    """Read `frames` samples (all, if None) from sample `start`.
+    """Read `frames` samples (all, if None) from sample `start`; arguments and errors are those of `read_array`.
+
+    Returns:
+        Waveform (channels, time), float32; shorter than `frames` only where the file ends.
+    """
+    from torch import from_numpy
+
+    return from_numpy(read_array(path, start, frames))
+
+
+def read_array(path: Path | str, start: int = 0, frames: int | None = None) -> np.ndarray:
+    """Read `frames` samples (all, if None) from sample `start`, without torch.
 
     Returns:
         Waveform (channels, time), float32; shorter than `frames` only where the file ends.
@@ -65,8 +77,8 @@ def read(path: Path | str, start: int = 0, frames: int | None = None) -> Tensor:
                 left = max(layout.frames - start, 0)
                 samples = np.empty((layout.channels, left if frames is None else min(frames, left)), np.float32)
                 wav.read_into(file.handle, layout, start, samples)
-                return torch.from_numpy(samples)
-        return torch.from_numpy(_decode(str(path), start, frames))
+                return samples
+        return _decode(str(path), start, frames)
     except (OSError, RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -80,6 +92,8 @@ def blocks(path: Path | str, frames: int) -> Iterator[Tensor]:
     Raises:
         UserError: as `read`.
     """
+    from torch import from_numpy
+
     length = info(path).frames
     if sphere.is_sphere(str(path)):
         yield from read(path).split(frames, dim=-1)
@@ -90,7 +104,7 @@ def blocks(path: Path | str, frames: int) -> Iterator[Tensor]:
         with _Straight(str(path)) as stream:
             for start in range(0, length, frames):
                 wanted = min(frames, length - start)
-                yield read(path, start, wanted) if plain else torch.from_numpy(_next_samples(stream, wanted, start))
+                yield from_numpy(read_array(path, start, wanted) if plain else _next_samples(stream, wanted, start))
     except (OSError, RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -114,7 +128,7 @@ def read_into(path: Path | str, out: np.ndarray, start: int = 0, gain: float = 1
         raise _unreadable(path, error) from error
 
 
-def write(path: Path | str, waveform: Tensor, sample_rate: int, subtype: str = "PCM_16") -> None:
+def write(path: Path | str, waveform: Tensor | np.ndarray, sample_rate: int, subtype: str = "PCM_16") -> None:
     """Write a waveform (channels, time) atomically.
 
     PCM is rounded to full scale 1.0 = 2^(bits-1) and clipped, so what was read from a PCM file is written back bit by bit.
@@ -135,13 +149,13 @@ def write(path: Path | str, waveform: Tensor, sample_rate: int, subtype: str = "
         soundfile.write(partial, samples, sample_rate, subtype=subtype)
 
 
-def finite_samples(path: Path | str, waveform: Tensor) -> np.ndarray:
+def finite_samples(path: Path | str, waveform: Tensor | np.ndarray) -> np.ndarray:
     """A waveform (channels, time) as libsndfile takes it, (time, channels).
 
     Raises:
         UserError: a sample is not finite; `path` is where it would have been written to.
     """
-    samples = waveform.detach().cpu().numpy().T
+    samples = (waveform if isinstance(waveform, np.ndarray) else waveform.detach().cpu().numpy()).T
     if not np.isfinite(samples).all():
         raise UserError(f"not written: {path}: expected finite samples, found {np.count_nonzero(~np.isfinite(samples))} others")
     return samples

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from toolkit.audio import io
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 1 << 16  # samples read at once
 

@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from toolkit import audio, files, progress
 from toolkit.corpora import _librimix_metadata, _librispeech, _mixing
@@ -39,7 +38,7 @@ def write(corpus: Path, seed: int) -> None:
             samples = speak(seed * 1000 + number, seed * 10000 + number * 100 + utterance, seconds, SAMPLE_RATE)
             level = 1 / 100 if number == 2 and utterance == 0 else rng.uniform(0.5, 1.5)  # one is very quiet
             samples = np.clip(np.rint(level * samples * 2**15), -(2**15), 2**15 - 1).astype(np.float32) / 2**15
-            audio.write(folder / f"{name}.flac", torch.from_numpy(samples)[None], SAMPLE_RATE)
+            audio.write(folder / f"{name}.flac", samples[None], SAMPLE_RATE)
             speech.setdefault(subset, {})[_librispeech.key(name)] = samples
         files.write_text(folder / f"{speaker}-{chapter}.trans.txt", "".join(f"{name} A SYNTHETIC VOICE\n" for name in names))
     files.write_text(corpus / "LibriSpeech" / "SPEAKERS.TXT", _speakers_text())

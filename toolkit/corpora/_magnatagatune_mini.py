@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from toolkit import audio, files, progress
 from toolkit.corpora import _magnatagatune
@@ -137,7 +136,7 @@ def write(corpus: Path, seed: int) -> None:
         if file.cut == 0:
             files.write_text(path, "")
             continue
-        music = torch.from_numpy(compose(file, seed))
+        music = compose(file, seed)
         with audio.writing(path, music.shape[1], RATE, 1, ENCODING) as put:
             put(music)
         if file.cut is not None:

@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolkit.metrics.markov import stationary, two_state
+from toolkit.dsp.chains import stationary, two_state
 
 MIXTURES = {
     "transition1": np.stack([two_state(0.2, 0.9), two_state(0.8, 0.25)]),
     "transition2": np.stack([two_state(0.7, 0.8), two_state(0.8, 0.25)]),
 }
-LENGTHS = {"transition1": 32, "transition2": 64}
 BEGINNINGS = ("stationary", "uniform")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from toolkit import audio, files, progress
 from toolkit.dsp import band, players, voices
@@ -46,7 +45,7 @@ def write(folder: Path, seed: int) -> None:
     """Write `audio_stems` and `annotation_stems` below `folder`."""
     for number, stem in enumerate(progress.track(STEMS, "stems of the mini corpus")):
         played = _play(stem, np.random.default_rng([9, seed, number]))
-        audio.write(folder / "audio_stems" / f"{stem.name}.RESYN.wav", torch.from_numpy(played.samples)[None], RATE)
+        audio.write(folder / "audio_stems" / f"{stem.name}.RESYN.wav", played.samples[None], RATE)
         rows = (f"{place * HOP / RATE:.6f},{hz:.6f}\n" for place, hz in enumerate(played.f0[::HOP]))
         files.write_text(folder / "annotation_stems" / f"{stem.name}.RESYN.csv", "".join(rows))
 

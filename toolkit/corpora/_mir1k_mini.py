@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from toolkit import audio, files, progress
 from toolkit.dsp import band, voices
@@ -65,7 +64,7 @@ def write(folder: Path, seed: int) -> None:
         parts = np.split(accompaniment, np.rint(np.cumsum(singer.clips) * RATE).astype(int)[:-1])
         clips = [_write_clip(folder, singer, place, part, rng) for place, part in enumerate(parts, 1)]
         song = folder / FOLDERS.songs / f"{singer.name}_1.wav"
-        audio.write(song, torch.from_numpy(np.concatenate(clips, axis=1)), RATE)
+        audio.write(song, np.concatenate(clips, axis=1), RATE)
 
 
 def _write_clip(folder: Path, singer: Singer, place: int, accompaniment: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -75,7 +74,7 @@ def _write_clip(folder: Path, singer: Singer, place: int, accompaniment: np.ndar
     sung = voices.perform(singer.voice, notes, seconds, RATE)
     voice = sung.samples + HISS * rng.standard_normal(len(sung.samples))
     clip = np.stack([accompaniment, voice])
-    audio.write(folder / FOLDERS.sound / f"{name}.wav", torch.from_numpy(clip), RATE)
+    audio.write(folder / FOLDERS.sound / f"{name}.wav", clip, RATE)
     hz = sung.f0[HOP : len(voice) - WINDOW + HOP + 1 : HOP]  # in the middle of every window
     pitch = [69 + 12 * np.log2(value / 440) if value else 0.0 for value in hz]
     _write_lines(folder / FOLDERS.pitch / f"{name}.pv", [f"{value:.6f}" for value in pitch])

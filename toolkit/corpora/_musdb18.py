@@ -143,7 +143,7 @@ def measure(paths: Sequence[Path], frames: int) -> dict[str, Any]:
     """
     total = squares = energy = error = 0.0
     for start in range(0, frames, BLOCK):
-        mixture, *stems = (audio.read(path, start, BLOCK).numpy().astype(np.float64) for path in paths)
+        mixture, *stems = (audio.read_array(path, start, BLOCK).astype(np.float64) for path in paths)
         mono = mixture.mean(axis=0)
         total += mono.sum()
         squares += np.square(mono).sum()

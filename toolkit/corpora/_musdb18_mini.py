@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from toolkit import audio, progress
 from toolkit.audio import ffmpeg
@@ -69,7 +68,7 @@ def _compose(track: Track, seed: int) -> dict[str, np.ndarray]:
 def _write_wavs(folder: Path, samples: dict[str, np.ndarray]) -> list[Path]:
     paths = [folder / f"{role}.wav" for role in _musdb18.ROLES]
     for path, role in zip(paths, _musdb18.ROLES, strict=True):
-        audio.write(path, torch.from_numpy(samples[role] / 2**15), _musdb18.RATE)
+        audio.write(path, samples[role] / 2**15, _musdb18.RATE)
     return paths
 
 

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import random
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,8 +58,7 @@ class Clip(NamedTuple):
 
 
 def write(folder: Path, seed: int) -> None:
-    """Write the corpus to `folder`, in the place of whatever is there."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write the corpus to `folder`."""
     clips = compose(seed)
     projection = PatchProjection()
     features, hashes = [], []
@@ -68,7 +66,7 @@ def write(folder: Path, seed: int) -> None:
         path = folder / "audio" / clip.key[:3] / f"{clip.key}.ogg"
         samples = play(clip.instruments, clip.seconds, RATE, 1000 * seed + number)
         _openmic2018_ogg.write(path, samples.T, RATE)
-        mono = resample(audio.read(path).numpy().mean(axis=0, keepdims=True), RATE, projection.sample_rate)
+        mono = resample(audio.read_array(path).mean(axis=0, keepdims=True), RATE, projection.sample_rate)
         whole = np.zeros((1, FRAMES * projection.sample_rate // RATE), np.float32)
         whole[:, : mono.shape[1]] = mono[:, : whole.shape[1]]
         features.append(projection.compute(torch.from_numpy(whole))[0].numpy())

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from toolkit import audio
 from toolkit.dsp.resample import resample
 from toolkit.log import UserError
@@ -34,7 +32,7 @@ def at_rate(work: Resampling) -> dict[str, int]:
             found = f"{info.channels} channels at {info.sample_rate} Hz"
             raise UserError(f"expected 1 channel at {work.sample_rate} Hz, found {found}: {work.source}")
         return {"frames": info.frames}
-    samples = audio.read(work.source).mean(0, keepdim=True).numpy()
+    samples = audio.read_array(work.source).mean(axis=0, keepdims=True)
     samples = resample(samples, info.sample_rate, work.sample_rate)
-    audio.write(work.target, torch.from_numpy(samples), work.sample_rate, "FLOAT")  # PCM might clip
+    audio.write(work.target, samples, work.sample_rate, "FLOAT")  # PCM might clip
     return {"frames": samples.shape[1]}

@@ -35,14 +35,14 @@ def read_utterance(path: Path, sample_rate: int) -> np.ndarray:
     Raises:
         UserError: it cannot be read, is empty, not mono, of another rate, or silent.
     """
-    waveform = audio.read(path)
+    waveform = audio.read_array(path)
     found_rate = audio.info(path).sample_rate
     channels, frames = waveform.shape
     if (channels, found_rate) != (1, sample_rate):
         raise UserError(f"expected one channel at {sample_rate} Hz, found {channels} at {found_rate} Hz: {path}")
     if frames == 0:
         raise UserError(f"no samples: {path}")
-    samples = waveform[0].numpy()
+    samples: np.ndarray = waveform[0]
     if not samples.any():
         raise UserError(f"silent throughout: {path}")
     return samples

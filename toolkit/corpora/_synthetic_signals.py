@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RATE = 16000  # Hz
 SAMPLES = 4096
@@ -45,6 +45,8 @@ def draw(count: int, seed: int) -> Signals:
     That code draws a number from 0 to 7 and keeps the harmonics whose number, counted from 0, is below it, besides the first:
     one harmonic in a quarter of the signals, two to seven in an eighth each, and never all eight.
     """
+    import torch
+
     generator = torch.Generator().manual_seed(seed)
     f0 = LOWEST + (HIGHEST - LOWEST) * torch.rand(count, generator=generator)
     amplitudes = QUIETEST + (LOUDEST - QUIETEST) * torch.rand(count, HARMONICS, generator=generator)
@@ -60,6 +62,8 @@ def draw(count: int, seed: int) -> Signals:
 
 def render(signals: Signals, first: int, count: int) -> Tensor:
     """Signals (count, SAMPLES) from `first` on: sines that begin at phase 0, those above half the rate left out."""
+    import torch
+
     f0 = signals.f0[first : first + count].double()
     frequencies = f0[:, None] * torch.arange(1, HARMONICS + 1)
     amplitudes = signals.amplitudes[first : first + count].double() * (frequencies < RATE / 2)

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import numpy as np
-import torch
-
-from toolkit.blocks.pitch_trackers import crepe_confidence
 
 RATE = 16000  # Hz
 LONGEST, SHORTEST = 4 * RATE, 3 * RATE  # samples
@@ -32,6 +29,10 @@ def voiced_share(samples: np.ndarray, f0: np.ndarray) -> float:
 
 def crepe(samples: np.ndarray, _: np.ndarray) -> float:
     """The mean confidence of CREPE in samples (time,), as published; where there is a GPU, it is used."""
+    import torch
+
+    from toolkit.blocks.pitch_trackers import crepe_confidence
+
     return crepe_confidence(torch.from_numpy(samples).to("cuda" if torch.cuda.is_available() else "cpu"))
 
 
@@ -81,6 +82,8 @@ def random_split(count: int, share: float = TRAIN, seed: int = SEED) -> dict[str
     Returns:
         `train`, `share` of all; `valid` and `test`, half of the others each, `valid` one more if they are odd.
     """
+    import torch
+
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
     train = int(share * count)
     valid = count - (count - train) // 2

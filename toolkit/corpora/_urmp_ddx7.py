@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from toolkit import audio, files
 from toolkit.corpora import _mixing, _urmp_blocks
@@ -127,7 +126,7 @@ def held_out(stems: Sequence[Stem]) -> str | None:
 
 
 def _find(work: _Search) -> dict[str, Any]:
-    samples, peak = _urmp_blocks.normalize(audio.read(work.path)[0].numpy())
+    samples, peak = _urmp_blocks.normalize(audio.read_array(work.path)[0])
     blocks = []
     for begin, end in _urmp_blocks.cut(_urmp_blocks.non_silent(samples)):
         voiced = np.array(work.f0.between(begin / RATE, end / RATE).hz)
@@ -137,16 +136,16 @@ def _find(work: _Search) -> dict[str, Any]:
 
 
 def _write(work: _Cut) -> dict[str, int]:
-    samples = audio.read(work.source, work.begin, work.end - work.begin)[0].numpy() / np.float32(work.peak)
+    samples = audio.read_array(work.source, work.begin, work.end - work.begin)[0] / np.float32(work.peak)
     filled = _urmp_blocks.fill(samples, work.whole)
-    audio.write(work.target, torch.from_numpy(filled)[None], RATE, "FLOAT")
+    audio.write(work.target, filled[None], RATE, "FLOAT")
     return {"frames": len(filled)}
 
 
 def _write_other(work: tuple[Resampling, _Cut]) -> dict[str, int]:
     resampling, cut = work
     frames = at_rate(resampling)["frames"]
-    _, peak = _urmp_blocks.normalize(audio.read(cut.source)[0].numpy())
+    _, peak = _urmp_blocks.normalize(audio.read_array(cut.source)[0])
     return {"sound": frames, **_write(cut._replace(end=frames, peak=peak))}
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from toolkit import audio, files, progress
 from toolkit.corpora._urmp import INSTRUMENTS, RATE, codes
@@ -112,7 +111,7 @@ def _write_piece(folder: Path, piece: Piece, seed: int) -> None:
 
 
 def _write_wav(path: Path, samples: np.ndarray) -> None:
-    audio.write(path, torch.from_numpy(samples)[None], RATE)
+    audio.write(path, samples[None], RATE)
 
 
 def _midi(parts: Sequence[tuple[int, Sequence[Note]]], beat: float) -> bytes:

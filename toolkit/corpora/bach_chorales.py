@@ -21,8 +21,8 @@ from toolkit.corpora import _bach_chorales as chorales
 from toolkit.corpora import _bach_chorales_mini, _mini
 from toolkit.corpora._bach_chorales import EDITION, GRID, Chorale
 from toolkit.data import manifest, tables
+from toolkit.dsp.bar_attributes import ATTRIBUTES, attributes
 from toolkit.log import UserError
-from toolkit.metrics.bar_attributes import ATTRIBUTES, attributes
 
 NAME = "bach_chorales"
 LICENCE = "Bach's music is free; its encodings have licences of their own, told in music21's corpus"  # for a model card
@@ -58,10 +58,8 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other melodies.
     """
-    if not _mini.is_mini(corpus, NAME, seed):
-        head = {"source": f"rule, seed {seed}", "edition": EDITION, "tried": MINI}
-        _write(corpus / LIST, head, _bach_chorales_mini.make_mini(seed, MINI))
-        _mini.mark_mini(corpus, NAME, seed)
+    head = {"source": f"rule, seed {seed}", "edition": EDITION, "tried": MINI}
+    _mini.make(corpus, NAME, seed, lambda _, drawn: _write(corpus / LIST, head, _bach_chorales_mini.make_mini(drawn, MINI)))
 
 
 def fetch(corpus: Path, data: Path) -> None:

@@ -60,9 +60,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other melodies.
     """
-    if not _mini.is_mini(corpus, NAME, seed):
-        _write(corpus, np.sort(np.random.default_rng(seed).choice(COUNT, MINI, replace=False)))
-        _mini.mark_mini(corpus, NAME, seed)
+    _mini.make(corpus, NAME, seed, _write_mini)
 
 
 def fetch(corpus: Path, data: Path) -> None:
@@ -183,6 +181,10 @@ def _notes() -> list[int]:
     notes = _dmelodies.pitches()
     notes[[_dmelodies.SLUR, _dmelodies.REST]] = tick_grid.HOLD, tick_grid.REST
     return [int(note) for note in notes]
+
+
+def _write_mini(corpus: Path, seed: int) -> None:
+    _write(corpus, np.sort(np.random.default_rng(seed).choice(COUNT, MINI, replace=False)))
 
 
 def _write(corpus: Path, numbers: NDArray[Any]) -> None:

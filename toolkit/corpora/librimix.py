@@ -198,9 +198,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other voices and other words.
     """
-    if not _mini.is_mini(corpus, NAME, seed):
-        _librimix_mini.write(corpus, seed)
-        _mini.mark_mini(corpus, NAME, seed)
+    _mini.make(corpus, NAME, seed, _librimix_mini.write, ("LibriSpeech", "metadata"))
 
 
 # Utterances and mixtures: what is done with one of them, in whatever process
@@ -223,7 +221,7 @@ def _prepare_utterance(work: UtteranceWork) -> dict[str, Any]:
 
 def _mix(work: MixtureWork) -> dict[str, Any]:
     """Mix as `create_librimix_from_metadata.py`; like libsndfile, which it writes with, PCM is rounded down."""
-    signals = _mixing.mix([audio.read(path)[0].numpy() for path in work.utterances], work.weights, work.mode, np.float32)
+    signals = _mixing.mix([audio.read_array(path)[0] for path in work.utterances], work.weights, work.mode, np.float32)
     signals *= _speech.FULL_SCALE
     np.clip(np.floor(signals, out=signals), -_speech.FULL_SCALE, _speech.FULL_SCALE - 1, out=signals)
     for target, samples in zip(work.targets, signals.astype(np.int16), strict=True):

@@ -7,7 +7,6 @@ have at least one of the fifty most frequent tags.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -149,14 +148,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other music.
     """
-    if _mini.is_mini(corpus, NAME, seed):
-        return
-    if _mini.is_mini(corpus, NAME):  # ours, of another seed
-        for folder in "".join(FOLDERS.values()):
-            shutil.rmtree(corpus / folder, ignore_errors=True)
-        (corpus / _mini.MARK).unlink()
-    _magnatagatune_mini.write(corpus, seed)
-    _mini.mark_mini(corpus, NAME, seed)
+    _mini.make(corpus, NAME, seed, _magnatagatune_mini.write, "".join(FOLDERS.values()))
 
 
 class _Measured(NamedTuple):

@@ -125,7 +125,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other music.
     """
-    _mini.make(corpus, NAME, seed, FOLDER, _mdb_stem_synth_mini.write)
+    _mini.make(corpus, NAME, seed, lambda folder, drawn: _mdb_stem_synth_mini.write(folder / FOLDER, drawn), (FOLDER,))
 
 
 def split_of(artist: str) -> str:

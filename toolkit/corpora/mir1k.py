@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from toolkit import audio, files, log
 from toolkit.corpora import _mini, _mir1k_mini, _pitched
@@ -97,7 +96,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other music.
     """
-    _mini.make(corpus, NAME, seed, FOLDER, _mir1k_mini.write)
+    _mini.make(corpus, NAME, seed, lambda folder, drawn: _mir1k_mini.write(folder / FOLDER, drawn), (FOLDER,))
 
 
 def split_of(singer: str) -> str:
@@ -151,8 +150,8 @@ def _prepare(work: Work) -> dict[str, Any]:
         raise UserError(
             f"expected about {expected} lines for a clip of that length, found {len(f0.hz)}: {work.recording.annotation}"
         )
-    accompaniment, voice = resample(audio.read(path).numpy(), RATE, work.sample_rate)
+    accompaniment, voice = resample(audio.read_array(path), RATE, work.sample_rate)
     sounds = {"recording": voice, "accompaniment": accompaniment, "mixture": accompaniment + voice}
     for role, samples in sounds.items():
-        audio.write(work.targets[role], torch.from_numpy(samples)[None], work.sample_rate, "FLOAT")  # PCM might clip
+        audio.write(work.targets[role], samples[None], work.sample_rate, "FLOAT")  # PCM might clip
     return {"f0": f0._asdict(), "frames": len(voice)}

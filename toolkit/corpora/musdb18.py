@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-import torch
 
 from toolkit import audio, files, log
 from toolkit.audio import ffmpeg
@@ -168,14 +165,9 @@ def make_mini(corpus: Path, seed: int = 0, layout: Literal["wav", "stems"] = "wa
         layout: `wav` as MUSDB18-HQ, or `stems` as MUSDB18, which needs ffmpeg.
     """
     release = "musdb18-hq" if layout == "wav" else "musdb18"
-    if _mini.is_mini(corpus, NAME, seed) and any(_musdb18.index(corpus, release).values()):
-        return
-    if _mini.is_mini(corpus, NAME):  # ours, of the other layout or another seed
-        for subset in _musdb18.SUBSETS:
-            shutil.rmtree(corpus / subset, ignore_errors=True)
-        (corpus / _mini.MARK).unlink()
-    _musdb18_mini.write(corpus, seed, layout)
-    _mini.mark_mini(corpus, NAME, seed)
+    if _mini.is_mini(corpus, NAME) and not any(_musdb18.index(corpus, release).values()):
+        _mini.reopen(corpus)  # it has the other layout
+    _mini.make(corpus, NAME, seed, lambda folder, drawn: _musdb18_mini.write(folder, drawn, layout), _musdb18.SUBSETS)
 
 
 # A track: what is done with it, in whatever process
@@ -201,16 +193,16 @@ def _decode(work: _Work) -> dict[str, Any]:
     if 0 < max(lengths) - min(lengths) <= 4 * AAC_FRAME:
         for path, length in zip(work.targets, lengths, strict=True):
             if length > min(lengths):
-                audio.write(path, audio.read(path, 0, min(lengths)), RATE)
+                audio.write(path, audio.read_array(path, 0, min(lengths)), RATE)
     return _musdb18.measure(work.targets, _musdb18.check(work.targets))
 
 
 def _resample(work: _Work) -> dict[str, Any]:
     frames = 0
     for source, target in zip(work.sources, work.targets, strict=True):
-        samples = resample(audio.read(source).numpy(), RATE, work.sample_rate)
+        samples = resample(audio.read_array(source), RATE, work.sample_rate)
         frames = samples.shape[1]
-        audio.write(target, torch.from_numpy(samples), work.sample_rate, "FLOAT")  # 16 bits might clip
+        audio.write(target, samples, work.sample_rate, "FLOAT")  # 16 bits might clip
     return _musdb18.measure(work.targets, frames)
 
 

@@ -105,7 +105,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other tunes.
     """
-    _mini.make(corpus, NAME, seed, _nottingham.FOLDER, lambda folder, drawn: _nottingham_mini.write(folder.parent, drawn))
+    _mini.make(corpus, NAME, seed, _nottingham_mini.write, (_nottingham.FOLDER,))
 
 
 def _read(corpus: Path) -> Collection:

@@ -156,12 +156,13 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write into.
         seed: another seed gives other music.
     """
+    _mini.make(corpus / _openmic2018.FOLDER, NAME, seed, _write_mini, ("audio", "vggish"))
+
+
+def _write_mini(folder: Path, seed: int) -> None:
     from toolkit.corpora import _openmic2018_mini  # needs torch, which takes longer to load than all the rest of this module
 
-    folder = corpus / _openmic2018.FOLDER
-    if not _mini.is_mini(folder, NAME, seed):
-        _openmic2018_mini.write(folder, seed)
-        _mini.mark_mini(folder, NAME, seed)
+    _openmic2018_mini.write(folder, seed)
 
 
 def _is_complete(corpus: Path) -> bool:

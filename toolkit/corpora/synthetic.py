@@ -121,9 +121,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other signals.
     """
-    if not _mini.is_mini(corpus, NAME, seed):
-        _write(corpus, MINI, seed)
-        _mini.mark_mini(corpus, NAME, seed)
+    _mini.make(corpus, NAME, seed, lambda folder, drawn: _write(folder, MINI, drawn))
 
 
 def _write(corpus: Path, count: int, seed: int) -> None:

@@ -6,13 +6,11 @@ Two kinds of manifests: stems with their annotations, for pitch, and blocks of o
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from toolkit import files, log
-from toolkit.blocks.pitch_trackers import torchcrepe
 from toolkit.corpora import _mini, _urmp, _urmp_blocks, _urmp_ddx7, _urmp_mini, _urmp_stems
 from toolkit.corpora._urmp import INSTRUMENTS, NAME, SEE, SPLITS, Stem
 from toolkit.data import parallel
@@ -116,6 +114,8 @@ def prepare(
     if confidence not in _urmp_blocks.CONFIDENCES:
         raise UserError(f"--confidence: expected one of {', '.join(_urmp_blocks.CONFIDENCES)}, found {confidence!r}")
     if confidence == "crepe":
+        from toolkit.blocks.pitch_trackers import torchcrepe
+
         torchcrepe()
     root, stems = _urmp.find(corpus)
     with parallel.Workers(nj) as workers:
@@ -134,14 +134,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other music.
     """
-    if _mini.is_mini(corpus, NAME, seed):
-        return
-    if _mini.is_mini(corpus, NAME):  # ours, of another seed
-        for piece in _urmp_mini.PIECES:
-            shutil.rmtree(corpus / piece.folder, ignore_errors=True)
-        (corpus / _mini.MARK).unlink()
-    _urmp_mini.write(corpus, seed)
-    _mini.mark_mini(corpus, NAME, seed)
+    _mini.make(corpus, NAME, seed, _urmp_mini.write, [piece.folder for piece in _urmp_mini.PIECES])
 
 
 def _list_splits(preparation: _urmp_stems.Preparation, stems: Sequence[Stem], splits: Sequence[str], rate: int) -> None:

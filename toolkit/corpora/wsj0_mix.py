@@ -147,9 +147,7 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
         corpus: the folder to write.
         seed: another seed gives other voices and other words.
     """
-    if not _mini.is_mini(corpus, NAME, seed):
-        _wsj0_mini.write(corpus, seed)
-        _mini.mark_mini(corpus, NAME, seed)
+    _mini.make(corpus, NAME, seed, _wsj0_mini.write, ("lists", *(folder.partition("/")[0] for folder in _wsj0_mini.SPEAKERS)))
 
 
 # Utterances and mixtures: what is done with one of them, in whatever process
@@ -172,7 +170,7 @@ def _mix(work: MixtureWork) -> dict[str, Any]:
 
     The integers are those of MATLAB's ``int16(round(2^15 * x))``, which the original applies before `audiowrite`.
     """
-    signals = _mixing.mix([audio.read(path)[0].numpy() for path in work.utterances], work.weights, work.mode)
+    signals = _mixing.mix([audio.read_array(path)[0] for path in work.utterances], work.weights, work.mode)
     peak = max(signals.max(), -signals.min())
     if peak == 0:
         raise UserError("silent where all its utterances last")

@@ -148,7 +148,7 @@ def _decoded(sample_rate: int, clips: Iterable[Clip]) -> Generator[Decoded, None
 def _decode(clip: Clip, sample_rate: int) -> Decoded:
     try:
         found = audio.info(clip.path).sample_rate
-        channels = audio.read(clip.path).numpy()
+        channels = audio.read_array(clip.path)
     except UserError as error:
         if not clip.path.exists():
             raise gone(clip.path) from error
