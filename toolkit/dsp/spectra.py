@@ -18,8 +18,8 @@ def periodic_window(name: str, n_fft: int) -> Tensor:
     return torch.from_numpy(scipy.signal.get_window(name, n_fft))
 
 
-def normalised_stft(waveform: Tensor, taper: Tensor, hop_length: int, framing: Framing) -> Tensor:
-    """The complex spectrum divided by the root of a frame's samples, so that its level does not depend on their number.
+def normalised_power(waveform: Tensor, taper: Tensor, hop_length: int, framing: Framing) -> Tensor:
+    """Squared magnitudes of the spectrum divided by a frame's samples, so that its level does not depend on their number.
 
     Args:
         waveform: (*, T), T at least 1.
@@ -33,17 +33,11 @@ def normalised_stft(waveform: Tensor, taper: Tensor, hop_length: int, framing: F
         (*, F, L), F = n_fft / 2 + 1; in memory the bins of a frame stand together.
     """
     flat = _framed(waveform, len(taper), hop_length, framing)
-    return _shaped(_Spectrum.apply(flat, taper.to(flat), hop_length), waveform)
-
-
-def normalised_power(waveform: Tensor, taper: Tensor, hop_length: int, framing: Framing) -> Tensor:
-    """The squared magnitudes of `normalised_stft`, likewise (*, F, L), in less time, gradients above all."""
-    flat = _framed(waveform, len(taper), hop_length, framing)
     return _shaped(_Power.apply(flat, taper.to(flat), hop_length), waveform)
 
 
 def normalised_magnitude(waveform: Tensor, taper: Tensor, hop_length: int, framing: Framing) -> Tensor:
-    """The magnitudes of `normalised_stft`, likewise (*, F, L); where they are 0 they have a gradient of 0."""
+    """The roots of `normalised_power`, likewise (*, F, L); where they are 0 they have a gradient of 0."""
     flat = _framed(waveform, len(taper), hop_length, framing)
     return _shaped(_Magnitude.apply(flat, taper.to(flat), hop_length), waveform)
 
@@ -65,26 +59,8 @@ def _shaped(frames: Tensor, waveform: Tensor) -> Tensor:
     return frames.mT.reshape(*waveform.shape[:-1], frames.shape[2], frames.shape[1])
 
 
-class _Spectrum(torch.autograd.Function):
-    """Spectra (B, L, F) of the frames of (B, T) with a gradient by a real transform; PyTorch's own takes a complex one."""
-
-    @staticmethod
-    def forward(ctx: Any, waveforms: Tensor, taper: Tensor, hop_length: int) -> Tensor:
-        ctx.save_for_backward(taper)
-        ctx.hop_length, ctx.size = hop_length, waveforms.shape
-        return _transformed(waveforms, taper, hop_length)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
-        if not ctx.needs_input_grad[0]:
-            return None, None, None
-        (taper,) = ctx.saved_tensors
-        return _to_waveforms(gradients[0] * _once(taper), taper, ctx.hop_length, ctx.size), None, None
-
-
 class _Power(torch.autograd.Function):
-    """Squared magnitudes (B, L, F) of the frames of (B, T), likewise."""
+    """Squared magnitudes (B, L, F) of the frames of (B, T); gradients by a real transform; PyTorch takes a complex one."""
 
     @staticmethod
     def forward(ctx: Any, waveforms: Tensor, taper: Tensor, hop_length: int) -> Tensor:

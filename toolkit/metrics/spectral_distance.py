@@ -1,10 +1,8 @@
 """How far two waveforms' spectra lie apart in decibels."""
 
-import torch
 from torch import Tensor
 
-from toolkit.dsp.spectra import normalised_stft, periodic_window
-from toolkit.dsp.stft import power
+from toolkit.dsp.spectra import normalised_power, periodic_window
 
 FLOOR = 1e-5  # of the powers of normalised spectra, where noise of variance 1 has 0.375
 
@@ -23,7 +21,6 @@ def log_spectral_distance(reference: Tensor, estimate: Tensor, n_fft: int = 1024
         (*), dB².
     """
     taper = periodic_window("hann", n_fft)
-    levels = (
-        10 * power(normalised_stft(x, taper, n_fft // 4, "onward")).clamp(min=FLOOR).log10() for x in (reference, estimate)
-    )
-    return torch.sub(*levels).square().mean((-2, -1))
+    powers = (normalised_power(x, taper, n_fft // 4, "onward") for x in (reference, estimate))
+    wanted, found = (10 * power.clamp(min=FLOOR).log10() for power in powers)
+    return (found - wanted).square().mean((-2, -1))
