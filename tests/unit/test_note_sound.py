@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from toolkit.dsp.note_sound import PITCHED, hertz, play_notes
-from toolkit.dsp.notes import NoteEvent
+from toolkit.dsp.note_sound import PITCHED, play_notes
+from toolkit.dsp.notes import NoteEvent, midi_to_hz
 
 RATE = 16000
 TEMPO = 120.0  # half a second a quarter note, 24 steps a second
@@ -18,7 +18,7 @@ def strength(sound: np.ndarray, frequency: float) -> float:
 
 def heard(sound: np.ndarray, candidates: range) -> int:
     """The candidate (MIDI) whose first three harmonics are strongest, within a third of a semitone."""
-    places = {pitch: [hertz(pitch + off) for off in (-0.3, -0.15, 0, 0.15, 0.3)] for pitch in candidates}
+    places = {pitch: [midi_to_hz(pitch + off) for off in (-0.3, -0.15, 0, 0.15, 0.3)] for pitch in candidates}
     return max(places, key=lambda pitch: max(sum(strength(sound, n * f) for n in (1, 2, 3)) for f in places[pitch]))
 
 
@@ -40,8 +40,8 @@ class TestPlayedNotes:
 
     def test_chords(self) -> None:
         chord = play_notes([NoteEvent(0, 24, pitch) for pitch in (60, 64, 67)], RATE, TEMPO, "clarinet")[2000:14000]
-        inside = min(strength(chord, hertz(pitch)) for pitch in (60, 64, 67))
-        assert inside > 5 * max(strength(chord, hertz(pitch)) for pitch in (61.5, 65.5, 69))
+        inside = min(strength(chord, midi_to_hz(pitch)) for pitch in (60, 64, 67))
+        assert inside > 5 * max(strength(chord, midi_to_hz(pitch)) for pitch in (61.5, 65.5, 69))
 
     def test_length_and_silence(self) -> None:
         assert play_notes(MELODY, RATE, TEMPO, steps=96).shape == (round(4.5 * RATE),)

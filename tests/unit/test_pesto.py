@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from toolkit.blocks.pitch import LogCQT, PESTOEncoder, PitchEncoder, VoicedHead, semitones_to_hertz
+from toolkit.blocks.pitch import LogCQT, PESTOEncoder, PitchEncoder, VoicedHead
+from toolkit.dsp.notes import midi_to_hz
 from toolkit.models.pesto import HARMONICS, PESTO, TIMBRES, TONES, flatness, harmonic_tones, peak_share
 
 
@@ -106,7 +107,7 @@ def test_the_tones_are_always_the_same_and_in_tune() -> None:
     assert tones.equal(harmonic_tones(8000))
     spectrum = torch.fft.rfft(tones.double()).abs()  # half a hertz a bin
     strongest = (spectrum > 0.05 * spectrum.amax(-1, keepdim=True)).nonzero()
-    hertz = semitones_to_hertz(torch.tensor(TONES).repeat_interleave(TIMBRES))[strongest[:, 0]]
+    hertz = midi_to_hz(torch.tensor(TONES).repeat_interleave(TIMBRES))[strongest[:, 0]]
     harmonic = strongest[:, 1] / 2 / hertz
     assert ((harmonic - harmonic.round()).abs() * hertz < 5).all()
     assert set(harmonic.round().int().tolist()) == set(range(1, HARMONICS + 1))

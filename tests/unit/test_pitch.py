@@ -17,10 +17,10 @@ from toolkit.blocks.pitch import (
     crop,
     load_pesto,
     local_average,
-    semitones_to_hertz,
     shifted_crops,
 )
 from toolkit.dsp.cqt import CQT
+from toolkit.dsp.notes import midi_to_hz
 
 VERSION_2 = {"bins": 219, "kernel_size": 39, "prefilters": 3}
 
@@ -135,7 +135,7 @@ def test_a_peak_is_read_between_the_bins():
     probabilities[1, [207, 208, 300]] = torch.tensor([0.3, 0.3, 0.29])  # what is far away does not count
     probabilities[2, 383] = 1.0
     torch.testing.assert_close(local_average(probabilities), torch.tensor([69.0, 207.5 / 3, 383 / 3]))
-    torch.testing.assert_close(semitones_to_hertz(torch.tensor([69.0, 57.0])), torch.tensor([440.0, 220.0]))
+    torch.testing.assert_close(midi_to_hz(torch.tensor([69.0, 57.0])), torch.tensor([440.0, 220.0]))
     with pytest.raises(ValueError, match="multiple of 128"):
         local_average(torch.zeros(2, 200))
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.blocks.mel import FilteredSpectrogram
+from toolkit.dsp.notes import midi_to_hz
 
 LOWEST_NOTE = 24  # C1 in MIDI's numbers
 ERB_SLOPE, ERB_AT_ZERO = 0.1079, 24.7  # the ear's filters are ERB_SLOPE · f + ERB_AT_ZERO Hz wide (Glasberg & Moore 1990)
@@ -42,7 +43,7 @@ class HarmonicFilters(FilteredSpectrogram):
         if notes < 1:
             raise ValueError(f"harmonics: expected so few that a note above C1 has them below {sample_rate / 2:g} Hz")
         super().__init__(sample_rate, n_fft, hop_length, harmonics * notes, groups=harmonics)
-        fundamentals = 440 * 2 ** ((LOWEST_NOTE + torch.arange(notes) / per_semitone - 69) / 12)
+        fundamentals = midi_to_hz(LOWEST_NOTE + torch.arange(notes) / per_semitone)
         frequencies = torch.arange(1, harmonics + 1)[:, None] * fundamentals
         self.register_buffer("frequencies", frequencies.flatten(), persistent=False)
         self.q = nn.Parameter(torch.ones(1))

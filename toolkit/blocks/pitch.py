@@ -278,8 +278,3 @@ def local_average(probabilities: Tensor) -> Tensor:
     places = (probabilities.argmax(-1, keepdim=True) + around).clamp(0, pitches - 1)
     weights = probabilities.gather(-1, places)
     return (weights * places).sum(-1) / weights.sum(-1) / per_semitone
-
-
-def semitones_to_hertz(semitones: Tensor) -> Tensor:
-    """MIDI numbers to Hz; 69 is 440 Hz."""
-    return 440 * 2 ** ((semitones - 69) / 12)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from toolkit.dsp.band import add
 from toolkit.dsp.ensemble import INSTRUMENTS
-from toolkit.dsp.notes import STEPS, NoteEvent, Notes, voices
+from toolkit.dsp.notes import STEPS, NoteEvent, Notes, midi_to_hz, voices
 from toolkit.dsp.timbres import Struck
 from toolkit.dsp.voices import Note
 
@@ -15,11 +15,6 @@ PEAK = 0.5
 TAIL = 0.5  # seconds after the last step, in which sounds die away
 OPEN = 4  # the vowel that is sung, in `voices.VOWELS`
 PITCHED = tuple(name for name, instrument in INSTRUMENTS.items() if not isinstance(instrument.timbre, Struck))
-
-
-def hertz(pitch: float) -> float:
-    """The frequency of a MIDI number, 69 being 440 Hz."""
-    return 440.0 * 2.0 ** ((pitch - 69) / 12)
 
 
 def play_notes(
@@ -60,4 +55,4 @@ def play_notes(
 
 
 def _timed(note: NoteEvent, step: float) -> Note:
-    return Note(note.onset * step, note.duration * step, hertz(note.pitch), OPEN)
+    return Note(note.onset * step, note.duration * step, midi_to_hz(note.pitch), OPEN)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 STEPS = 12  # of a quarter note
 PITCHES = 128  # MIDI numbers
 SILENT, HELD, STRUCK = 0, 1, 2  # in a piano roll
+
+Numbers = TypeVar("Numbers", float, "Tensor")
+
+
+def midi_to_hz(pitch: Numbers) -> Numbers:
+    """The frequencies (Hz) of MIDI numbers of any shape, with fractions; 69 is 440 Hz."""
+    return 440.0 * 2.0 ** ((pitch - 69) / 12)
 
 
 class NoteEvent(NamedTuple):

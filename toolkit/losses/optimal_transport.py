@@ -8,12 +8,13 @@ from torch.nn import functional as F
 
 from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
+from toolkit.dsp.notes import midi_to_hz
 from toolkit.dsp.spectra import Framing, normalised_power, periodic_window
 from toolkit.losses.synthesis import SynthesisLoss
 
 SILENT = 1e-7  # what smaller masses are divided by instead
 NEAREST = 1e-12  # what smaller distances count as before a root is taken, whose slope would have no bound
-LOWEST = 440 * 2 ** (-69 / 12)  # Hz, MIDI note 0: where 0 Hz stands on the logarithmic axis
+LOWEST = midi_to_hz(0.0)  # where 0 Hz stands on the logarithmic axis
 
 
 def transport(

@@ -19,9 +19,9 @@ from toolkit.blocks.pitch import (
     crop,
     load_pesto,
     local_average,
-    semitones_to_hertz,
 )
 from toolkit.blocks.synthesis import State
+from toolkit.dsp.notes import midi_to_hz
 from toolkit.models.base import Pitch, PitchModel
 
 CHUNK = 1024  # frames that the encoder sees at once: what lies between its layers has tens of kilobytes a frame
@@ -111,7 +111,7 @@ class PESTO(PitchModel):
             return Pitch(spectra[..., 0], spectra[..., 0])
         chunks = [self._read(chunk) for chunk in spectra.flatten(0, 1).split(CHUNK)]
         semitones, confidence = (torch.cat(values).unflatten(0, spectra.shape[:2]) for values in zip(*chunks, strict=True))
-        return Pitch(semitones_to_hertz(semitones), confidence)
+        return Pitch(midi_to_hz(semitones), confidence)
 
     @torch.no_grad()
     def calibrate(self) -> None:
@@ -158,7 +158,7 @@ def harmonic_tones(sample_rate: int) -> Tensor:
     """Tones of `SECONDS`, `TIMBRES` a semitone of `TONES`, (N, T): harmonics of random levels and phases, always the same."""
     random = torch.Generator(device="cpu").manual_seed(0)
     time = torch.arange(round(SECONDS * sample_rate), device="cpu") / sample_rate
-    hertz = semitones_to_hertz(torch.tensor(TONES, device="cpu").repeat_interleave(TIMBRES))
+    hertz = midi_to_hz(torch.tensor(TONES, device="cpu").repeat_interleave(TIMBRES))
     angle = 2 * math.pi * hertz[:, None] * time
     levels, phases = (torch.rand(2, HARMONICS, len(hertz), 1, generator=random, device="cpu")).unbind()
     levels[0] = 1
