@@ -14,7 +14,7 @@ import yaml
 from toolkit import audio, files
 from toolkit.data import manifest
 from toolkit.log import UserError
-from toolkit.report import display, examples, figures, report
+from toolkit.report import display, examples, figures, report, spectrograms
 from toolkit.report.compare import compare
 from toolkit.report.results import Results, markdown, write_index
 from toolkit.report.table import Table
@@ -392,7 +392,7 @@ def test_pictures_take_their_colours_from_the_page() -> None:
         figures.curves({"training": ([1], [2.0]), "validation": ([1], [2.5])}, "loss"),
         figures.distribution({"": [1.0, 2.0, 4.0]}, "SI-SDRi (dB)"),
         figures.distribution({"2 sources": [1.0, 2.0], "3 sources": [0.0]}, "SI-SDRi (dB)"),
-        figures.spectrogram(torch.randn(100), 8000, loudest=1.0),
+        spectrograms.spectrogram(torch.randn(100), 8000, loudest=1.0),
     ):
         assert picture.startswith('<svg role="img" aria-label=')
         assert "var(--ink)" in picture

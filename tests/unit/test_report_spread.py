@@ -22,8 +22,12 @@ def item(identity: str, **labels: str) -> Item:
 
 def test_values_of_several_kinds_are_boxes() -> None:
     [(caption, picture)] = spread({"violin": [1.0, 2.0], "flute": [3.0]}, "si_sdr", "recordings", "instrument")
-    assert caption.startswith("SI-SDR (dB) of single recordings by instrument. The box holds the middle half")
+    assert caption == "SI-SDR (dB) of single recordings by instrument. Each dot is one of them, the thick line is the median."
     assert picture.index("violin (n = 2)") < picture.index("flute (n = 1)")
+    many = [0.1 * value for value in range(30)]
+    [(caption, _)] = spread({"violin": many, "flute": [3.0]}, "si_sdr", "recordings", "instrument")
+    assert "The box holds the middle half" in caption
+    assert caption.endswith("Up to 12 values are dots.")
 
 
 @pytest.mark.parametrize(

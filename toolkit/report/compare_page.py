@@ -60,7 +60,7 @@ def overlaid(lines: Mapping[str, Sequence[Curve]], ylabel: str, xlabel: str = "e
         ylabel: quantity and unit.
         xlabel: quantity and unit.
     """
-    figure, axes = figures.panel(4.8, 2.9)
+    figure, axes = figures.panel(figures.WIDTH, figures.HEIGHT)
     for (name, seeds), colour in zip(lines.items(), itertools.cycle(figures.SERIES)):
         if not seeds:
             continue

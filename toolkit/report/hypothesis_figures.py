@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from toolkit.report.figures import INK, SERIES, STYLE, Curve, panel, svg
+from toolkit.report.figures import HEIGHT, INK, SERIES, STYLE, WIDTH, Curve, panel, svg
 
 Array = NDArray[Any]
 
@@ -97,7 +97,7 @@ def cooling(
         levels: name to a risk that others are held against, e.g. the optimum of k-means.
         quantity: what is drawn, if not risk.
     """
-    figure, axes = panel(4.8, 2.9)
+    figure, axes = panel(WIDTH, HEIGHT)
     for number, (name, (x, y)) in enumerate(lines.items()):
         axes.plot(x, y, color=SERIES[number % len(SERIES)], label=name, linewidth=1.8)
     for number, temperature in enumerate(critical):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 from toolkit.dsp.notes import STEPS, NoteEvent, Notes, joined
 from toolkit.report.figures import FAINT, INK, SERIES, STYLE, svg
@@ -96,15 +98,16 @@ def _draw(axes: Axes, notes: Notes, steps: int, pitches: tuple[int, int], lines:
     axes.vlines(range(0, steps + 1, beat), bottom, top, color=FAINT, linewidth=0.5, zorder=0.5)
     axes.vlines(range(0, steps + 1, bar), bottom, top, color=INK, linewidth=0.5, alpha=0.5, zorder=0.5)
     for longest, alpha in ((steps, 0.55), (HEAD * beat, 1.0)):  # whole notes, and darker heads
-        corners = [_corners(note, longest) for note in notes]
-        axes.add_collection(PolyCollection(corners, facecolors=SERIES[0], alpha=alpha, linewidths=0), autolim=False)
+        drawn = np.array([_corners(note, longest) for note in notes]).reshape(-1, 2)
+        shape = Path(drawn, [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY] * len(notes))
+        axes.add_patch(PathPatch(shape, facecolor=SERIES[0], alpha=alpha, linewidth=0))
     axes.set(xlim=(0, steps), ylim=(bottom, top))
 
 
 def _corners(note: NoteEvent, longest: float) -> list[tuple[float, float]]:
-    """Of the rectangle of a note, cut where it is longer than that."""
+    """Of the rectangle of a note, cut where it is longer than that, round to where it begins."""
     end, low, high = note.onset + min(note.duration, longest), note.pitch - 0.5, note.pitch + 0.5
-    return [(note.onset, low), (end, low), (end, high), (note.onset, high)]
+    return [(note.onset, low), (end, low), (end, high), (note.onset, high), (note.onset, low)]
 
 
 def _label_pitches(axes: Axes, low: int, high: int) -> None:

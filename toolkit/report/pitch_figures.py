@@ -6,17 +6,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from toolkit.report.figures import DYNAMIC_RANGE, INK, LEVELS, SERIES, STYLE, Curve, panel, svg
+from toolkit.report import spectrograms
+from toolkit.report.figures import HEIGHT, INK, SERIES, STYLE, WIDTH, Curve, panel, svg
+from toolkit.report.spectrograms import LOWEST
 
-ROWS, FRAMES = 240, 400  # of a spectrogram at most: more would not be seen
-WINDOW = 0.064  # seconds, at least, so that the partials of low notes stand apart
-LOWEST, HIGHEST = 27.5, 4186.0  # Hz: where there is no curve to say it
+HIGHEST = 4186.0  # Hz: where there is no curve to say it
 TRUE, FOUND = "#ffffff", "#38e1ff"  # of curves on a spectrogram, which is dark on every page
 SURE = (0.25, 0.5, 0.75, 1.0)  # opacities of a curve, one for each quarter of confidence
 NEAR = 100.0  # cents: errors that are drawn at their place; larger ones stand at the edge
@@ -37,10 +35,11 @@ def tracked(waveform: Tensor, sample_rate: int, start: float, true: Curve, found
         found: the same of the estimate.
         confidence: from 0 to 1, of each point of the estimate; the curve is as opaque.
     """
-    figure = Figure(figsize=(4.8, 3.9), layout="constrained")
+    figure = Figure(figsize=(4.4, 3.6), layout="constrained")
     top, strip = figure.subplots(2, sharex=True, height_ratios=(6, 1))
     low, high = _range(true[1], found[1], sample_rate)
-    _draw_spectrogram(top, waveform, sample_rate, start, low, high)
+    axis, seconds = spectrograms.octaves(low, high), len(waveform) / sample_rate
+    spectrograms.draw(top, spectrograms.levels(waveform, sample_rate, axis), axis, start, seconds)
     top.plot(true[0], np.log2(true[1]), color=TRUE, linewidth=3.6, alpha=0.6)
     quarter = np.clip((np.asarray(confidence) * len(SURE)).astype(int), 0, len(SURE) - 1)
     for place, opacity in enumerate(SURE):
@@ -48,7 +47,7 @@ def tracked(waveform: Tensor, sample_rate: int, start: float, true: Curve, found
         if np.isfinite(shown).any():
             top.plot(*_dashes(found[0], shown), color=FOUND, alpha=opacity, linewidth=1.8)
     strip.fill_between(found[0], confidence, step="mid", color=SERIES[0], alpha=0.65, linewidth=0)
-    strip.set(ylim=(0, 1.05), yticks=[0, 1], xlabel="time (s)", xlim=(start, start + len(waveform) / sample_rate))
+    strip.set(ylim=(0, 1.05), yticks=[0, 1], xlabel="time (s)", xlim=(start, start + seconds))
     strip.grid(visible=False)
     strip.set_title("confidence", loc="left", fontsize=10, pad=2)
     return svg(figure, "Spectrogram with the annotated and the estimated pitch; below it the confidence")
@@ -63,7 +62,7 @@ def errors_over_time(times: Sequence[float], cents: Sequence[float], limits: tup
         cents: of the estimate over the annotation.
         limits: of time.
     """
-    figure, axes = panel(4.8, 3.9)
+    figure, axes = panel(4.4, 3.6)
     at, errors = np.asarray(times), np.asarray(cents)
     near = np.abs(errors) <= NEAR
     axes.axhspan(-RIGHT, RIGHT, color=SERIES[0], alpha=0.1, linewidth=0)
@@ -83,7 +82,7 @@ def errors_over_time(times: Sequence[float], cents: Sequence[float], limits: tup
 @rc_context(STYLE)
 def errors_in_all(cents: np.ndarray) -> str:
     """How the errors of all voiced frames are spread, on a logarithmic scale on which octave errors can be seen."""
-    figure, axes = panel(4.8, 2.9)
+    figure, axes = panel(WIDTH, HEIGHT)
     counts, edges = np.histogram(np.clip(cents, -FAR + 1, FAR - 1), bins=np.arange(-FAR, FAR + 1, 25))
     share = 100 * counts / max(1, len(cents))
     for octave in (-2, -1, 1, 2):
@@ -100,7 +99,7 @@ def errors_in_all(cents: np.ndarray) -> str:
 @rc_context(STYLE)
 def small_errors(cents: np.ndarray) -> str:
     """How the errors within 100 cents are spread."""
-    figure, axes = panel(4.8, 2.9)
+    figure, axes = panel(WIDTH, HEIGHT)
     counts, edges = np.histogram(cents, bins=np.arange(-NEAR, NEAR + 1, 5))
     axes.axvspan(-RIGHT, RIGHT, color=SERIES[0], alpha=0.1, linewidth=0)
     axes.stairs(100 * counts / max(1, len(cents)), edges, fill=True, color=SERIES[0], alpha=0.75)
@@ -132,26 +131,3 @@ def _range(true: Sequence[float], found: Sequence[float], sample_rate: int) -> t
     if not len(known):
         return LOWEST, min(HIGHEST, top)
     return max(LOWEST / 2, float(known.min()) / 2.2), min(top, float(known.max()) * 4.4)
-
-
-def _draw_spectrogram(axes: Axes, waveform: Tensor, sample_rate: int, start: float, low: float, high: float) -> None:
-    """Rows of equal intervals; between the bins of the transform along a line."""
-    n_fft = 2 ** math.ceil(math.log2(WINDOW * sample_rate))
-    padded = torch.nn.functional.pad(waveform, (0, max(0, n_fft - len(waveform))))
-    power = torch.stft(padded, n_fft, n_fft // 8, window=torch.hann_window(n_fft), return_complex=True).abs().square()
-    pooled = torch.nn.functional.adaptive_max_pool1d(power, min(power.shape[1], FRAMES)).numpy()
-    level = 10 * np.log10(np.maximum(pooled / max(float(pooled.max()), 1e-12), 1e-12))
-    edges = np.geomspace(low, high, ROWS + 1)
-    bins = np.sqrt(edges[1:] * edges[:-1]) * n_fft / sample_rate
-    below = np.clip(bins.astype(int), 0, len(level) - 2)
-    share = (bins - below)[:, None]
-    rows = (1 - share) * level[below] + share * level[below + 1]
-    shown = np.round(np.clip(rows / DYNAMIC_RANGE + 1, 0, 1) * LEVELS) / LEVELS
-    # An image has even rows on an even axis only: what is drawn are octaves, what they are called is Hz.
-    bottom, top = np.log2([low, high])
-    extent = (start, start + len(waveform) / sample_rate, bottom, top)
-    axes.imshow(shown, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=0, vmax=1, interpolation="none")
-    axes.grid(visible=False)
-    octaves = [place for place in range(-1, 8) if low <= LOWEST * 2**place <= high]
-    axes.set_yticks([math.log2(LOWEST * 2**place) for place in octaves], [f"{LOWEST * 2**place:g}" for place in octaves])
-    axes.set(ylabel="frequency (Hz)", ylim=(bottom, top))

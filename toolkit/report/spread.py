@@ -15,7 +15,7 @@ Picture = tuple[str, str]  # caption and SVG
 
 
 def spread(groups: Mapping[str, Sequence[float]], metric: str, items: str, kind: str = "kind") -> list[Picture]:
-    """A box for each group, or a histogram where there is one group or one item of each; nothing of a single item.
+    """A box for each group, or a histogram where there is one group or one item of each; dots of few items, nothing of one.
 
     Args:
         groups: name of a group to the metric's values, as they are stored, in the order in which they are shown.
@@ -30,7 +30,8 @@ def spread(groups: Mapping[str, Sequence[float]], metric: str, items: str, kind:
         return []
     label = display.label(metric)
     if len(scaled) > 1 and max(map(len, scaled.values())) > 1:
-        return [(f"{label} of single {items} by {kind}. {figures.BOXES}", figures.distribution(scaled, label))]
+        caption = f"{label} of single {items} by {kind}. {figures.reading(scaled.values())}"
+        return [(caption, figures.distribution(scaled, label))]
     median = display.number(statistics.median(everything), metric)
     caption = f"{label} of the {len(everything):,} {items}; the line is the median, {median}."
     together = {"": [value for values in scaled.values() for value in values]}
