@@ -37,9 +37,12 @@ def test_sizes_are_the_published_ones(options, count):
 def test_voiced_head_is_the_released_one_in_size():
     head = VoicedHead()
     assert head.linear.in_features == 72  # 71 places of the convolution, and the flatness
-    voiced = head(torch.rand(4, 251) + 1e-3)
+    energies = torch.rand(4, 251) + 1e-3
+    voiced = head(energies)
     assert voiced.shape == (4,)
     assert ((voiced > 0) & (voiced < 1)).all()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert head(energies).equal(voiced)
 
 
 def test_toeplitz_layer_is_a_padded_convolution():

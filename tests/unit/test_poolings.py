@@ -158,3 +158,14 @@ def test_in_its_slot(make, frames):
     assert (attention is not None) == (make in WEIGHTED.values())
     if attention is not None:
         torch.testing.assert_close(attention.sum(-1), torch.ones(3, 5))
+
+
+@pytest.mark.parametrize("make", [AttentionPooling, MaxPooling, MeanPooling])
+def test_sure_tags_have_finite_logits_under_autocast(make):
+    model = Tagger(StoredFeatures(8), partial(FrameMLP, hidden=(8,), norm=None), make, LinearHead, 5, "probabilities").eval()
+    with torch.no_grad():
+        model.head.layers[-1].bias.copy_(torch.tensor([-20.0, -5.0, 0.0, 5.0, 20.0]))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(torch.rand(3, 4, 8))
+    assert logits.isfinite().all()
+    assert (logits.diff(dim=1) > 0).all()

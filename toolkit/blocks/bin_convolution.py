@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toolkit.blocks.precision import full_precision
+from toolkit.dsp.precision import full_precision
 
 TILE = 32  # bins that are transformed at once; those beyond the kernel's reach come out
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from toolkit.blocks.features import StoredSpectrum
 from toolkit.blocks.pitch import LogCQT
-from toolkit.blocks.precision import full_precision
+from toolkit.dsp.precision import full_precision
 
 
 class ComplexSpectrum(StoredSpectrum):

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.tagging import Frontend
+from toolkit.dsp.precision import full_precision
 from toolkit.dsp.stft import power
 
 FLOOR = 1e-5  # energy added under the logarithm

@@ -7,9 +7,9 @@ import torch
 import torchaudio
 from torch import Tensor, nn
 
-from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.tagging import Frontend
+from toolkit.dsp.precision import full_precision
 from toolkit.dsp.stft import STFT, power
 
 LEAST_POWER = 1e-10  # -100 dB: what silence counts as

@@ -13,10 +13,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 from toolkit.blocks.tagging import Frontend
 from toolkit.dsp.cqt import CQT, Convention
+from toolkit.dsp.precision import full_precision
 
 QUIETEST = torch.finfo(torch.float32).eps  # magnitude that silence counts as
 SEMITONES = 128  # of MIDI, that the output spans
@@ -167,11 +167,12 @@ class VoicedHead(nn.Module):
         self.linear = nn.Linear((bins - kernel_size) // stride + 2, 1)
 
     def forward(self, energies: Tensor) -> Tensor:
-        """Map squared magnitudes (B, F), positive, to probabilities (B)."""
+        """Map squared magnitudes (B, F), positive, to probabilities (B), in single precision at least."""
         flatness = energies.log().mean(-1, keepdim=True).exp() / energies.mean(-1, keepdim=True).clamp(min=1e-8)
-        shape = self.convolution(energies[:, None]).squeeze(1).relu()
-        voiced: Tensor = self.linear(torch.cat([shape, flatness], dim=-1)).sigmoid().squeeze(-1)
-        return voiced
+        with full_precision(energies):
+            shape = self.convolution(energies[:, None]).squeeze(1).relu()
+            voiced: Tensor = self.linear(torch.cat([shape, flatness], dim=-1)).sigmoid().squeeze(-1)
+            return voiced
 
 
 class LogCQT(Frontend):

@@ -73,7 +73,7 @@ class AttentionPooling(WeightedPooling):
 
     def weights(self, values: Tensor, features: Tensor) -> Tensor:
         """The gates (B, values, L), adding up to one."""
-        scores = self.score(features)
+        scores = self.score(features).to(values.dtype)  # which may be finer than the features'
         if self.gate == "softmax":
             return scores.softmax(-1)
         gates = scores.sigmoid().clamp(EPS, 1 - EPS)

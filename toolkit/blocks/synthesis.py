@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
+from toolkit.dsp.precision import full_precision
 
 State = dict[str, Tensor]  # what a block carries from one call of `step` to the next
 

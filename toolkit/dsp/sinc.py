@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from toolkit.dsp.precision import full_precision
+
 ZEROS, ROLLOFF = 24, 0.945  # zero crossings of the sinc to each side; its cut-off as a share of the lower Nyquist frequency
 BLOCK = 32  # periods computed by one row of the matrix product: more waste work on zeros, fewer make small products
 
@@ -42,7 +44,7 @@ class SincResample(nn.Module):
         filler = blocks * hop - length
         rows = waveform.reshape(-1, 1, length).to(self.matrix.dtype)
         padded = F.pad(rows, (self.reach, self.reach + filler), mode="replicate")
-        with torch.autocast("cpu" if waveform.is_meta else waveform.device.type, enabled=False):
+        with full_precision(waveform):
             resampled = padded.unfold(-1, len(self.matrix), hop) @ self.matrix
         return resampled.reshape(*batch, -1)[..., : length * self.up // self.down]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from toolkit.blocks.precision import full_precision
+from toolkit.dsp.precision import full_precision
 from toolkit.log import UserError
 from toolkit.losses.feature_losses import DistanceCorrelation, FeatureLoss
 from toolkit.losses.tagging import BinaryCrossEntropy, Labelled, TaggingLoss

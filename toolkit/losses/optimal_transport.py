@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
 from toolkit.dsp.notes import midi_to_hz
+from toolkit.dsp.precision import full_precision
 from toolkit.dsp.spectra import Framing, normalised_power, periodic_window
 from toolkit.losses.synthesis import SynthesisLoss
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from toolkit.dsp.precision import full_precision
+
 MEGABYTE = 2**18  # elements of float32
 
 
@@ -48,7 +50,7 @@ class SVDPenalty(Penalty):
     def forward(self, model: nn.Module) -> Tensor:
         """The weighted sum over the model's matrices, in float32 also under autocast."""
         total = torch.zeros((), device=next(model.parameters()).device)
-        with torch.autocast(total.device.type, enabled=False):
+        with full_precision(total):
             for matrix in self._matrices(model):
                 total = total + self._largest(matrix).square()
         return self.weight * total

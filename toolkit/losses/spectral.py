@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from toolkit.blocks.precision import full_precision
 from toolkit.blocks.slots import check_shape
+from toolkit.dsp.precision import full_precision
 from toolkit.dsp.spectra import Framing, normalised_magnitude, periodic_window
 from toolkit.losses.synthesis import SynthesisLoss
 

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 from toolkit.blocks.bin_convolution import BinConvolution
 from toolkit.blocks.harmonic_noise import exp_sigmoid
 from toolkit.blocks.pitch import ToeplitzLinear
-from toolkit.blocks.precision import full_precision
 from toolkit.data.performances import Performance
 from toolkit.dsp.control_rate import accumulate_phase, audible
 from toolkit.dsp.cqt import CQT
 from toolkit.dsp.harmonics import oscillator_bank
+from toolkit.dsp.precision import full_precision
 from toolkit.models.base import SynthesisModel
 
 AT_ONCE = 128  # frames that go through the network together: what they leave behind stays in a processor's cache

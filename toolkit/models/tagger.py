@@ -72,4 +72,5 @@ class Tagger(TaggingModel):
     def _activity(self, features: Tensor) -> Tensor:
         """Probabilities (B, K, L) of each frame's tags."""
         batch = features.shape[0]
-        return self.head(features.mT.flatten(0, 1)).unflatten(0, (batch, -1)).mT.sigmoid()
+        logits = self.head(features.mT.flatten(0, 1)).unflatten(0, (batch, -1)).mT
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)).sigmoid()  # in half precision 1 - EPS is 1
