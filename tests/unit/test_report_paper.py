@@ -46,12 +46,22 @@ def test_the_headline_is_the_first_row_that_a_config_reproduces(tmp_path: Path) 
     assert read(tmp_path, rows=[quoted]).headline.system == "Older net"
 
 
-def test_absolute_figures_and_improvements_are_different_tables(tmp_path: Path) -> None:
-    absolute = {**ROW, "metric": "si_sdr/mean", "value": 15.9}
-    assert read(tmp_path, rows=[ROW, absolute]).tables == [
-        ("corpus/test", "si_sdr_improvement/mean"),
-        ("corpus/test", "si_sdr/mean"),
+def test_what_is_measured_on_the_same_data_is_a_table(tmp_path: Path) -> None:
+    """Its metrics are columns; absolute figures and improvements never share one."""
+    absolute, elsewhere = {**ROW, "metric": "si_sdr/mean", "value": 15.9}, {**ROW, "data": "other/test"}
+    assert read(tmp_path, rows=[ROW, elsewhere, absolute]).tables == [
+        ("corpus/test", ["si_sdr_improvement/mean", "si_sdr/mean"]),
+        ("other/test", ["si_sdr_improvement/mean"]),
     ]
+
+
+def test_of_more_columns_than_can_be_read_each_metric_is_a_table(tmp_path: Path) -> None:
+    values = dict.fromkeys(("all", "drums", "bass", "vocals"), 6.28)
+    shared = {key: value for key, value in ROW.items() if key != "value"} | {"values": values}
+    rows = [{**shared, "metric": f"bsseval_v4_{ratio}/median_of_medians"} for ratio in ("sdr", "isr", "sir", "sar")]
+    (_, together), *others = read(tmp_path, rows=rows[:3]).tables
+    assert (len(together), others) == (12, [])
+    assert [len(identities) for _, identities in read(tmp_path, rows=rows).tables] == [4, 4, 4, 4]
 
 
 def test_a_wrong_key_is_told_with_its_neighbour(tmp_path: Path) -> None:
@@ -81,8 +91,9 @@ def test_values_are_a_row_for_each_source(tmp_path: Path) -> None:
     metric = "bsseval_v4_sdr/median_of_medians"
     paper = read(tmp_path, rows=[{**shared, "metric": metric, "values": {"vocals": 6.84, "all": 6.28}}])
     assert [(row.metric, row.value) for row in paper.rows] == [(metric, 6.28), (f"{metric}/vocals", 6.84)]
-    assert paper.tables == [("corpus/test", metric)]
-    assert [list(system) for system in paper.systems("corpus/test", metric)] == [["All", "vocals"]]
+    both = [metric, f"{metric}/vocals"]
+    assert paper.tables == [("corpus/test", both)]
+    assert [list(system) for system in paper.systems("corpus/test", both)] == [both]
 
 
 @pytest.mark.parametrize("change", [{"values": {}}, {"values": [6.28]}, {"values": {"all": 6.28}, "value": 6.28}], ids=str)
@@ -140,10 +151,10 @@ def test_a_wrong_row_of_a_group_is_told(tmp_path: Path, group: dict[str, object]
 
 
 def test_rows_of_one_system_come_together(tmp_path: Path) -> None:
-    """Figures of different sources may have been read in different places."""
-    rows = [{**ROW, "metric": f"nsdr/mean/{name}", "source": f"table {name}"} for name in ("drums", "bass", "drums")]
-    systems = read(tmp_path, rows=rows).systems("corpus/test", "nsdr/mean")
-    assert [list(system) for system in systems] == [["drums", "bass"], ["drums"]]
+    """Their figures may have been read in different places; two of the same metric are of two systems."""
+    rows = [{**ROW, "metric": f"{name}/mean", "source": f"table {name}"} for name in ("nsdr", "si_sdr", "nsdr")]
+    systems = read(tmp_path, rows=rows).systems("corpus/test", ["nsdr/mean", "si_sdr/mean"])
+    assert [list(system) for system in systems] == [["nsdr/mean", "si_sdr/mean"], ["nsdr/mean"]]
 
 
 @pytest.mark.parametrize(

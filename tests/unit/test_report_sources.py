@@ -74,7 +74,7 @@ def test_sources_are_columns_and_ours_is_the_next_line(recipe: Path, experiment:
     text = results_of(recipe)
     assert cells(text, "System")[:6] == ["System", "From", "All", "drums", "vocals", "Ours"]
     assert cells(text, "UMX")[:6] == ["UMX", "this paper [1]", "5.33", "5.73", "6.32", "below"]
-    assert cells(text, "UMX, ours")[:6] == ["UMX, ours", "exp/paper", "5.40 (+0.07)", "4.40 (-1.33)", "6.40 (+0.08)", ""]
+    assert cells(text, "UMX, ours")[:6] == ["UMX, ours", "seed 0", "5.40 (+0.07)", "4.40 (-1.33)", "6.40 (+0.08)", ""]
     assert cells(text, "UMX-HQ")[2:6] == ["5.41", "6.04", "", "not run"]
     assert cells(text, "X-UMX")[1:6] == ["Asteroid, unverified", "", "6.47", "6.61", "-"]
 
@@ -92,7 +92,7 @@ def test_swaps_and_small_corpora_by_source(recipe: Path, experiment: MakeExperim
 def test_a_page_of_music(recipe: Path, experiment: MakeExperiment) -> None:
     exp = experiment("paper", 5.40)
     html = report(exp, recipe / "paper.yaml").read_text()
-    assert re.search(r"UMX, ours +exp/paper +5\.40 \(\+0\.07\)", (exp / "report" / "table.txt").read_text())
+    assert re.search(r"UMX, ours +seed 0 +5\.40 \(\+0\.07\)", (exp / "report" / "table.txt").read_text())
     assert "SDR v4 (dB) of single estimates by source" in html
     assert html.index("drums (n = 3)") < html.index("vocals (n = 3)") < html.index("accompaniment (n = 3)")
 

@@ -40,15 +40,15 @@ class Results:
         """The experiments that stand for a row: of its config and options, on its data, on the full corpus."""
         return next((group for group in self.full if stands_for(group, row) and group.values(row.metric)), None)
 
-    def further(self, data: str, metric: str) -> list[Group]:
-        """Experiments on full corpora that stand for no row of a table: swaps, and those whose row is of another metric.
+    def further(self, data: str, identities: list[str]) -> list[Group]:
+        """Experiments on full corpora that stand for no row of a table, but have figures in it: swaps.
 
         Args:
             data: name of the test data.
-            metric: id without source.
+            identities: of the table's columns.
         """
-        rows = self.paper.rows_of(data, metric)
-        on_it = [group for group in self.full if group.data == data and group.values(metric)]
+        rows, metrics = self.paper.rows_of(data, identities), {*identities, *map(base, identities)}
+        on_it = [group for group in self.full if group.data == data and any(map(group.values, metrics))]
         return [group for group in on_it if not any(stands_for(group, row) for row in rows)]
 
     def of_run(self, run: Run, split: str) -> Group:

@@ -18,9 +18,19 @@ from toolkit.report import compare_page, display, effort, figures, spectrograms
 from toolkit.report.claims import Results, headline, lesser, unlisted
 from toolkit.report.runs import FULL, Group, Run
 from toolkit.report.scored import Scored
-from toolkit.report.sources import plain
+from toolkit.report.sources import base, plain
 from toolkit.report.table import Table
-from toolkit.report.tables import other_table, short_table, tag_table
+from toolkit.report.tables import (
+    FURTHER,
+    RUNS,
+    other_table,
+    paper_table,
+    remark,
+    runs_table,
+    seeds_table,
+    tag_table,
+    title,
+)
 
 WARNINGS = 20  # log lines shown, at most
 VIEWS = {  # of tasks; the others separate
@@ -116,20 +126,24 @@ def _over_seeds(group: Group, metric: str) -> str | None:
 def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[str, str, Table, bool]]:
     """Title, remark, table, and whether it is shown at once: what the experiment stands in, and its headline metric, is."""
     shown: list[tuple[str, str, Table, bool]] = []
-    for title, members in lesser(found):
-        shown.append((title, "", other_table(found, members, run), group in members))
+    for heading, members in lesser(found):
+        shown.append((heading, "", other_table(found, members, run), group in members))
     citations = found.paper.citations
-    tables = {(data, identity): short_table(found, data, identity, run, citations) for data, identity in found.paper.tables}
-    own = {
-        key for key, table in tables.items() if key[0] == group.data and (key[1] == plain(metric) or bool(table.marked))
-    } or set(list(tables)[:1])
-    for (data, identity), table in tables.items():
-        at_once = (data, identity) in own
-        shown.append((f"{display.label(identity)} on {data}", f"Metric {identity}", table, at_once))
-        if (by_tag := tag_table(found, data, identity, citations)) is not None:
-            shown.append((f"{display.label(identity)} by tag on {data}", f"Metric {identity}", by_tag, False))
+    tables = [(*key, paper_table(found, *key, citations, run)) for key in found.paper.tables]
+    own = [data == group.data and (plain(metric) in map(base, ids) or bool(table.marked)) for data, ids, table in tables]
+    first = own.index(True) if any(own) else 0
+    for place, (data, ids, table) in enumerate(tables):
+        name = title(data, ids)
+        shown.append((name, remark(ids), table, own[place] or place == first))
+        if (of_seeds := seeds_table(found, data, ids)) is not None:
+            shown.append((f"{name}, of several seeds", "", of_seeds, False))
+        for one in dict.fromkeys(map(base, ids)):
+            if (by_tag := tag_table(found, data, one, citations)) is not None:
+                shown.append((f"{display.label(one)} by tag on {data}", remark([one]), by_tag, False))
+    if (runs := runs_table(found, run)) is not None:
+        shown.append((RUNS, "", runs, bool(runs.marked)))
     if others := unlisted(found):
-        shown.append(("Further experiments on full corpora", "", other_table(found, others, run), group in others))
+        shown.append((FURTHER, "", other_table(found, others, run), group in others))
     return shown
 
 

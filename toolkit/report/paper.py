@@ -13,7 +13,7 @@ import yaml
 
 from toolkit.log import UserError, suggestion
 from toolkit.report import display
-from toolkit.report.sources import base, identity, plain, source
+from toolkit.report.sources import ALL, MOST_COLUMNS, base, by_metric, column, columns, identity
 
 EVERY = "all"  # in `values`: all sources together
 EXAMPLE = "{all: 6.28, drums: 6.86}"
@@ -122,9 +122,18 @@ class Paper:
         return f"{shown} {self.year}"
 
     @property
-    def tables(self) -> list[tuple[str, str]]:
-        """(test data, metric without source) of each table in order of appearance: two metrics never share a column."""
-        return list(dict.fromkeys((row.data, plain(row.metric)) for row in self.rows))
+    def tables(self) -> list[tuple[str, list[str]]]:
+        """(test data, ids of the columns) of each table: every metric has columns of its own, and so has every source.
+
+        What is measured on the same data is one table; where that had more than `MOST_COLUMNS` columns, each metric is one.
+        """
+        found: list[tuple[str, list[str]]] = []
+        for data in dict.fromkeys(row.data for row in self.rows):
+            identities = [column(row.metric) for row in self.rows if row.data == data]
+            metrics = dict.fromkeys(map(base, identities))
+            together = [identity(metric, name) for metric in metrics for name in columns(identities, metric) or [ALL]]
+            found += [(data, one) for one in ([together] if len(together) <= MOST_COLUMNS else by_metric(together))]
+        return found
 
     @property
     def citations(self) -> list[str]:
@@ -136,20 +145,20 @@ class Paper:
         """The metrics of all rows, without their sources, in order of appearance."""
         return list(dict.fromkeys(base(row.metric) for row in self.rows))
 
-    def rows_of(self, data: str, metric: str) -> list[Row]:
-        """The rows of a table."""
-        return [row for row in self.rows if (row.data, plain(row.metric)) == (data, metric)]
+    def rows_of(self, data: str, identities: list[str]) -> list[Row]:
+        """The rows of a table, given the ids of its columns."""
+        return [row for row in self.rows if row.data == data and column(row.metric) in identities]
 
-    def systems(self, data: str, metric: str) -> list[dict[str, Row]]:
-        """The same, those of one system together: source (`All` for the mean over them) to row."""
+    def systems(self, data: str, identities: list[str]) -> list[dict[str, Row]]:
+        """The same, those of one system together: id of the column to row."""
         found: list[tuple[Any, dict[str, Row]]] = []
-        for row in self.rows_of(data, metric):
-            key, name = (row.system, row.group, row.config, row.options), source(row.metric)
-            own = next((rows for other, rows in found if other == key and name not in rows), None)
+        for row in self.rows_of(data, identities):
+            key, place = (row.system, row.group, row.config, row.options), column(row.metric)
+            own = next((rows for other, rows in found if other == key and place not in rows), None)
             if own is None:
-                found.append((key, {name: row}))
+                found.append((key, {place: row}))
             else:
-                own[name] = row
+                own[place] = row
         return [rows for _, rows in found]
 
 

@@ -15,7 +15,7 @@ from toolkit.report import display
 from toolkit.report.table import Table
 
 ORDER = ("drums", "bass", "other", "vocals", "accompaniment")
-MOST_COLUMNS = 12  # names beyond which they are lines
+MOST_COLUMNS = 12  # of figures in a table
 ALL = "All"  # the mean over the sources, whose id names none
 CLEAN = "Clean"  # how that is headed where the others are levels
 LEVEL = re.compile(r"(-?[\d.]+)dB")
@@ -28,14 +28,19 @@ def base(identity: str) -> str:
     return "/".join(([of] if of else []) + stem.split("/")[:2])
 
 
+def column(identity: str) -> str:
+    """The id without what is measured in the estimates' place: `rpa@50/mean/20dB`. Figures with the same share a column."""
+    return display.variant(identity)[1]
+
+
 def plain(identity: str) -> str:
-    """The id without its source and without what is measured in the estimates' place: `rpa@50/mean`."""
-    return base(display.variant(identity)[1])
+    """The same without its source: `rpa@50/mean`."""
+    return base(column(identity))
 
 
 def source(identity: str) -> str:
     """The source that an id ends with; `All` where it names none."""
-    return "/".join(display.variant(identity)[1].split("/")[2:]) or ALL
+    return "/".join(column(identity).split("/")[2:]) or ALL
 
 
 def identity(metric: str, name: str) -> str:
@@ -70,6 +75,35 @@ def headings(names: list[str]) -> list[str]:
     if not is_of_levels(names):
         return [BLOCK.sub(r"\1 ms", name) if BLOCK.fullmatch(name) else name for name in names]
     return [CLEAN if name == ALL else LEVEL.sub(r"\1 dB", name) for name in names]
+
+
+def by_metric(identities: Iterable[str]) -> list[list[str]]:
+    """Ids of columns, those of each metric together."""
+    found: dict[str, list[str]] = {}
+    for one in identities:
+        found.setdefault(base(one), []).append(one)
+    return list(found.values())
+
+
+def labels(identities: list[str]) -> list[str]:
+    """What stands above the columns of a table, given their ids.
+
+    Of one metric these are its sources. Of several, a source goes by its name alone where it stands behind the mean over all
+    of its metric, and no other metric of the table has figures of it.
+    """
+    if len(identities) > 1 and len(by_metric(identities)) == 1:
+        return headings(list(map(source, identities)))
+    everywhere, found = list(map(source, identities)), []
+    for one in identities:
+        beside = [source(other) for other in identities if base(other) == base(one)]
+        name = headings(beside)[beside.index(source(one))]
+        if source(one) == ALL and len(beside) > 1:
+            found.append(display.label(f"{one}/{name.lower()}"))
+        elif source(one) != ALL and ALL in beside and everywhere.count(source(one)) == 1:
+            found.append(name)
+        else:
+            found.append(display.label(one))
+    return found
 
 
 def is_of_levels(names: Iterable[str]) -> bool:

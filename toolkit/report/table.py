@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import zip_longest
 
 NOTHING = "-"
+GAP = "  "
+WIDE = 120  # characters of a line, beyond which headings are broken
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,18 @@ class Table:
     marked: Collection[int] = ()
 
     def text(self) -> str:
-        """Headings, a rule, aligned cells; each line ends with a line feed."""
-        return self._lines([self.columns, ["-" * width for width in self._widths()], *self.rows])
+        """Headings, a rule, aligned cells; each line ends with a line feed. Headings of a wide table take several lines."""
+        heads = [[name] for name in self.columns]
+        if sum(self._widths(heads)) + len(GAP) * (len(heads) - 1) > WIDE:
+            narrow = [max(map(len, (*name.split(), *cells))) for name, *cells in zip(self.columns, *self.rows, strict=True)]
+            heads = [textwrap.wrap(*column, break_on_hyphens=False) for column in zip(self.columns, narrow, strict=True)]
+        widths = self._widths(heads)
+        above = [list(line) for line in zip_longest(*(reversed(head) for head in heads), fillvalue="")]
+        return self._lines([*reversed(above), ["-" * width for width in widths], *self.rows], widths)
 
     def body(self) -> str:
         """Aligned cells alone."""
-        return self._lines(self.rows)
+        return self._lines(self.rows, self._widths([[name] for name in self.columns]))
 
     def markdown(self) -> str:
         """A pipe table; each line ends with a line feed."""
@@ -49,15 +59,16 @@ class Table:
         rows = [[row[position] for position in kept] for row in self.rows]
         return Table([self.columns[position] for position in kept], rows, self.numeric, self.marked)
 
-    def _widths(self) -> list[int]:
-        return [max(map(len, cells)) for cells in zip(self.columns, *self.rows, strict=True)]
+    def _widths(self, heads: list[list[str]]) -> list[int]:
+        """Characters of each column, given the lines of its heading."""
+        return [max(map(len, (*head, *cells))) for head, cells in zip(heads, zip(*self.rows, strict=True), strict=True)]
 
-    def _lines(self, rows: list[list[str]]) -> str:
+    def _lines(self, rows: list[list[str]], widths: list[int]) -> str:
         lines = []
         for cells in rows:
             padded = [
                 cell.rjust(width) if name in self.numeric else cell.ljust(width)
-                for cell, width, name in zip(cells, self._widths(), self.columns, strict=True)
+                for cell, width, name in zip(cells, widths, self.columns, strict=True)
             ]
-            lines.append("  ".join(padded).rstrip() + "\n")
+            lines.append(GAP.join(padded).rstrip() + "\n")
         return "".join(lines)

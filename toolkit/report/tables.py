@@ -1,4 +1,4 @@
-"""Tables of figures, the paper's beside ours: one metric on one test set each, by source where sources have figures."""
+"""Tables of figures, the paper's and ours: a line a system, ours below the paper's, a column a figure."""
 
 from __future__ import annotations
 
@@ -6,71 +6,91 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolkit.report import display
-from toolkit.report.claims import Results
+from toolkit.report.claims import Results, stands_for
 from toolkit.report.paper import OF_A_SET, Row
 from toolkit.report.runs import Group, Run
-from toolkit.report.sources import ALL, columns, headings, identity, in_order, plain, source, tag_lines
+from toolkit.report.sources import base, columns, headings, identity, in_order, labels, plain, tag_lines
 from toolkit.report.table import NOTHING, Table
 
 NOT_RUN = "not run"
 NOT_FOUND = "not found"
-BELOW = "below"  # in the column `Ours` of a table by source: our figures have a line of their own
-OVER_SEEDS = ["Best seed", "Median seed"]
-MADE_WITH = ["Data", "Seeds", "Parameters (paper)", "Parameters (ours)", "Training", "Device", "Experiment"]
-MADE_WITH += ["Config hash", "Commit"]
-NUMERIC = ("Paper", "Ours", "Difference", "Parameters (paper)", "Parameters (ours)", "Training", "Parameters")
+UNVERIFIED = " (unverified)"
+BELOW = "below"  # in the column `Ours`: our figures have a line of their own
+RUNS, FURTHER = "Runs on full corpora", "Further experiments on full corpora"
+NUMERIC = ("Parameters", "Training")
 
 
-def short_table(results: Results, data: str, metric: str, run: Run | None = None, citations: Sequence[str] = ()) -> Table:
-    """One metric (its id without source) on one test set, as a terminal and a page show it.
+def title(data: str, identities: list[str]) -> str:
+    """What a table of these columns is called: by its test data, of a single metric by that too."""
+    metrics = list(dict.fromkeys(map(base, identities)))
+    return f"{display.label(metrics[0])} on {data}" if len(metrics) == 1 else data
+
+
+def remark(identities: list[str]) -> str:
+    """Which metrics stand in it, by their ids without source: ``Metric `si_sdr/mean`.``"""
+    metrics = list(dict.fromkeys(map(base, identities)))
+    return f"Metric{'s' * (len(metrics) > 1)} {', '.join(f'`{metric}`' for metric in metrics)}."
+
+
+def paper_table(
+    results: Results, data: str, identities: list[str], citations: Sequence[str] = (), run: Run | None = None
+) -> Table:
+    """Published figures on one test set, those of ours below, then experiments that stand for no published figure.
 
     Args:
         results: the recipe's.
         data: name of the test data.
-        metric: its id.
-        run: its row is marked.
-        citations: where the paper's figures were read; a figure's number among them stands behind it.
+        identities: of the columns.
+        citations: where the paper's figures were read; numbers among them stand behind the figures.
+        run: its line is marked.
     """
     rows: list[list[str]] = []
     marked: list[int] = []
-    if names := _sources(results, data, metric):
-        for line in _by_source(results, data, metric, names, citations):
-            _mark(marked, rows, line.found, run)
-            seeds = line.found.seeds if line.found is not None else ""
-            rows.append([line.system, line.origin, *line.figures, line.ours, seeds])
-        shown = headings(names)
-        return Table(["System", "From", *shown, "Ours", "Seeds"], rows, shown, marked)
-    for row in _rows(results, data, metric):
-        found = results.reproduction(row)
-        _mark(marked, rows, found, run)
-        seeds = found.seeds if found is not None else ""
-        figure = published(row) + _references([row], citations)
-        rows.append([row.system, figure, ours(row, found), difference(row, found), seeds, row.group])
-    for swap in results.further(data, metric):
-        _mark(marked, rows, swap, run)
-        rows.append([swap.first.description, NOTHING, measured(swap, metric), "", swap.seeds, f"exp/{swap.first.tag}"])
-    return Table(["System", "Paper", "Ours", "Difference", "Seeds", "From"], rows, NUMERIC, marked)
+    lines = _lines(results, data, identities, citations)
+    counted = any(line.parameters for line in lines if line.found is None)  # else `runs_table` is enough
+    for line in lines:
+        _mark(marked, rows, line.found, run)
+        rows.append([line.name, line.origin, *line.figures, line.ours, *[line.parameters] * counted])
+    shown = labels(identities)
+    return Table(["System", "From", *shown, "Ours", *["Parameters"] * counted], rows, [*shown, *NUMERIC], marked)
 
 
-def full_table(results: Results, data: str, metric: str, citations: list[str]) -> Table:
-    """The same with everything that a figure of ours was made with; `citations` say where the paper's figures were read."""
+def seeds_table(results: Results, data: str, identities: list[str]) -> Table | None:
+    """The best of several seeds, and their median, in the columns of `paper_table`; None where nothing has several."""
     rows: list[list[str]] = []
-    if names := _sources(results, data, metric):
-        for line in _by_source(results, data, metric, names, citations):
-            rows.append([line.system, line.origin, *line.figures, line.ours, *_made_with(line.found, line.parameters)])
-        shown = headings(names)
-        table = Table(["System", "From", *shown, "Ours", *MADE_WITH], rows, [*shown, *NUMERIC])
-        return table.without_empty(MADE_WITH)
-    for row in _rows(results, data, metric):
-        found = results.reproduction(row)
-        figures = [published(row) + _references([row], citations), ours(row, found), difference(row, found)]
-        made_with = _made_with(found, display.count(row.parameters))
-        rows.append([row.system, row.group, *figures, *_over_seeds(found, row.metric), *made_with])
-    for swap in results.further(data, metric):
-        figures = [NOTHING, measured(swap, metric), "", *_over_seeds(swap, metric)]
-        rows.append([f"`{swap.first.description}`", f"exp/{swap.first.tag}", *figures, *_made_with(swap, NOTHING)])
-    table = Table(["System", "From", "Paper", "Ours", "Difference", *OVER_SEEDS, *MADE_WITH], rows, NUMERIC)
-    return table.without_empty([*OVER_SEEDS, *MADE_WITH])
+    for line in _lines(results, data, identities):
+        if (found := line.found) is not None:
+            for name, of_seeds in (("best (seed)", _best), ("median", _median)):
+                shown = ["" if metric is None else of_seeds(found, metric) for metric in line.metrics]
+                rows += [[line.system, name, *shown]] if any(shown) else []
+    shown_as = labels(identities)
+    return Table(["System", "Of the seeds", *shown_as], rows, shown_as) if rows else None
+
+
+def runs_table(results: Results, run: Run | None = None) -> Table | None:
+    """What our figures beside the paper's were made with, every experiment once; None where nothing was run.
+
+    Args:
+        results: the recipe's.
+        run: its line is marked.
+    """
+    made: dict[tuple[str, ...], tuple[Group, list[str], list[str]]] = {}
+    for data, identities in results.paper.tables:
+        for line in _lines(results, data, identities):
+            if (found := line.found) is not None:
+                tags = tuple(f"exp/{member.tag}" for member in found.runs)
+                _, systems, tested = made.setdefault(tags, (found, [], []))
+                systems.append(line.system)
+                tested.append(data)
+    rows: list[list[str]] = []
+    marked: list[int] = []
+    for tags, (found, systems, tested) in made.items():
+        _mark(marked, rows, found, run)
+        names = ["; ".join(dict.fromkeys(systems)), ", ".join(dict.fromkeys(tested)), ", ".join(tags)]
+        facts = [found.seeds, _parameters(found), display.duration(found.average("train_seconds"))]
+        rows.append([*names, *facts, *(found.collected(key) for key in ("device", "config_hash", "commit"))])
+    names = ["System", "Test data", "Experiment", "Seeds", "Parameters", "Training", "Device", "Config hash", "Commit"]
+    return Table(names, rows, NUMERIC, marked) if rows else None
 
 
 def other_table(results: Results, groups: list[Group], run: Run | None = None) -> Table:
@@ -109,20 +129,19 @@ def other_table(results: Results, groups: list[Group], run: Run | None = None) -
 
 def tag_table(results: Results, data: str, metric: str, citations: Sequence[str] = ()) -> Table | None:
     """One metric on one test set, where the paper has figures of many tags: a line a tag, a column a system, ours beside it."""
-    names = tag_lines((row.metric for row in results.paper.rows_of(data, metric)), metric)
+    names = tag_lines((row.metric for row in results.paper.rows if row.data == data), metric)
     if not names:
         return None
+    identities = [identity(metric, name) for name in names]
     systems: list[str] = []
     figures: list[list[str]] = []
-    for system in results.paper.systems(data, metric):
-        rows = [row for name, row in system.items() if name != ALL]
-        if not rows:
-            continue
+    for system in results.paper.systems(data, identities):
+        rows = list(system.values())
         systems.append(rows[0].system + _references(rows, citations))
-        figures.append([_figure(system.get(name), False) for name in names])
-        if (found := _reproduction(results, rows)) is not None:
+        figures.append(["" if (row := system.get(one)) is None else published(row) for one in identities])
+        for found in _reproductions(results, system):
             systems.append(f"{rows[0].system}, ours")
-            figures.append([_compared(system.get(name), found, identity(metric, name)) for name in names])
+            figures.append([_compared(system.get(one), found, one) for one in identities])
     return Table(["Tag", *systems], [list(cells) for cells in zip(names, *figures, strict=True)], systems)
 
 
@@ -131,7 +150,7 @@ def published(row: Row) -> str:
     if row.value is None:
         return NOT_FOUND
     figure = display.published(row.value, row.metric)
-    return f"{figure} (unverified)" if row.unverified else figure
+    return figure + UNVERIFIED if row.unverified else figure
 
 
 def ours(row: Row, found: Group | None) -> str:
@@ -160,87 +179,103 @@ def difference(row: Row, found: Group | None) -> str:
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of a table by source.
+    """A line of a table.
 
     Attributes:
-        system: its name.
-        origin: whose figures they are.
-        figures: one a source.
+        name: what it begins with.
+        system: whose figures they are, or what they are to be held against.
+        origin: from whom they are, or of which seeds.
+        figures: one a column.
         ours: what the column `Ours` says.
+        parameters: how many.
         found: the experiments, if the figures are ours.
-        parameters: as published.
+        metrics: ids of these figures, None where a column has none.
     """
 
+    name: str
     system: str
     origin: str
     figures: list[str]
     ours: str
-    found: Group | None
     parameters: str
+    found: Group | None = None
+    metrics: Sequence[str | None] = ()
 
 
-def _by_source(results: Results, data: str, metric: str, names: list[str], citations: Sequence[str] = ()) -> list[_Line]:
+def _lines(results: Results, data: str, identities: list[str], citations: Sequence[str] = ()) -> list[_Line]:
     """A line with the paper's figures of each system, below it one with ours where there are any, then our swaps."""
-    lines = []
-    for system in results.paper.systems(data, metric):
-        rows = list(system.values())
-        row, doubtful = rows[0], all(row.unverified for row in rows)
-        found = _reproduction(results, rows)
-        figures = [_figure(system.get(name), doubtful) for name in names]
-        origin = row.group + (", unverified" if doubtful else "") + _references(rows, citations)
-        state = BELOW if found is not None else ours(row, None)
-        lines.append(_Line(row.system, origin, figures, state, None, display.count(row.parameters)))
-        if found is not None:
-            figures = [_compared(system.get(name), found, identity(metric, name)) for name in names]
-            lines.append(_Line(f"{row.system}, ours", f"exp/{found.first.tag}", figures, "", found, ""))
-    for swap in results.further(data, metric):
-        figures = [measured(swap, identity(metric, name)) for name in names]
-        lines.append(_Line(swap.first.description, f"exp/{swap.first.tag}", figures, "", swap, NOTHING))
+    lines: list[_Line] = []
+    systems = results.paper.systems(data, identities)
+    for system in systems:
+        row = next(iter(system.values()))
+        standing = _reproductions(results, system)
+        lines.append(_published(system, identities, BELOW if standing else ours(row, None), citations))
+        for found in standing:
+            claimed = {one for other in systems for one, claim in other.items() if stands_for(found, claim)}
+            if any(line.found is found for line in lines):
+                claimed |= set(identities)  # what no system claims stands in the first line of these experiments
+            metrics = [system[one].metric if one in system else None if one in claimed else one for one in identities]
+            figures = [_compared(system.get(one), found, metric) for one, metric in zip(identities, metrics, strict=True)]
+            told = (f"{row.system}, ours", row.system, _seeds(found))
+            lines.append(_Line(*told, figures, "", _parameters(found), found, metrics))
+    for swap in results.further(data, identities):
+        told = (swap.first.description, swap.first.description, f"exp/{swap.first.tag}, {_seeds(swap)}")
+        figures = [_compared(None, swap, one) for one in identities]
+        lines.append(_Line(*told, figures, "", _parameters(swap), swap, identities))
     return lines
 
 
-def _rows(results: Results, data: str, metric: str) -> list[Row]:
-    """The rows of a table that is not by source; those of single tags stand in `tag_table`."""
-    return [row for row in results.paper.rows_of(data, metric) if source(row.metric) == ALL]
+def _published(system: dict[str, Row], identities: list[str], state: str, citations: Sequence[str]) -> _Line:
+    """The paper's figures of a system; what holds for all of them, that they are unverified or their source, is said once."""
+    rows = list(system.values())
+    known = [row for row in rows if row.value is not None]
+    doubtful = bool(known) and all(row.unverified for row in known)
+    same = len({row.source for row in known}) == 1
+    figures = []
+    for one in identities:
+        row = system.get(one)
+        figure = "" if row is None else published(row)
+        if row is not None and doubtful:
+            figure = figure.removesuffix(UNVERIFIED)
+        figures.append(figure + (_references([row], citations) if row is not None and not same else ""))
+    origin = rows[0].group + (", unverified" if doubtful else "") + (_references(known, citations) if same else "")
+    parameters = next((row.parameters for row in rows if row.parameters is not None), None)
+    shown = "" if parameters is None else display.count(parameters)
+    return _Line(rows[0].system, rows[0].system, origin, figures, state, shown)
 
 
-def _reproduction(results: Results, rows: list[Row]) -> Group | None:
-    """The experiments that stand for a system, by any of its rows."""
-    return next((found for row in rows if (found := results.reproduction(row)) is not None), None)
-
-
-def _sources(results: Results, data: str, metric: str) -> list[str]:
-    """The columns of a table by source; none where the paper has figures of all sources together only."""
-    return columns((row.metric for row in results.paper.rows_of(data, metric)), metric)
-
-
-def _figure(row: Row | None, doubtful: bool) -> str:
+def _compared(row: Row | None, found: Group, metric: str | None) -> str:
+    """Our figure with the difference to the paper's: `6.31 ± 0.02 (+0.03)`."""
+    if metric is None or not found.values(metric):
+        return "" if row is None else NOT_RUN
     if row is None:
-        return ""
-    return display.published(row.value, row.metric) if doubtful and row.value is not None else published(row)
+        return measured(found, metric)
+    beside = difference(row, found)
+    return ours(row, found) + (f" ({beside})" if beside else "")
 
 
-def _compared(row: Row | None, found: Group, metric: str) -> str:
-    """`6.31 ± 0.02 (+0.03)`."""
-    beside = "" if row is None else difference(row, found)
-    return measured(found, metric) + (f" ({beside})" if beside else "")
+def _reproductions(results: Results, system: dict[str, Row]) -> list[Group]:
+    """The experiments that stand for a system: of one configuration, unless that changed between them."""
+    standing: list[Group] = []
+    for row in system.values():
+        found = results.reproduction(row)
+        if found is not None and not any(found is other for other in standing):
+            standing.append(found)
+    return standing
 
 
-def _made_with(found: Group | None, published: str) -> list[str]:
-    """The columns `MADE_WITH`."""
-    if found is None:
-        return ["", "", published, *[""] * 6]
-    tags = ", ".join(f"exp/{run.tag}" for run in found.runs)
-    facts = [display.duration(found.average("train_seconds")), found.collected("device"), tags]
-    hashes = [found.collected("config_hash"), found.collected("commit")]
-    return [found.edition, found.seeds, published, _parameters(found), *facts, *hashes]
+def _best(found: Group, metric: str) -> str:
+    best = found.best(metric)
+    return "" if best is None else f"{display.number(best[0], metric)} ({best[1]})"
 
 
-def _over_seeds(found: Group | None, metric: str) -> list[str]:
-    """The columns `OVER_SEEDS`."""
-    best, median = (found.best(metric), found.median(metric)) if found is not None else (None, None)
-    best_seed = f"{display.number(best[0], metric)} ({best[1]})" if best else ""
-    return [best_seed, "" if median is None else display.number(median, metric)]
+def _median(found: Group, metric: str) -> str:
+    median = found.median(metric)
+    return "" if median is None else display.number(median, metric)
+
+
+def _seeds(found: Group) -> str:
+    return f"seed{'s' * (len(found.runs) > 1)} {found.seeds}"
 
 
 def _references(rows: list[Row], citations: Sequence[str]) -> str:
