@@ -16,7 +16,7 @@ def pluck(excitation: Tensor, periods: Tensor, gains: Tensor, damping: Tensor, l
 
     Args:
         excitation: x, (B, T).
-        periods: (B, T), samples, at least 2 and less than the line is long; not rounded.
+        periods: (B, T), samples, 2 to N - 1; not rounded.
         gains: (B, T), what is left of the sound after a period.
         damping: (B, T), 0 to 1: how dull the string is; 1/2 is Karplus and Strong's mean of two samples.
         line: (B, N), the output before the first sample.

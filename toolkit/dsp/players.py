@@ -87,9 +87,5 @@ def _sound(player: Player, curve: np.ndarray, loudness: np.ndarray, sample_rate:
     frequency = synths.frequencies(sample_rate)
     cutoff = player.cutoff * rng.uniform(0.9, 1.1) * (1 - player.shade + player.shade * loudness)
     gains = (1 + (frequency / cutoff[:, None]) ** 2) ** (-player.slope / 2) * (frequency > 30)
-    body = np.ones(len(frequency))
-    for centre, gain in player.formants:
-        apart = np.log2(np.maximum(frequency, 1.0) / (centre * rng.uniform(0.95, 1.05)))
-        body += gain * np.exp(-0.5 * (apart / 0.25) ** 2)
-    spread = 0.003 * (frequency + 2000.0 * np.expm1(-frequency / 2000.0))  # highs come 3 ms late: no sharp pulses
-    return synths.shape(source, gains * (body * np.exp(-2j * np.pi * spread)) * loudness[:, None], sample_rate)
+    body = synths.body(frequency, player.formants, 0.003, rng)
+    return synths.shape(source, gains * body * loudness[:, None], sample_rate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 FRAME_RATE = 200  # control values a second
@@ -34,6 +36,26 @@ def pulse_train(f0: np.ndarray, sample_rate: int) -> np.ndarray:
 def frequencies(sample_rate: int) -> np.ndarray:
     """Frequencies (bins,) in Hz that `shape` wants gains for."""
     return np.fft.rfftfreq(8 * (sample_rate // FRAME_RATE), 1 / sample_rate)
+
+
+def body(frequency: np.ndarray, formants: Sequence[tuple[float, float]], late: float, rng: np.random.Generator) -> np.ndarray:
+    """What an instrument's body makes of a sound: resonances half an octave wide, and highs that come a little later.
+
+    Args:
+        frequency: (bins,), Hz.
+        formants: Hz and gain of each resonance.
+        late: seconds that the highest frequencies come later, so that pulses are not sharp.
+        rng: moves each formant by up to a twentieth, as no instrument is like the other.
+
+    Returns:
+        Complex gains (bins,).
+    """
+    gains = np.ones(len(frequency))
+    for centre, gain in formants:
+        apart = np.log2(np.maximum(frequency, 1.0) / (centre * rng.uniform(0.95, 1.05)))
+        gains += gain * np.exp(-0.5 * (apart / 0.25) ** 2)
+    spread = late * (frequency + 2000.0 * np.expm1(-frequency / 2000.0))
+    return gains * np.exp(-2j * np.pi * spread)
 
 
 def shape(signal: np.ndarray, gains: np.ndarray, sample_rate: int) -> np.ndarray:

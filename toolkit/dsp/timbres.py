@@ -141,12 +141,7 @@ class Sustained(Timbre):
         cutoff = self.cutoff * rng.uniform(0.85, 1.18) * (1 - self.shade + self.shade * loudness) * 2.0 ** (self.sweep * slow)
         frequency = synths.frequencies(sample_rate)
         gains = (1 + (frequency / cutoff[:, None]) ** 2) ** (-self.slope / 2) * (frequency > 30)
-        spread = 0.006 * (frequency + 2000.0 * np.expm1(-frequency / 2000.0))  # highs come 6 ms late: no sharp pulses
-        body = np.ones(len(frequency))
-        for centre, gain in self.formants:
-            apart = np.log2(np.maximum(frequency, 1.0) / (centre * rng.uniform(0.95, 1.05)))
-            body += gain * np.exp(-0.5 * (apart / 0.25) ** 2)
-        body = body * np.exp(-2j * np.pi * spread)
+        body = synths.body(frequency, self.formants, 0.006, rng)
         return synths.shape(source, gains * body * (loudness * (1 + self.tremolo * waver))[:, None], sample_rate)
 
     def _source(self, line: Sequence[Note], time: np.ndarray, waver: np.ndarray, length: int, sample_rate: int) -> np.ndarray:
