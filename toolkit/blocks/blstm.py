@@ -40,8 +40,8 @@ class BLSTM(Separator):
         mask: Activation = "sigmoid",
     ) -> None:
         super().__init__()
-        if not bidirectional and norm not in norms.CAUSAL:
-            raise ValueError(f"norm: a causal network takes one of {', '.join(norms.CAUSAL)}, found {norm!r}")
+        if not bidirectional:
+            norms.check_causal(norm)
         self.channels, self.sources = channels, sources
         self.norm = norms.build(norm, channels)
         self.lstm = LSTM(channels, hidden, layers, bidirectional, dropout)

@@ -115,6 +115,16 @@ def build(name: Norm, channels: int) -> nn.Module:
     return NORMS[name](channels)
 
 
+def check_causal(name: Norm) -> None:
+    """See that a norm looks back only.
+
+    Raises:
+        ValueError: it looks ahead.
+    """
+    if name not in CAUSAL:
+        raise ValueError(f"norm: a causal network takes one of {', '.join(CAUSAL)}, found {name!r}")
+
+
 def features_last(norm: nn.Module, x: Tensor) -> Tensor:
     """Apply a norm to features (batch, *, channels)."""
     return norm(x.movedim(-1, 1)).movedim(1, -1)

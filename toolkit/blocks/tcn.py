@@ -54,9 +54,9 @@ class TCN(Separator):
     ) -> None:
         super().__init__()
         first = norm if input_norm is None else input_norm
-        for name in (norm, first):
-            if causal and name not in norms.CAUSAL:
-                raise ValueError(f"norm: a causal network takes one of {', '.join(norms.CAUSAL)}, found {name!r}")
+        if causal:
+            norms.check_causal(norm)
+            norms.check_causal(first)
         self.channels, self.sources, self.has_skip = channels, sources, skip > 0
         self.receptive_field = 1 + repeats * (kernel_size - 1) * (2**blocks - 1)
         self.norm = norms.build(first, channels)
