@@ -307,7 +307,8 @@ def test_a_page_is_whole_in_itself(recipe: Path, data: Path, experiment: MakeExp
     assert html.count("<audio") == 3 * 5  # best, median, worst: a mixture, two references, two estimates
     assert len(html) < 8_000_000
     assert "Mini corpus" not in html
-    assert "+0.20" in html
+    assert "15.50 (+0.20)" in html
+    assert "<h3>Runs on full corpora</h3>" in html
 
 
 def test_a_report_is_the_same_each_time(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
@@ -486,6 +487,8 @@ def test_headings_of_a_wide_table_are_broken() -> None:
     assert narrow.text().splitlines()[0] == "System  a b c"
     wide = Table(["System", "a b c"], [["x" * 120, "100"]], numeric=["a b c"])
     assert [line[120:] for line in wide.text().splitlines()] == ["  a b", "    c", "  ---", "  100"]
+    empty = Table(["", "heading " * 20], [])
+    assert empty.text().splitlines() == [*["  heading"] * 20, "  -------"]
 
 
 def test_a_terminal_has_metrics_one_by_one_where_they_are_wide_together(recipe: Path, experiment: MakeExperiment) -> None:

@@ -15,7 +15,7 @@ from toolkit.data import manifest
 from toolkit.report import display, examples, report, sound
 from toolkit.report.compare import compare
 from toolkit.report.results import Results, markdown
-from toolkit.report.sources import columns, metrics_table
+from toolkit.report.sources import columns, labels, metrics_table
 
 SDR = "bsseval_v4_sdr/median_of_medians"
 DATA = "musdb18/44100/test"
@@ -130,6 +130,17 @@ def test_the_figures_of_a_summary_by_source() -> None:
     table = metrics_table({"metrics": metrics})
     assert table.rows[0] == ["SDR v4, median of medians (dB)", "1.00", "0.00", "2.00", "0.50"]
     assert table.rows[1] == ["nSDR, mean (dB)", "3.00", "-", "-", "-"]
+
+
+def test_a_source_goes_by_its_name_where_that_is_clear() -> None:
+    sir = f"{SDR.replace('sdr', 'sir')}/vocals"
+    assert labels([SDR, f"{SDR}/drums", f"{SDR}/vocals"]) == ["All", "drums", "vocals"]
+    assert labels([SDR, f"{SDR}/drums", f"{SDR}/vocals", sir]) == [
+        "SDR v4, median of medians, all (dB)",
+        "drums",
+        "SDR v4, median of medians, vocals (dB)",
+        "SIR v4, median of medians, vocals (dB)",
+    ]
 
 
 def test_examples_of_sources_that_are_sums_of_stems(tmp_path: Path) -> None:

@@ -32,8 +32,11 @@ class Table:
         """Headings, a rule, aligned cells; each line ends with a line feed. Headings of a wide table take several lines."""
         heads = [[name] for name in self.columns]
         if sum(self._widths(heads)) + len(GAP) * (len(heads) - 1) > WIDE:
-            narrow = [max(map(len, (*name.split(), *cells))) for name, *cells in zip(self.columns, *self.rows, strict=True)]
-            heads = [textwrap.wrap(*column, break_on_hyphens=False) for column in zip(self.columns, narrow, strict=True)]
+            narrow = self._widths([name.split() for name in self.columns])
+            heads = [
+                textwrap.wrap(name, width, break_on_hyphens=False) if name else [""]
+                for name, width in zip(self.columns, narrow, strict=True)
+            ]
         widths = self._widths(heads)
         above = [list(line) for line in zip_longest(*(reversed(head) for head in heads), fillvalue="")]
         return self._lines([*reversed(above), ["-" * width for width in widths], *self.rows], widths)
@@ -61,7 +64,7 @@ class Table:
 
     def _widths(self, heads: list[list[str]]) -> list[int]:
         """Characters of each column, given the lines of its heading."""
-        return [max(map(len, (*head, *cells))) for head, cells in zip(heads, zip(*self.rows, strict=True), strict=True)]
+        return [max(map(len, (*head, *cells)), default=0) for head, *cells in zip(heads, *self.rows, strict=True)]
 
     def _lines(self, rows: list[list[str]], widths: list[int]) -> str:
         lines = []
