@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from toolkit import audio, files
 from toolkit.corpora import _urmp, _urmp_blocks, _urmp_ddx7, _urmp_mini, urmp
+from toolkit.corpora._urmp_stems import Preparation
+from toolkit.data import parallel
 from toolkit.data.annotations import F0, read_f0
 from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
@@ -135,6 +137,21 @@ def test_the_piece_that_is_held_out(corpus: Path) -> None:
     violins = [one._replace(folder=piece) for piece in _urmp.PIECES if "vn" in _urmp.codes(piece)]
     flutes = [one._replace(folder=piece) for piece in _urmp.PIECES if "fl" in _urmp.codes(piece)]
     assert [_urmp_ddx7.held_out(stems) for stems in (violins, flutes)] == ["44_K515_vn_vn_va_va_vc", "37_Rondeau_fl_vn_va_cl"]
+
+
+def test_a_block_that_cannot_be_cut_is_in_no_split(corpus: Path, tmp_path: Path) -> None:
+    root, stems = _urmp.find(corpus)
+    whole, gone = stems[:2]
+    audio.write(tmp_path / "whole.wav", torch.ones(1, 16000), 16000)
+    paths = {whole.id: tmp_path / "whole.wav", gone.id: tmp_path / "gone.wav"}
+    found = ({"peak": 1.0, "blocks": [(0, 8000, 1.0), (8000, 16000, 0.5)]}, F0(0.0, 0.01, [300.0] * 100), "made from")
+    with parallel.Workers(1) as workers:
+        preparation = Preparation(root, tmp_path, workers, False, "mini")
+        searched = {whole.id: found, gone.id: found}
+        cutting = _urmp_ddx7._cut_blocks(preparation, stems[:2], paths, searched, tmp_path / "violin", 0.8)
+    assert [job.id for job in cutting.some([0]).jobs] == ["01_Jupiter_1_vn_000"]
+    assert [one.id for one in cutting.outcome.skipped] == ["01_Jupiter_2_vc_000"]
+    assert len(cutting.jobs) == 1
 
 
 # Preparing

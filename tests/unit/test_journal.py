@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.data import parallel
 from toolkit.data.journal import Results
-from toolkit.data.parallel import Job, Jobs, Workers, run
+from toolkit.data.parallel import Job, Jobs, Outcome, Skipped, Workers, run
 
 
 def entries(journal: Path) -> list[tuple[str, str, int]]:
@@ -24,7 +24,23 @@ def test_results_come_in_the_order_in_which_they_were_expected(tmp_path: Path) -
     found.drop("a")
     assert list(found.items()) == [("c", {"frames": 99}), ("b", {"frames": 98})]
     assert "a" not in found
-    assert found.signature("b") == "8k"
+    assert found.entry("b")["signature"] == "8k"
+    found.close()
+
+
+def test_some_of_the_results_are_read_where_all_are(tmp_path: Path) -> None:
+    skipped = [Skipped("d", "odd"), Skipped("e", "odd")]
+    found = Results(tmp_path / "journal")
+    for id in "abc":
+        found.expect(id, "8k")
+        found.enter(id, "8k", {"frames": ord(id)})
+    some = Outcome(found, skipped, reused=3).some(["c", "e", "a", "z"])
+    assert list(some.results.items()) == [("c", {"frames": 99}), ("a", {"frames": 97})]
+    assert (some.skipped, some.reused) == (skipped[1:], 2)
+    assert "b" not in some.results
+    with pytest.raises(KeyError):
+        some.results["b"]
+    assert [job.id for job in some.done(Job(id, None) for id in "abcd")] == ["a", "c"]
     found.close()
 
 

@@ -81,7 +81,8 @@ class Utterances(Mapping[str, Prepared]):
         self._results, self._path_of = results, path_of
 
     def __getitem__(self, key: str) -> Prepared:
-        return Prepared(self._path_of(key), self._results.signature(key), self._results[key])
+        entry = self._results.entry(key)
+        return Prepared(self._path_of(key), entry["signature"], entry["result"])
 
     def __contains__(self, key: object) -> bool:
         return key in self._results

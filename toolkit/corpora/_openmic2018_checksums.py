@@ -75,18 +75,17 @@ def compare(
     Raises:
         UserError: a file differs and `strict`.
     """
-    found: dict[str, list[File]] = {}
-    unlisted = 0
-    for kind, suffix in KINDS.items():
-        for key, path in _openmic2018.find_files(folder, kind, suffix).items():
-            md5 = published.get((kind, key))
-            unlisted += md5 is None
-            if md5 is not None:
-                found.setdefault(key, []).append(File(folder / path, md5))
-    jobs = [
-        parallel.Job(key, given, parallel.files_signature([file.path for file in given], folder, *(file.md5 for file in given)))
-        for key, given in sorted(found.items())
-    ]
+    there = {kind: _openmic2018.find_files(folder, kind, suffix) for kind, suffix in KINDS.items()}
+    listed = [(kind, key) for kind, paths in there.items() for key in paths if (kind, key) in published]
+    unlisted = sum(map(len, there.values())) - len(listed)
+
+    def job(key: str) -> parallel.Job:
+        pairs = [(folder / there[kind][key], published.get((kind, key))) for kind in KINDS if key in there[kind]]
+        given = [File(path, md5) for path, md5 in pairs if md5 is not None]
+        signature = parallel.files_signature([file.path for file in given], folder, *(file.md5 for file in given))
+        return parallel.Job(key, given, signature)
+
+    jobs = parallel.Jobs(sorted({key for _, key in listed}), job)
     outcome = parallel.run(_compare, jobs, "checksums", workers=workers, journal=journal, strict=strict)
     same, differ = len(outcome.results), len(outcome.skipped)
     logger.info("checksums: %d clips as published, %d not, %d files not listed", same, differ, unlisted)

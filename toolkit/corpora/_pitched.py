@@ -107,15 +107,12 @@ class Corpus:
         return parallel.Job(one.id, Work(one, targets, rate), parallel.files_signature(sources, self.root, rate), outputs)
 
     def _list(self, split: str, jobs: Sequence[parallel.Job], done: parallel.Outcome, data: Path, rate: int) -> None:
-        ids = {job.id for job in jobs}
-        results = {id: result for id, result in done.results.items() if id in ids}
-        skipped = [one for one in done.skipped if one.id in ids]
-        outcome = parallel.Outcome(results, skipped, min(done.reused, len(results)))
+        outcome = done.some(job.id for job in jobs)
         root = self.root if rate == self.own_rate else data
-        usable = [job for job in jobs if job.id in results]
+        usable = outcome.done(jobs)
 
         def item(job: parallel.Job) -> Item:
-            work, result = job.argument, results[job.id]
+            work, result = job.argument, outcome.results[job.id]
             audio = {role: path.relative_to(root).as_posix() for role, path in work.targets.items()}
             return Item(job.id, split, rate, result["frames"], 1, audio, work.recording.labels | {"f0": result["f0"]})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class ReadyMade:
         Raises:
             UserError: the split has no usable mixture.
         """
-        jobs = [self._job(split, name) for name in self.names(split)]
+        jobs = parallel.Jobs(self.names(split), partial(self._job, split))
         outcome = parallel.run(_check, jobs, f"{split} mixtures", nj=nj, journal=_mixing.journal(path), strict=strict)
 
         def item(name: str) -> Item:

@@ -60,7 +60,7 @@ class _Cut(NamedTuple):
 
 
 class _Cutting(NamedTuple):
-    """Cuts that are done: jobs, what came of all, and the labels of each."""
+    """Cuts: jobs of those that are done, what came of all, and the labels of each."""
 
     jobs: list[parallel.Job]
     outcome: parallel.Outcome
@@ -69,9 +69,7 @@ class _Cutting(NamedTuple):
     def some(self, places: Sequence[int]) -> _Cutting:
         """Those at certain places."""
         jobs = [self.jobs[place] for place in places]
-        results = {job.id: self.outcome.results[job.id] for job in jobs}
-        outcome = parallel.Outcome(results, self.outcome.skipped, min(self.outcome.reused, len(jobs)))
-        return _Cutting(jobs, outcome, self.labels)
+        return _Cutting(jobs, self.outcome.some(job.id for job in jobs), self.labels)
 
 
 def prepare(preparation: Preparation, stems: Sequence[Stem], instrument: str, choice: Choice) -> None:
@@ -189,7 +187,8 @@ def _cut_blocks(
             jobs.append(parallel.Job(name, work, f"{signature}|{begin}|{end}", (target,)))
             times = begin / RATE, end / RATE
             labels[name] = _labels(stem, *times, f0.between(*times), found["peak"]) | {"confidence": sure}
-    return _Cutting(jobs, preparation.run(_write, jobs, f"{folder.name} blocks", folder / "blocks"), labels)
+    outcome = preparation.run(_write, jobs, f"{folder.name} blocks", folder / "blocks")
+    return _Cutting(outcome.done(jobs), outcome, labels)
 
 
 def _whole(
@@ -206,7 +205,8 @@ def _whole(
         cut = _Cut(paths[stem.id], target, 0, found["frames"], found["peak"], whole=True)
         jobs.append(parallel.Job(stem.id, cut, signature, (target,)))
         labels[stem.id] = _labels(stem, 0.0, found["frames"] / RATE, f0, found["peak"])
-    return _Cutting(jobs, preparation.run(_write, jobs, f"{folder.name} stems", folder / "resynthesis"), labels)
+    outcome = preparation.run(_write, jobs, f"{folder.name} stems", folder / "resynthesis")
+    return _Cutting(outcome.done(jobs), outcome, labels)
 
 
 def _others(preparation: Preparation, source: Path, instrument: str, folder: Path) -> _Cutting:
@@ -222,7 +222,7 @@ def _others(preparation: Preparation, source: Path, instrument: str, folder: Pat
     if not jobs:
         raise UserError(f"--resynthesis: expected WAV files in {source}, found none")
     outcome = preparation.run(_write_other, jobs, f"{instrument} recordings", folder / "others")
-    usable = [job for job in jobs if job.id in outcome.results]
+    usable = outcome.done(jobs)
     labels = {job.id: {"instrument": instrument, "seconds": outcome.results[job.id]["sound"] / RATE} for job in usable}
     return _Cutting(usable, outcome, labels)
 

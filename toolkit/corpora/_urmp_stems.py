@@ -73,18 +73,14 @@ class Preparation:
             return Item(stem.id, split, rate, result["frames"], 1, roles, result["labels"])
 
         usable = [stem for stem in stems if stem.id in done.jobs]
-        items = [item(stem) for stem in usable]
-        if alone := [one.id for one in items if "mixture" not in one.audio]:
+        if alone := [stem.id for stem in usable if "mixture" not in item(stem).audio]:
             logger.warning("%s %s: without a mixture of the same length: %s", NAME, split, log.listing(alone))
         jobs = [done.jobs[stem.id] for stem in usable]
-        results = {job.id: done.outcome.results[job.id] for job in jobs}
-        wanted = {stem.id for stem in stems}
-        skipped = [one for one in done.outcome.skipped if one.id in wanted]
-        outcome = parallel.Outcome(results, skipped, min(done.outcome.reused, len(results)))
+        outcome = done.outcome.some(stem.id for stem in stems)
         head = {"corpus": NAME, "edition": self.edition, "split": split}
         path = self._folder(rate) / f"{split}.jsonl"
         mixed = [done.mixtures[folder] for folder in sorted({stem.folder for stem in usable}) if folder in done.lengths]
-        _mixing.write_manifest(path, self.data, done.root, head, [*jobs, *mixed], outcome, items)
+        _mixing.write_manifest(path, self.data, done.root, head, [*jobs, *mixed], outcome, map(item, usable))
 
     def target(self, source: Path, rate: int) -> Path:
         """Where a file of the corpus lies at a rate."""

@@ -186,8 +186,8 @@ def prepare(
                 if tables:
                     mixtures = _librimix_metadata.read(tables[n, split.name], n)
                 else:
-                    usable = {key: one for key, one in utterances.items() if one.result["seconds"] >= min_seconds}
-                    mixtures = _draw(mixing, n, split, usable, counts[split.name], seed)
+                    usable = [key for key, one in utterances.items() if one.result["seconds"] >= min_seconds]
+                    mixtures = _draw(mixing, n, split, utterances, usable, counts[split.name], seed)
                 _prepare_mixtures(mixing, n, split, mixtures, utterances)
 
 
@@ -255,10 +255,17 @@ def _find_tables(
 
 
 def _draw(
-    mixing: Mixing, n: int, split: Split, usable: dict[str, Prepared], count: int | None, seed: int
+    mixing: Mixing,
+    n: int,
+    split: Split,
+    utterances: Mapping[str, Prepared],
+    usable: Sequence[str],
+    count: int | None,
+    seed: int,
 ) -> list[_librimix_metadata.Mixture]:
-    """Draw the mixtures of a split, and keep them as a table in the published form."""
-    measured = {key: Measured(one.result["loudness"], one.result["peak"]) for key, one in usable.items()}
+    """Draw the mixtures of a split from its usable utterances, and keep them as a table in the published form."""
+    told = ((key, utterances[key].result) for key in usable)
+    measured = {key: Measured(result["loudness"], result["peak"]) for key, result in told}
     usual = None if split.name.startswith("train") else EVALUATION_MIXTURES if len(usable) >= 1000 else len(usable)
     wanted = usual if count is None else count
     mixtures = _librimix_metadata.draw(measured, n, wanted, random.Random(f"{seed} {n} {split.name}"))
@@ -273,7 +280,7 @@ def _draw(
 
     def job(mixture: _librimix_metadata.Mixture) -> parallel.Job:
         paths = tuple(split.utterances[key] for key in mixture.utterances)
-        made_from = [*(usable[key].signature for key in mixture.utterances), str(mixture.gains)]
+        made_from = [*(utterances[key].signature for key in mixture.utterances), str(mixture.gains)]
         return parallel.Job(mixture.name, (paths, mixture.gains), _mixing.fingerprint(made_from))
 
     jobs = [job(mixture) for mixture in mixtures if _librimix_metadata.may_clip(mixture, measured)]

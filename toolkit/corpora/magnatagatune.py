@@ -7,9 +7,9 @@ have at least one of the fifty most frequent tags.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from toolkit import audio, files, log
 from toolkit.corpora import _magnatagatune, _magnatagatune_archive, _magnatagatune_mini, _mini, _mixing
@@ -123,7 +123,7 @@ def prepare(
     layout = _magnatagatune.find(corpus)
     clips, sizes = _magnatagatune.read_annotations(layout.annotations), layout.sizes()
     _name_missing([clip for clip in clips if clip.path not in sizes and clip.split in splits], corpus, strict)
-    found = {split: [clip for clip in clips if clip.split == split and clip.path in sizes] for split in SPLITS}
+    found = {split: {clip.id: clip for clip in clips if clip.split == split and clip.path in sizes} for split in SPLITS}
     for split in splits:
         if not found[split]:
             folders = ", ".join(FOLDERS[split])
@@ -132,13 +132,15 @@ def prepare(
     with parallel.Workers(nj) as workers:
         measured = {split: _measure_all(split, found[split], root, data, workers, strict) for split in splits}
     usable = {split: len(there) for split, there in found.items()}
-    edition = _edition(corpus, usable | {split: len(done.outcome.results) for split, done in measured.items()})
+    edition = _edition(corpus, usable | {split: len(done.results) for split, done in measured.items()})
     for split, done in measured.items():
+        there, skipped = found[split], [one.id for one in done.skipped]
         for version in versions:
             head = {"corpus": NAME, "edition": edition, "split": split, "version": version, "tags": list(TAGS)}
             path = data / NAME / version / f"{split}.jsonl"
-            chosen = done.version(version)
-            _mixing.write_manifest(path, data, root, head, chosen.jobs, chosen.outcome, chosen.items(split))
+            ids = [id for id, told in done.results.items() if _belongs(there[id], told, version)]
+            items = (_item(there[id], done.results[id]) for id in ids)
+            _mixing.write_manifest(path, data, root, head, _jobs(there, ids, root), done.some([*ids, *skipped]), items)
 
 
 def make_mini(corpus: Path, seed: int = 0) -> None:
@@ -151,55 +153,38 @@ def make_mini(corpus: Path, seed: int = 0) -> None:
     _mini.make(corpus, NAME, seed, _magnatagatune_mini.write, "".join(FOLDERS.values()))
 
 
-class _Measured(NamedTuple):
-    """Clips that are there: jobs that have read their length, the jobs' arguments being (clip, file), and what came of all."""
+def _jobs(clips: Mapping[str, Clip], ids: Sequence[str], root: Path) -> parallel.Jobs:
+    """Jobs that read the lengths of clips."""
 
-    jobs: list[parallel.Job]
-    outcome: parallel.Outcome
+    def job(id: str) -> parallel.Job:
+        path = root / clips[id].path
+        return parallel.Job(id, path, parallel.files_signature([path], root, "".join(map(str, clips[id].tags))))
 
-    def version(self, version: str) -> _Measured:
-        """The usable clips of a version."""
-        results = self.outcome.results
-
-        def belongs(job: parallel.Job) -> bool:
-            found = results.get(job.id)
-            if found is None or version == "original":
-                return found is not None
-            return _magnatagatune.is_clean(job.argument[0], found["frames"] / found["sample_rate"])
-
-        jobs = [job for job in self.jobs if belongs(job)]
-        kept = parallel.Outcome({job.id: results[job.id] for job in jobs}, self.outcome.skipped, self.outcome.reused)
-        return _Measured(jobs, kept)
-
-    def items(self, split: str) -> Iterator[Item]:
-        """As the manifest lists them."""
-        for job in self.jobs:
-            clip, _ = job.argument
-            found = self.outcome.results[job.id]
-            labels = {"tags": list(clip.tags)}
-            sound = (found["sample_rate"], found["frames"], found["channels"])
-            yield Item(clip.id, split, *sound, {"recording": clip.path}, labels)
+    return parallel.Jobs(ids, job)
 
 
 def _measure_all(
-    split: str, clips: Sequence[Clip], root: Path, data: Path, workers: parallel.Workers, strict: bool
-) -> _Measured:
-    jobs = []
-    for clip in clips:
-        signature = parallel.files_signature([root / clip.path], root, "".join(map(str, clip.tags)))
-        jobs.append(parallel.Job(clip.id, (clip, root / clip.path), signature))
-    journal = _mixing.journal(data / NAME / split)
-    return _Measured(
-        jobs, parallel.run(_measure, jobs, f"{NAME} {split} clips", workers=workers, journal=journal, strict=strict)
-    )
+    split: str, clips: Mapping[str, Clip], root: Path, data: Path, workers: parallel.Workers, strict: bool
+) -> parallel.Outcome:
+    jobs, journal = _jobs(clips, list(clips), root), _mixing.journal(data / NAME / split)
+    return parallel.run(_measure, jobs, f"{NAME} {split} clips", workers=workers, journal=journal, strict=strict)
 
 
-def _measure(argument: tuple[Clip, Path]) -> dict[str, int]:
+def _measure(path: Path) -> dict[str, int]:
     """Read the headers of a file's frames; nothing is decoded."""
-    _, path = argument
     if not path.stat().st_size:
         raise UserError(f"empty file: {path}")
     return audio.info(path)._asdict()
+
+
+def _belongs(clip: Clip, found: Mapping[str, int], version: str) -> bool:
+    """Whether a clip that can be used is of a version."""
+    return version == "original" or _magnatagatune.is_clean(clip, found["frames"] / found["sample_rate"])
+
+
+def _item(clip: Clip, found: Mapping[str, int]) -> Item:
+    sound = (found["sample_rate"], found["frames"], found["channels"])
+    return Item(clip.id, clip.split, *sound, {"recording": clip.path}, {"tags": list(clip.tags)})
 
 
 def _unpacked(layout: _magnatagatune.Layout, data: Path) -> Path:

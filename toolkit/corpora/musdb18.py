@@ -291,7 +291,7 @@ class _Preparation:
         journal = _mixing.journal(self._folder(rate) / f"{split}.jsonl")
         what = f"{self.release} {split} tracks at {rate} Hz"
         outcome = parallel.run(work, jobs, what, workers=self.workers, journal=journal, strict=self.strict)
-        return _Done(root, [job for job in jobs if job.id in outcome.results], outcome)
+        return _Done(root, outcome.done(jobs), outcome)
 
     def _name_poor_sums(self, outcome: parallel.Outcome) -> None:
         least = _musdb18.RELEASES[self.release].sum_ratio

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -47,10 +47,9 @@ class Results(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._found)
 
-    def signature(self, id: str) -> str:
-        """What a result that stands in the journal was made from."""
-        found: str = self._entry(self._found[id])["signature"]
-        return found
+    def entry(self, id: str) -> Entry:
+        """A result that stands in the journal with what it was made from: `signature` and `result`."""
+        return self._entry(self._found[id])
 
     def expect(self, id: str, signature: str) -> bool:
         """Make room for a job; whether an earlier run has entered it with the same signature, so that its result is there."""
@@ -93,6 +92,32 @@ class Results(Mapping[str, Any]):
     def _writer(self) -> IO[bytes]:
         assert self._journal is not None
         return self._journal.open("ab")
+
+
+class Chosen(Mapping[str, Any]):
+    """Some of the results, read where all of them are.
+
+    Args:
+        results: of all jobs.
+        ids: of those that are wanted, in the order in which they are; others than the results' are left out.
+    """
+
+    def __init__(self, results: Mapping[str, Any], ids: Iterable[str]) -> None:
+        self._results, self._ids = results, dict.fromkeys(id for id in ids if id in results)
+
+    def __getitem__(self, id: str) -> Any:
+        if id not in self._ids:
+            raise KeyError(id)
+        return self._results[id]
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
 
 def _places(path: Path) -> dict[str, int]:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import log, progress
-from toolkit.data.journal import Results
+from toolkit.data.journal import Chosen, Results
 from toolkit.log import UserError
 
 WORKERS_START = 4.0  # seconds that workers need for their imports
@@ -92,6 +92,16 @@ class Outcome:
     results: Mapping[str, Any] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     reused: int = 0
+
+    def done(self, jobs: Iterable[Job]) -> list[Job]:
+        """Those of the jobs that have a result."""
+        return [job for job in jobs if job.id in self.results]
+
+    def some(self, ids: Iterable[str]) -> Outcome:
+        """What came of some of the jobs, in their order here."""
+        wanted = dict.fromkeys(ids)
+        results = Chosen(self.results, wanted)
+        return Outcome(results, [one for one in self.skipped if one.id in wanted], min(self.reused, len(results)))
 
 
 class Workers:
