@@ -29,6 +29,8 @@ class AlignedSTFT(STFT):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Transform (*, T), T at least 1, into the complex spectrogram (*, F, L)."""
+        if waveform.ndim == 1:
+            return self(waveform[None])[0]
         length = waveform.shape[-1]
         before, after = self.margin, self.margin + -length % self.hop_length
         flat = waveform.reshape(-1, length)
@@ -36,7 +38,7 @@ class AlignedSTFT(STFT):
         padded = F.pad(F.pad(flat, (0, missing)), (before, after - missing), mode="reflect")
         window = self.window.to(flat.dtype)
         spectrum = torch.stft(padded, self.n_fft, self.hop_length, window=window, center=False, return_complex=True)
-        return spectrum.reshape(*waveform.shape[:-1], *spectrum.shape[1:])
+        return spectrum.unflatten(0, waveform.shape[:-1])
 
     def inverse(self, spectrum: Tensor, length: int) -> Tensor:
         """The waveform (*, length) of (*, F, L); frames beyond the ends count as silent, so one and a half hops fade there."""

@@ -47,6 +47,8 @@ class STFT(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Transform (*, T), T at least 1, into the complex spectrogram (*, F, L)."""
+        if waveform.ndim == 1:
+            return self(waveform[None])[0]
         half = self.n_fft // 2
         flat = waveform.reshape(-1, waveform.shape[-1])
         if self.pad == "reflect" and flat.shape[-1] <= half:
@@ -54,19 +56,20 @@ class STFT(nn.Module):
         window = self.window.to(flat.dtype)
         frames = waveform.shape[-1] // self.hop_length + 1
         spectrum = torch.stft(flat, self.n_fft, self.hop_length, window=window, pad_mode=self.pad, return_complex=True)
-        return spectrum[..., :frames].reshape(*waveform.shape[:-1], self.bins, frames)
+        return spectrum[..., :frames].unflatten(0, waveform.shape[:-1])
 
     def inverse(self, spectrum: Tensor, length: int) -> Tensor:
         """The waveform (*, length) of which (*, F, L) is the spectrogram, or is nearest to it (Griffin & Lim 1984, eq. 6)."""
         if spectrum.is_meta:  # where torch.istft would compare values
             return spectrum.real.new_empty(*spectrum.shape[:-2], length)
-        *axes, bins, frames = spectrum.shape
-        flat = spectrum.reshape(-1, bins, frames)
+        if spectrum.ndim == 2:
+            return self.inverse(spectrum[None], length)[0]
+        flat = spectrum.flatten(0, -3)
         window = self.window.to(flat.real.dtype)
         if torch.compiler.is_exporting() and self.n_fft % self.hop_length == 0:
-            return self._added(flat, window, length).view(*axes, length)
+            return self._added(flat, window, length).unflatten(0, spectrum.shape[:-2])
         waveform = torch.istft(flat, self.n_fft, self.hop_length, window=window, length=length)
-        return waveform.view(*axes, length)
+        return waveform.unflatten(0, spectrum.shape[:-2])
 
     def _added(self, spectrum: Tensor, window: Tensor, length: int) -> Tensor:
         """What `torch.istft` makes of (B, F, L), by operations that other formats know."""
