@@ -148,7 +148,7 @@ class Resolved(Generic[Schema]):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return self.schema(**vars(self._parser.instantiate(self._values)))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:  # of numbers that make no sense
             raise UserError(f"config: {_condense(str(error))}") from error
 
     def save(self, path: Path | str) -> None:
@@ -167,7 +167,12 @@ def check(kind: Any, node: Any, where: str) -> None:
     Raises:
         UserError: told with place, what was found and the nearest known name.
     """
-    for slot in _classes(kind):
+    slots = _classes(kind)
+    if slots and all(map(dataclasses.is_dataclass, slots)) and not isinstance(node, dict):
+        if node is None and type(None) in typing.get_args(kind):
+            return
+        raise UserError(f"{where}: expected keys and values, found {repr(node)[:60]}")
+    for slot in slots:
         if dataclasses.is_dataclass(slot) and isinstance(node, dict):
             _check_keys(slot, node, where, skip=0)
         elif not dataclasses.is_dataclass(slot) and (
@@ -175,8 +180,8 @@ def check(kind: Any, node: Any, where: str) -> None:
         ):
             name = node if isinstance(node, str) else node["class_path"]
             chosen = _find(slot, name, where)
-            options = node.get("init_args", {}) if isinstance(node, dict) else {}
-            _check_keys(chosen, options or {}, where, skip=_positional(kind))
+            options = section(node, "init_args") if isinstance(node, dict) else {}
+            _check_keys(chosen, options, where, skip=_positional(kind))
     if isinstance(node, list):
         for index, element in enumerate(node):
             for inner in typing.get_args(kind):
@@ -241,11 +246,13 @@ _Loader.add_implicit_resolver(
 
 def _yaml(text: str, where: str) -> Any:
     try:
-        return _Loader(text).get_single_data()
+        value = _Loader(text).get_single_data()
+        json.dumps(value, default=str, skipkeys=True)  # an anchor that stands within itself would have no end
     except (yaml.YAMLError, ValueError) as error:  # the latter: 2020-13-45, which looks like a date
         raise UserError(f"{where}: not YAML: {_condense(str(error))}. Next: mend it there") from error
     except RecursionError as error:
         raise UserError(f"{where}: expected fewer lists and keys within each other. Next: mend it there") from error
+    return value
 
 
 def _options(node: Tree, key: str) -> Tree:
@@ -284,7 +291,10 @@ def _positional(kind: Any) -> int:
     return max((_positional(argument) for argument in typing.get_args(kind)), default=0)
 
 
-def _find(slot: type, name: str, where: str) -> type:
+def _find(slot: type, name: Any, where: str) -> type:
+    if not isinstance(name, str):
+        next_step = f"Next: toolkit blocks {slot.__name__}"
+        raise UserError(f"{where}.class_path: expected the name of a block, found {name!r}. {next_step}")
     known = subclasses(slot)
     chosen = known.get(name.rpartition(".")[2])
     if chosen is None:

@@ -16,9 +16,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from toolkit import log
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HERE = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]  # numbers of processes are a machine's own
 ROOM = bytes(1 << 16)  # what is written to learn whether anything can be
@@ -177,6 +180,31 @@ def read_jsonl(path: Path | str, form: Any = dict[str, Any], again: str = AGAIN)
     _require_file(Path(path), again)
     *lines, _ = Path(path).read_bytes().split(b"\n")  # as bytes, since a crash may cut a character too
     return [_parsed(line, f"{path}, line {number}", form, again) for number, line in enumerate(lines, 1)]
+
+
+def read_tensors(path: Path | str, again: str = AGAIN) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Args:
+        path: the file.
+        again: what to do where it is not as it should be.
+
+    Raises:
+        UserError: it is missing, is a folder, or no safetensors file; a pickled one is not opened.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    _require_file(Path(path), again)
+    with Path(path).open("rb"):  # safetensors says of what may not be read that it is not there
+        pass
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise log.UserError(
+            f"{path} is no safetensors file, or is damaged ({error}); pickled weights (.pt, .pth) could run code and are not "
+            f"opened. Next: {again}"
+        ) from error
 
 
 def misfit(value: Any, form: Any, place: str = "") -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from toolkit import config
 from toolkit.cli.options import Arguments
+from toolkit.files import AGAIN
 from toolkit.log import UserError
 from toolkit.stages import Stage
 
@@ -24,18 +25,20 @@ def prepare(arguments: Arguments) -> Stage:
 
 def features(arguments: Arguments) -> Stage:
     tree = _tree(arguments)
-    section = tree.get("data", {})
-    scored_in = (tree.get("score") or {}).get("embedding")
+    section = config.section(tree, "data")
+    scored_in = config.section(tree, "score").get("embedding")
     computed = section if scored_in is None else {**section, "embedding": scored_in}
     if tree.get("task") == "pitch":  # which stores what its model's front end makes of the recordings
-        computed = {**computed, "frontend": ((tree.get("model") or {}).get("init_args") or {}).get("frontend")}
+        model = tree.get("model")
+        options = config.section(model, "init_args") if isinstance(model, dict) else {}
+        computed = {**computed, "frontend": options.get("frontend")}
     inputs = [*_manifests_of(section, arguments.data), *_weights(computed)]
     return _stage("features", arguments.data, arguments, computed, inputs=inputs)
 
 
 def train(arguments: Arguments) -> Stage:
     tree = _tree(arguments)
-    section = {key: value for key, value in tree.get("data", {}).items() if key != "test"}
+    section = {key: value for key, value in config.section(tree, "data").items() if key != "test"}
     inputs = [*_manifests_of(section, arguments.data), *_weights(tree)]
     outputs = [arguments.exp / name for name in ("config.yaml", "model.safetensors", "run.json")]
     return _stage("train", arguments.exp, arguments, tree, inputs, outputs)
@@ -101,7 +104,10 @@ def _split(arguments: Arguments) -> Iterator[Path]:
     """The manifest of the split, once training has written down its name."""
     path = arguments.exp / "config.yaml"
     if path.is_file():
-        yield arguments.data / f"{config.read(path)['data'][arguments.split]}.jsonl"
+        name = config.section(config.read(path), "data").get(arguments.split)
+        if not isinstance(name, str):
+            raise UserError(f"{path}: expected data.{arguments.split}, the name of a manifest, found {name!r}. Next: {AGAIN}")
+        yield arguments.data / f"{name}.jsonl"
 
 
 def _manifests_of(section: Any, data: Path) -> list[Path]:
@@ -132,7 +138,7 @@ def corpus_of(path: Path | None) -> str:
     """
     if path is None:
         raise UserError("expected the name of a corpus, or --config. Next: toolkit fetch NAME, or toolkit fetch --config FILE")
-    section = config.read(path).get("data") or {}
+    section = config.section(config.read(path), "data")
     found = sorted({name.split("/")[0] for part in ("train", "valid", "test") for name in _names(section.get(part))})
     if len(found) != 1:
         told = f"those of {' and '.join(found)}" if found else "none"
@@ -144,7 +150,7 @@ def corpus_of(path: Path | None) -> str:
 
 
 def wanted(arguments: Arguments) -> list[str]:
-    return sorted(_names(config.read(arguments.config).get("data", {}))) if arguments.config else []
+    return sorted(_names(config.section(config.read(arguments.config), "data"))) if arguments.config else []
 
 
 def manifests_in(data: Path) -> list[Path]:

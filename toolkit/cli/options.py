@@ -6,6 +6,13 @@ from pathlib import Path
 Arguments = argparse.Namespace
 
 
+def count(text: str) -> int:
+    """How many: 1 or more."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
+    return number
+
+
 def config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="YAML file; any value may be overridden: --train.epochs 3")
 
@@ -24,7 +31,7 @@ def exp(parser: argparse.ArgumentParser) -> None:
 
 
 def workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--nj", type=int, help="parallel processes; all cores if not given")
+    parser.add_argument("--nj", type=count, help="parallel processes; all cores if not given")
 
 
 def launcher(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +64,7 @@ def features(parser: argparse.ArgumentParser) -> None:
 def train(parser: argparse.ArgumentParser) -> None:
     features(parser)
     parser.add_argument("--exp", type=Path, required=True, help="the experiment's folder")
-    parser.add_argument("--ngpu", type=int, help="GPUs, each for a process under torchrun; one if not given")
+    parser.add_argument("--ngpu", type=count, help="GPUs, each for a process under torchrun; one if not given")
 
 
 def infer(parser: argparse.ArgumentParser) -> None:
@@ -96,9 +103,9 @@ def sweep(parser: argparse.ArgumentParser) -> None:
     entries = "each of '[{tag: NAME, model.separator: DPRNN}, ...]', with each combination of the grid; or a YAML file"
     add("--list", metavar="ENTRIES", help=entries)
     add("--launcher", choices=["local", "slurm"], default="local", help="slurm: as jobs of a cluster, see utils/cluster.yaml")
-    add("--at-once", type=int, metavar="N", help="experiments side by side (default: 1; with slurm all of them)")
+    add("--at-once", type=count, metavar="N", help="experiments side by side (default: 1; with slurm all of them)")
     add("--out", type=Path, default=Path("exp/sweep.html"), help="page of the comparison (%(default)s); or .md")
-    add("--ngpu", type=int, help="GPUs of each training")
+    add("--ngpu", type=count, help="GPUs of each training")
     workers(parser)
     device(parser)
 
@@ -120,7 +127,7 @@ def separate(parser: argparse.ArgumentParser) -> None:
     add("--overlap", type=float, metavar="F", help="share of a segment that overlaps the next, 0 to 0.5")
     add("--segment", type=float, metavar="S", help="seconds at once; shorter ones need less memory")
     device(parser)
-    add("-j", "--jobs", type=int, default=1, help="segments at a time, each by a thread of its own: faster on many cores")
+    add("-j", "--jobs", type=count, default=1, help="segments at a time, each by a thread of its own: faster on many cores")
     add("--format", choices=["wav", "flac", "mp3"], default="wav")
     add("--bits", choices=["16", "24", "float32"], default="16", help="of wav and flac; float32 (wav) keeps every level")
     what = "what is too loud: turn all of the file down, cut at 0.99, cut at full scale"

@@ -164,6 +164,13 @@ class Corpus:
         expected = (self.name, self.version)
         if not isinstance(rule, dict) or (rule.get("rule"), rule.get("version")) != expected:
             raise UserError(f"{path}: expected the rule {self.name!r}, version {self.version}, found {rule!r:.80}. {self.see}")
-        if not isinstance(rule.get("sizes"), dict) or not isinstance(rule.get("seed"), int):
-            raise UserError(f"{path}: expected sizes and a seed, found {rule!r:.80}. {self.see}")
+        if not _is_sized(rule.get("sizes"), self.full) or not isinstance(rule.get("seed"), int) or rule["seed"] < 0:
+            raise UserError(f"{path}: expected a seed, and sizes of {', '.join(self.full)}, found {rule!r:.80}. {self.see}")
         return rule["sizes"], rule["seed"]
+
+
+def _is_sized(found: Any, like: Any) -> bool:
+    """Whether sizes have the keys that the published ones have, and are whole numbers above 0."""
+    if isinstance(like, Mapping):
+        return isinstance(found, dict) and all(_is_sized(found.get(name), inner) for name, inner in like.items())
+    return isinstance(found, int) and found > 0

@@ -116,6 +116,8 @@ class Manifest:
             raise UserError(f"{path}: expected manifest version {VERSION}, found {header.get('manifest')}. Next: prepare again")
         if wrong := files.misfit(header, _Header):
             raise UserError(f"{path}, line 1: {wrong}. Next: prepare again")
+        if not header["items"]:
+            raise UserError(f"{path}: expected at least one item, found none. Next: prepare again")
         if len(offsets) - 1 != header["items"]:
             raise UserError(f"{path}: expected {header['items']} items, found {len(offsets) - 1}. Next: prepare again")
         return cls(path, header, offsets)
@@ -230,4 +232,10 @@ def _item(row: dict[str, Any], path: Path, number: int) -> Item:
     for name, kind in _TYPES.items():
         if not isinstance(row[name], kind):
             raise UserError(f"{path}, line {number}: {name} shall be {kind.__name__}, found {row[name]!r}. Next: prepare again")
+    if not row["id"] or ".." in row["id"].split("/") or row["id"].startswith("/"):  # it also names files of predictions
+        raise UserError(f"{path}, line {number}: id: expected a name, found {row['id']!r}. Next: prepare again")
+    if any(row[name] < 0 for name in ("sample_rate", "frames", "channels")):
+        raise UserError(f"{path}, line {number}: expected no rate, length or channels below 0. Next: prepare again")
+    if not all(isinstance(file, str) for file in row["audio"].values()):
+        raise UserError(f"{path}, line {number}: audio: expected the names of files, found others. Next: prepare again")
     return Item(**row)

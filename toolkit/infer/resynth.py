@@ -10,14 +10,13 @@ from toolkit import config, log, progress
 from toolkit.audio import Encoding, Recording, writing
 from toolkit.audio.encode import Format
 from toolkit.blocks.pitch_trackers import CREPEPitch, PYINPitch
-from toolkit.infer.synthesizer import Tracker, TrainedSynthesis
+from toolkit.infer.synthesizer import MOST, Tracker, TrainedSynthesis
 from toolkit.log import UserError
 from toolkit.tasks.experiment import COMPRESSED
 from toolkit.tasks.tracker import PESTOPitch
 from toolkit.train import distributed
 
 FOLDER = Path("resynthesized")
-MOST = 48.0  # semitones
 PACKAGED: dict[str, type[PYINPitch] | type[CREPEPitch]] = {"pyin": PYINPitch, "crepe": CREPEPitch}
 
 logger = log.get(__name__)
@@ -125,7 +124,7 @@ def _trained_on(exp: Path) -> str | None:
     if not path.is_file() or not any((exp / name).is_file() for name in ("model.safetensors", COMPRESSED)):
         return None
     tree = config.read(path)
-    return str(tree["data"]["train"]) if tree.get("task") == "synthesis" else None
+    return str(config.section(tree, "data").get("train")) if tree.get("task") == "synthesis" else None
 
 
 def _format(path: Path) -> Format:

@@ -51,7 +51,7 @@ class Output:
     def __post_init__(self) -> None:
         try:
             self.filename.format(**dict.fromkeys(FIELDS, ""))
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
             known = ", ".join(f"{{{name}}}" for name in FIELDS)
             raise UserError(f"--filename: expected a pattern of {known}, found {self.filename!r}") from error
         if "{stem}" not in self.filename:

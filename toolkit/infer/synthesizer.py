@@ -19,7 +19,7 @@ from toolkit.data.examples import to_device
 from toolkit.data.performances import Performance
 from toolkit.dsp.resample import resample_blocks
 from toolkit.infer.tracker import pieces
-from toolkit.infer.trained import checked
+from toolkit.infer.trained import given
 from toolkit.infer.use import Usable, Use
 from toolkit.log import UserError
 from toolkit.models.base import SynthesisModel
@@ -30,6 +30,7 @@ Tracker = Callable[[Tensor], Tensor]
 Curve = Tensor | np.ndarray | Sequence[float]
 
 AT_ONCE = 4.0  # seconds that are rendered at once, where the model can
+MOST = 48.0  # semitones that are transposed by
 HEARD_AT_ONCE, MARGIN = 60.0, 1.0  # seconds whose pitch and loudness are told at once, and more of them on either side
 
 
@@ -86,14 +87,16 @@ class TrainedSynthesis(Usable):
             (time,), as long as `wave` and of the same rate; what the model renders reaches up to half its own rate.
 
         Raises:
-            ValueError: another shape, whole numbers, or no sample.
+            ValueError: as of `toolkit.infer.trained.given`.
             UserError: the model cannot transpose, or what it reads cannot be computed here.
         """
-        recording = Recording.of_waveform(checked(wave), sample_rate)
+        recording = given(wave, sample_rate)
         return torch.cat(list(self.stream(recording, transpose)))
 
     def stream(self, recording: Recording, transpose: float = 0.0) -> Iterator[Tensor]:
         """As `resynthesize`, of a recording, e.g. ``Recording.of_file(path)``, one block of samples (time,) after the other."""
+        if not -MOST <= transpose <= MOST:
+            raise ValueError(f"transpose: expected {-MOST:g} to {MOST:g} semitones, found {transpose:g}")
         performance, peak = self.performance(recording)
         rendered = (peak * block.numpy() for block in self.render(performance, transpose))
         missing = recording.frames

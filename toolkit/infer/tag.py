@@ -46,6 +46,8 @@ class Shown:
     def __post_init__(self) -> None:
         if self.top is not None and self.top < 1:
             raise UserError(f"--top: expected at least 1, found {self.top}")
+        if not 0 <= self.threshold <= 1:
+            raise UserError(f"--threshold: expected a probability from 0 to 1, found {self.threshold:g}")
         if self.every is not None and not 0.01 <= self.every < math.inf:
             raise UserError(f"--every: expected 0.01 seconds or more, found {self.every:g}")
         if self.pictures is not None and self.every is None:

@@ -14,7 +14,7 @@ from toolkit import files, progress
 from toolkit.audio import Recording
 from toolkit.blocks.features import Feature, Published
 from toolkit.dsp.resample import resample_blocks
-from toolkit.infer.trained import checked
+from toolkit.infer.trained import given
 from toolkit.infer.use import Usable, Use
 from toolkit.log import UserError
 from toolkit.tasks.experiment import load_as
@@ -74,10 +74,10 @@ class TrainedTagger(Usable):
             Name of a tag to its probability.
 
         Raises:
-            ValueError: another shape, whole numbers, or no sample.
+            ValueError: as of `toolkit.infer.trained.given`.
             UserError: what the model reads cannot be computed here.
         """
-        return self.tag_recording(Recording.of_waveform(checked(wave), sample_rate))
+        return self.tag_recording(given(wave, sample_rate))
 
     def activity(self, wave: Tensor | np.ndarray, sample_rate: int, every: float = 1.0) -> tuple[Tensor, Tensor]:
         """Probabilities over time.
@@ -97,7 +97,7 @@ class TrainedTagger(Usable):
             ValueError: as `tag`, or `every` is not above 0.
             UserError: as `tag`.
         """
-        return self.activity_of_recording(Recording.of_waveform(checked(wave), sample_rate), every)
+        return self.activity_of_recording(given(wave, sample_rate), every)
 
     def embed(self, wave: Tensor | np.ndarray, sample_rate: int) -> Tensor:
         """What the tags are told from: one vector (C,), the mean over the windows of a long recording.
@@ -110,7 +110,7 @@ class TrainedTagger(Usable):
             ValueError: as `tag`.
             UserError: as `tag`.
         """
-        recording = Recording.of_waveform(checked(wave), sample_rate)
+        recording = given(wave, sample_rate)
         chunk = self.task.config.infer.chunk
         starts, length = self._pieces(recording, whole=0.0 if chunk else WHOLE)
         shortest = round((chunk or 0.0) * self.sample_rate)
@@ -124,11 +124,11 @@ class TrainedTagger(Usable):
 
     def activity_of_recording(self, recording: Recording, every: float = 1.0) -> tuple[Tensor, Tensor]:
         """As `activity`, of a recording of any length, in bounded memory."""
-        if not every > 0:
+        if not 0 < every < math.inf:
             raise ValueError(f"every: expected seconds above 0, found {every}")
         rate, total = self.sample_rate, self._samples(recording)
         length = min(total, round(rate * (self._segment or max(every, SHORTEST))))
-        times = every * torch.arange(math.ceil(round(total / rate / every, 6)), dtype=torch.float64)
+        times = every * torch.arange(max(1, math.ceil(round(total / rate / every, 6))), dtype=torch.float64)
         starts = ((times + every / 2) * rate - length / 2).round().long().clamp(0, total - length)
         different, place = starts.unique(return_inverse=True)
         found = self._hear(recording, different.tolist(), length, self._probabilities)

@@ -13,7 +13,7 @@ from torch import Tensor
 from toolkit.audio import Recording
 from toolkit.blocks.synthesis import State
 from toolkit.dsp.resample import resample_blocks
-from toolkit.infer.trained import checked
+from toolkit.infer.trained import given
 from toolkit.infer.use import Usable, Use
 from toolkit.models.base import PitchModel
 from toolkit.tasks.experiment import load_as
@@ -81,9 +81,9 @@ class TrainedPitch(Usable):
             sample_rate: its rate in Hz.
 
         Raises:
-            ValueError: another shape, whole numbers, or no sample.
+            ValueError: as of `toolkit.infer.trained.given`.
         """
-        return joined(self.stream(Recording.of_waveform(checked(wave), sample_rate)))
+        return joined(self.stream(given(wave, sample_rate)))
 
     def stream(self, recording: Recording) -> Iterator[PitchCurve]:
         """The pitch of a recording of any length, in bounded memory.

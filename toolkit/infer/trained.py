@@ -67,9 +67,9 @@ class TrainedModel(Usable):
             Name of a source to its waveform (channels, time), float32, at the same rate.
 
         Raises:
-            ValueError: another shape, whole numbers, or no sample.
+            ValueError: as of `given`.
         """
-        blocks = list(self.stream(Recording.of_waveform(checked(wave), sample_rate)))
+        blocks = list(self.stream(given(wave, sample_rate)))
         return {name: torch.cat([block[name] for block in blocks], dim=-1) for name in self.sources}
 
     def stream(self, recording: Recording, jobs: int = 1) -> Iterator[dict[str, Tensor]]:
@@ -86,16 +86,27 @@ class TrainedModel(Usable):
             yield dict(zip(self.sources, estimates, strict=True))
 
 
-def checked(wave: Tensor | np.ndarray) -> Tensor:
-    """A waveform (channels, time), float32, of one that may lack its channels.
+def given(wave: Tensor | np.ndarray, sample_rate: int) -> Recording:
+    """A waveform that may lack its channels, as a recording.
+
+    Args:
+        wave: (channels, time) or (time,).
+        sample_rate: Hz.
 
     Raises:
-        ValueError: another shape, whole numbers, or no sample.
+        ValueError: another shape, whole numbers, no sample, one that is not finite, or a rate that is no whole number of Hz.
     """
-    tensor = torch.as_tensor(wave)
+    if not isinstance(sample_rate, int | np.integer) or sample_rate < 1:
+        raise ValueError(f"sample_rate: expected a whole number of Hz, found {sample_rate!r}")
+    try:
+        tensor = torch.as_tensor(wave)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"wave: expected a tensor or an array, found {type(wave).__name__}") from error
     if not tensor.is_floating_point():
         raise ValueError(f"wave: expected floating point numbers in [-1, 1], found {tensor.dtype}")
     tensor = tensor.float().reshape(1, -1) if tensor.ndim == 1 else tensor.float()
     if tensor.ndim != 2 or not 1 <= len(tensor) <= MOST_CHANNELS or not tensor.shape[1]:
         raise ValueError(f"wave: expected (channels, time) or (time,), found {tuple(np.shape(wave))}")
-    return tensor
+    if not tensor.isfinite().all():
+        raise ValueError(f"wave: expected finite samples, found {int((~tensor.isfinite()).sum())} others")
+    return Recording.of_waveform(tensor, int(sample_rate))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from toolkit import files
 from toolkit.log import UserError, suggestion
 from toolkit.report import display
 from toolkit.report.sources import ALL, MOST_COLUMNS, base, by_metric, column, columns, identity
@@ -102,11 +104,14 @@ class Paper:
         if not path.is_file():
             raise UserError(f"no such file: {path}. Next: give --paper the recipe's paper.yaml")
         try:
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+            tree = yaml.safe_load(files.read_text(path, "save it as UTF-8"))
         except yaml.YAMLError as error:
             raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
         rows = tree.get("rows") if isinstance(tree, dict) else None
-        return _record(cls, {**tree, "rows": _listed(rows, str(path), f"{path}, row ", {})}, str(path))
+        read = _record(cls, {**tree, "rows": _listed(rows, str(path), f"{path}, row ", {})}, str(path))
+        if not all(map(str.strip, read.authors or [""])):
+            raise UserError(f"{path}: authors: expected at least one name, and none empty, found {read.authors}")
+        return read
 
     @property
     def headline(self) -> Row:
@@ -197,6 +202,8 @@ def _row(tree: Any, where: str) -> Row:
     if (row.source is None) != row.unverified:
         found = "both" if row.source is not None else "neither"
         raise UserError(f"{where} ({row.system}): expected either `source:` or `unverified: true`, found {found}")
+    if row.value is not None and not math.isfinite(row.value):
+        raise UserError(f"{where} ({row.system}): value: expected a finite figure, found {row.value}")
     if row.value is None and not row.unverified:
         raise UserError(f"{where} ({row.system}): expected a figure where a source is named, found none")
     if display.metric(row.metric).scale != 1 and row.value is not None and abs(row.value) > 1:

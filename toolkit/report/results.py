@@ -141,8 +141,10 @@ def write_index(egs: Path, readme: Path) -> None:
     """
     if not readme.is_file():
         raise UserError(f"no such file: {readme}. Next: give --readme")
-    text = readme.read_text(encoding="utf-8")
+    text = files.read_text(readme, "save it as UTF-8")
     recipes = [(path.with_name("paper.yaml"), readme.parent) for path in sorted(egs.glob("*/*/run.sh"))]
+    if not recipes:
+        raise UserError(f"{egs}: expected recipes, <corpus>/<paper>/run.sh, found none. Next: give --egs the folder of them")
     rows = [_index_row(*recipe) for recipe in recipes]
     table = Table(
         ["Recipe", "Paper", "System", "Test data, metric", "Paper's figure", "Ours"], rows, ("Paper's figure", "Ours")

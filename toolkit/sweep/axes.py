@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from toolkit import config
+from toolkit import config, files
 from toolkit.log import UserError
 
 TAG = "tag"  # of an entry of a list: what its experiment is called
@@ -124,7 +124,7 @@ def _compose(text: str, option: str) -> tuple[yaml.Node | None, str]:
     if path.suffix in (".yaml", ".yml") and "\n" not in text:
         if not path.is_file():
             raise UserError(f"{option}: no such file: {path}")
-        text = path.read_text(encoding="utf-8")
+        text = files.read_text(path, "save it as UTF-8")
     try:
         return yaml.compose(text, yaml.SafeLoader), text
     except yaml.YAMLError as error:

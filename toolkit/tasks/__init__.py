@@ -25,7 +25,7 @@ def find(name: str) -> type[Task]:
     Raises:
         UserError: there is none.
     """
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise UserError(f"task: no task is called {name!r}{suggestion(str(name), TASKS)}")
     module, _, cls = TASKS[name].rpartition(".")
     return getattr(import_module(module), cls)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from toolkit import config
+from toolkit import config, files
 from toolkit.log import UserError
 from toolkit.models.quantized import Quantized
 from toolkit.tasks import Task, find
@@ -49,7 +49,10 @@ class Experiment:
         Args:
             device: where parameters are made; `meta` for shapes only.
         """
-        torch.manual_seed(self.tree["train"]["seed"])
+        seed = self.tree["train"]["seed"]
+        if not 0 <= seed < 2**63:
+            raise UserError(f"train.seed: expected 0 or more, of 63 bits, found {seed}")
+        torch.manual_seed(seed)
         with torch.device(device):
             built = self.resolved.build()
             return self.task(built), built
@@ -98,9 +101,6 @@ def load(exp: Path, device: torch.device) -> tuple[Task, Any]:
     Raises:
         UserError: the experiment has not been trained, or its configuration names something foreign.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     path = exp / "config.yaml"
     if not path.is_file():
         raise UserError(f"{exp} is no trained experiment (no config.yaml). Next: run the stage `train`")
@@ -117,9 +117,7 @@ def load(exp: Path, device: torch.device) -> tuple[Task, Any]:
         if weights == compressed and isinstance(task.model, Quantized):
             task.model.load_compressed(compressed)
         else:
-            task.model.load_state_dict(load_file(weights))
-    except SafetensorError as error:
-        raise UserError(f"{weights} is no safetensors file: {error}") from error
+            task.model.load_state_dict(files.read_tensors(weights, "run the stage `train`, or fetch the pack again"))
     except RuntimeError as error:
         raise UserError(f"{weights} does not fit {exp}/config.yaml: {str(error).splitlines()[-1].strip()}") from error
     task.model.to(device).eval()

@@ -7,6 +7,7 @@ from typing import Literal
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+LONGEST_CHUNK = 86400.0  # seconds
 COMPILE_MODES = ("reduce-overhead", "max-autotune")
 
 
@@ -65,6 +66,8 @@ class TrainOptions:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}: expected at least 1, found {getattr(self, name)}")
+        if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
+            raise ValueError(f"train.clip_grad_norm: expected more than 0, or null for none, found {self.clip_grad_norm}")
         for decay in [*self.ema, *self.ema_epoch]:
             if not 0 < decay < 1:
                 raise ValueError(f"train.ema: expected decays between 0 and 1, found {decay}")
@@ -85,6 +88,10 @@ class Phase:
 
     epoch: int
     optimizer: Callable[[Iterable], Optimizer]
+
+    def __post_init__(self) -> None:
+        if self.epoch < 0:
+            raise ValueError(f"phases: expected epochs counted from 0, found {self.epoch}")
 
 
 @dataclass(kw_only=True)
@@ -122,8 +129,8 @@ class InferOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.overlap <= 0.5:
             raise ValueError(f"infer.overlap: expected 0 to 0.5, found {self.overlap}")
-        if self.chunk is not None and self.chunk <= 0:
-            raise ValueError(f"infer.chunk: expected more than 0 seconds, found {self.chunk}")
+        if self.chunk is not None and not 0 < self.chunk <= LONGEST_CHUNK:
+            raise ValueError(f"infer.chunk: expected more than 0 seconds, up to {LONGEST_CHUNK:g}, found {self.chunk}")
         if self.shifts < 0:
             raise ValueError(f"infer.shifts: expected 0 or more, found {self.shifts}")
 

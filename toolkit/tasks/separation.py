@@ -1,5 +1,6 @@
 """Separation: a mixture in, its sources out, trained and scored against the references the mixture was made of."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,13 @@ class SeparationData:
     downmix: bool = False
 
     def __post_init__(self) -> None:
+        if self.sample_rate < 1:
+            raise ValueError(f"data.sample_rate: expected 1 Hz or more, found {self.sample_rate}")
+        for name, seconds in (("segment", self.segment), ("valid_segment", self.valid_segment)):
+            if seconds is not None and not 1 <= seconds * self.sample_rate < math.inf:
+                raise ValueError(f"data.{name}: expected at least one sample, or null for whole recordings, found {seconds} s")
+        if any(not stems for stems in self.groups.values()):
+            raise ValueError("data.sources: expected a stem for each, found one without any")
         if self.mixing is not None and self.segment is None:
             raise ValueError("data.mixing: expected a data.segment to make mixtures of, found null")
 
@@ -274,6 +282,12 @@ class Separation(Task):
             segment = self.model.input_length(round(segment * rate)) / rate
         manifest = Manifest.open(data / f"{name}.jsonl")
         stored = SegmentDataset(manifest, segment, sample_rate=rate, normalize=self.config.data.normalize, **options)
+        if not self.config.data.downmix and stored.channels != self.model.audio_channels:
+            raise UserError(
+                f"{manifest.path}: expected {self.model.audio_channels} channels, as the model has, found {stored.channels}. "
+                f"Next: --model.audio_channels {stored.channels} if it can be changed"
+                + (", or --data.downmix true" if self.model.audio_channels == 1 else "")
+            )
         self.stems = stored.sources
         for stem in (stem for stems in self.config.data.groups.values() for stem in stems):
             if stem not in self.stems:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from toolkit import files, log
@@ -49,13 +48,7 @@ def load_weights(model: nn.Module, path: Path | str, adapters: bool = True) -> N
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no weights at {path}. Next: run the stage `train`")
-    try:
-        stored, wanted = load_file(path), model.state_dict()
-    except SafetensorError as error:
-        raise UserError(
-            f"{path} is no safetensors file, or is damaged ({error}); pickled weights (.pt, .pth) could run code and are not "
-            "opened. Next: give weights that `train` has written"
-        ) from error
+    stored, wanted = files.read_tensors(path, "give weights that `train` has written"), model.state_dict()
     if not adapters and not any(map(is_of_adapter, stored)):
         stored |= {name: value for name, value in wanted.items() if is_of_adapter(name)}
     for name in sorted(stored.keys() | wanted.keys()):

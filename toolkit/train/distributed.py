@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -33,8 +34,10 @@ def start(device: str) -> torch.device:
         device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        UserError: a GPU is asked for and there is none.
+        UserError: it is none of these, or a GPU is asked for and there is none.
     """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise UserError(f"--device: expected auto, cpu, cuda or cuda:N, found {device!r}. Next: --device auto")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"--device {device}: expected an NVIDIA GPU that torch can use, found none. Next: --device cpu")
     use_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
@@ -44,6 +47,8 @@ def start(device: str) -> torch.device:
     if not use_gpu:
         return torch.device("cpu")
     chosen = torch.device(device if ":" in device else f"cuda:{local}")
+    if (chosen.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {device}: expected a number below {torch.cuda.device_count()}. Next: --device cuda")
     torch.cuda.set_device(chosen)
     return chosen
 

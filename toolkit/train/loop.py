@@ -45,6 +45,9 @@ class Trainer:
     def __init__(self, task: Task, config: Any, data: Path, exp: Path, device: torch.device, key: str) -> None:
         self.task, self.exp, self.device, self.key = task, exp, device, key
         self.config, self.options, self.workers = config, config.train, config.data.workers
+        for name, found, least in (("batch_size", config.data.batch_size, 1), ("workers", config.data.workers, 0)):
+            if found < least:
+                raise UserError(f"data.{name}: expected {least} or more, found {found}")
         self.training, self.validation = task.training(data), task.validation(data)
         self.model = task.model.to(device)
         arithmetic.arrange(self.model, self.options, device)
@@ -243,7 +246,12 @@ class Trainer:
         """The optimizer and the schedule of the phase that `epoch` lies in."""
         begun = [phase for phase in self.config.phases if phase.epoch <= epoch]
         build = max(begun, key=lambda phase: phase.epoch).optimizer if begun else self.config.optimizer
-        self.optimizer = build(self.task.parameter_groups())
+        try:
+            self.optimizer = build(self.task.parameter_groups())
+        except ValueError as error:
+            raise UserError(f"optimizer: {error}") from error
+        if isinstance(self.optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
+            raise UserError("optimizer: expected one that steps once a batch by dense gradients, such as Adam or SGD")
         self.schedule = self.config.schedule(self.optimizer) if self.config.schedule and not begun else None
 
     def _begin_phase(self) -> None:

@@ -1,0 +1,223 @@
+"""Mistakes of users end in one line, which says what is wrong, where, and what to do, and in exit code 2; nothing is lost."""
+
+import copy
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from conftest import TINY
+
+import toolkit
+from toolkit import audio, files
+from toolkit.cli import main
+from toolkit.data import manifest
+from toolkit.data.manifest import Item
+from toolkit.files import misfit
+from toolkit.log import UserError
+from toolkit.records import Info, Summary
+
+NAME = "sounds/all"
+TREE = copy.deepcopy(TINY)
+TREE["data"] |= {**dict.fromkeys(("train", "valid", "test"), NAME), "sources": ["s1", "s2"], "workers": 0}
+RUN = {"config": "conf/tiny.yaml", "recipe": "a/b", "config_hash": "h", "edition": "mini", "overrides": [], "commit": "c"}
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory, untrained: Callable[..., Path]) -> Path:
+    """A recipe with two experiments that are scored, their corpus, a configuration and a recording."""
+    folder = tmp_path_factory.mktemp("a recipe, größer")
+    items = []
+    for number in range(2):
+        name = f"c{number}.wav"
+        audio.write(folder / "data" / name, 0.1 * torch.randn(1, 1600), 8000)
+        items.append(Item(f"i{number}", "all", 8000, 1600, 1, dict.fromkeys(("mixture", "s1", "s2"), name)))
+    manifest.write(folder / "data" / f"{NAME}.jsonl", {"root": "..", "name": NAME, "edition": "mini"}, items)
+    for seed, tag in enumerate("ab"):
+        exp = untrained(folder / "exp" / tag, TREE)
+        files.write_json(exp / "run.json", {**RUN, "seed": seed})
+        files.append_jsonl(exp / "metrics.jsonl", {"epoch": 1, "valid/loss": 1.0})
+        files.write_json(exp / "predictions" / "test" / "made_by.json", {"weights": files.sha256(exp / "model.safetensors")})
+        for item in items:
+            files.append_jsonl(exp / "predictions" / "test" / "index.jsonl", {"id": item.id, "audio": {}})
+            files.append_jsonl(exp / "scores" / "test.jsonl", {"id": item.id, "metrics": {"si_sdr": 1.0}})
+        summary = {"data": NAME, "edition": "mini", "items": len(items), "metrics": {"si_sdr/mean": 1.0}}
+        files.write_json(exp / "scores" / "test.summary.json", summary)
+    files.write_text(folder / "conf" / "tiny.yaml", yaml.safe_dump(TREE))
+    return folder
+
+
+@pytest.fixture
+def house(furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, to be spoilt."""
+    copied = Path(shutil.copytree(furnished, tmp_path / "größer"))
+    monkeypatch.chdir(copied)
+    return copied
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """The one line that a command ends in."""
+
+    def run(words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(words.split())
+        assert ended.value.code == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert [line.startswith("toolkit ") for line in lines].count(True) == 1
+        return lines[-1]
+
+    return run
+
+
+DAMAGED = {
+    "empty": b"",
+    "cut short": b'{"config": "conf',
+    "a list": b"[1]\n",
+    "null": b"null\n",
+    "another's": b'{"a": 1}\n',
+    "not UTF-8": b'{"a": "\xe4"}\n',
+    "no text": bytes(range(256)),
+}
+DAMAGES = ["another's", "no text"]
+READERS = [
+    *(("compare exp/a exp/b", "exp/a/run.json", damage) for damage in DAMAGED),
+    *(("compare exp/a exp/b", "exp/a/scores/test.summary.json", damage) for damage in DAMAGES),
+    *(("compare exp/a exp/b", "exp/a/scores/test.jsonl", damage) for damage in DAMAGES),
+    *(("pack exp/a -o packed", "exp/a/run.json", damage) for damage in DAMAGES),
+    *(("reference exp/a exp/b", "exp/b/metrics.jsonl", damage) for damage in DAMAGES),
+    *(("infer --exp exp/a", "exp/a/config.yaml", damage) for damage in DAMAGES),
+    *(("infer --exp exp/a", f"data/{NAME}.jsonl", damage) for damage in DAMAGES),
+    *(("infer --exp exp/a --device cpu", "exp/a/model.safetensors", damage) for damage in DAMAGES),
+    *(("score --exp exp/a --nj 1", "exp/a/predictions/test/made_by.json", damage) for damage in DAMAGES),
+    *(("score --exp exp/a --nj 1", "exp/a/predictions/test/index.jsonl", damage) for damage in DAMAGES),
+]
+
+
+@pytest.mark.parametrize(("words", "name", "damage"), READERS)
+def test_a_damaged_file_is_named(words: str, name: str, damage: str, house: Path, told: Callable[[str], str]) -> None:
+    (house / name).write_bytes(DAMAGED[damage])
+    line = told(words)
+    assert Path(name).name in line or Path(name).parent.name in line
+    assert "Next: " in line
+
+
+def test_scores_that_lack_lines_are_not_compared(house: Path, told: Callable[[str], str]) -> None:
+    path = house / "exp" / "a" / "scores" / "test.jsonl"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert "expected 2 items, as test.summary.json says, found 1. Next: run the stage `score` with --force" in told(
+        "compare exp/a exp/b"
+    )
+
+
+def test_a_damaged_record_of_a_stage_is_as_good_as_none(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for damage in DAMAGED.values():
+        files.write_text(house / "exp" / "a" / ".stages" / "infer.json", "")
+        (house / "exp" / "a" / ".stages" / "infer.json").write_bytes(damage)
+        main(["infer", "--exp", "exp/a", "--status"])
+        assert capsys.readouterr().out.split()[:2] == ["infer", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("train --exp exp/n --train 3", "train: expected keys and values, found 3"),
+        ("train --exp exp/n --train.seed -1", "train.seed: expected 0 or more"),
+        ("train --exp exp/n --train.clip_grad_norm 0", "train.clip_grad_norm: expected more than 0"),
+        ("train --exp exp/n --task [1]", "no task is called [1]"),
+        ("train --exp exp/n --model.class_path 3", "model.class_path: expected the name of a block, found 3"),
+        ("train --exp exp/n --model.init_args [1]", "init_args: expected keys and values, found [1]"),
+        ("train --exp exp/n --data.sample_rate 0", "data.sample_rate: expected 1 Hz or more, found 0"),
+        ("train --exp exp/n --data.segment -1", "data.segment: expected at least one sample"),
+        ("train --exp exp/n --data.batch_size 0", "data.batch_size: expected 1 or more, found 0"),
+        ("train --exp exp/n --data.workers -1", "data.workers: expected 0 or more, found -1"),
+        ("train --exp exp/n --optimizer.lr -1", "optimizer: Invalid learning rate: -1"),
+        ("train --exp exp/n --optimizer LBFGS", "optimizer: expected one that steps once a batch"),
+        ("train --exp exp/n --device quantum", "--device: expected auto, cpu, cuda or cuda:N, found 'quantum'"),
+        ("train --exp conf/tiny.yaml", "Not a directory"),
+        ("summary --model.encoder.filters -1", "config: "),
+    ],
+)
+def test_an_option_that_makes_no_sense(words: str, expected: str, house: Path, told: Callable[[str], str]) -> None:
+    verb, _, rest = words.partition(" ")
+    device = "" if "--device" in words or verb == "summary" else " --device cpu"
+    assert expected in told(f"{verb} --config conf/tiny.yaml {rest}{device}")
+
+
+@pytest.mark.parametrize(
+    "text", ["extends: 3", "data: [1]", "1: 2", "data: &a {x: *a}", "data: " + "[" * 400, "a: 2020-13-45"]
+)
+def test_a_configuration_that_is_none(text: str, house: Path, told: Callable[[str], str]) -> None:
+    files.write_text(house / "conf" / "tiny.yaml", text)
+    assert "expected" in (line := told("train --config conf/tiny.yaml --exp exp/n")) or "not YAML" in line
+
+
+def test_a_stereo_corpus_and_a_mono_model(house: Path, told: Callable[[str], str]) -> None:
+    path = house / "data" / f"{NAME}.jsonl"
+    path.write_text(path.read_text().replace('"channels": 1', '"channels": 2'))
+    line = told("train --config conf/tiny.yaml --exp exp/n --device cpu")
+    assert f"{NAME}.jsonl: expected 1 channels, as the model has, found 2. Next: --model.audio_channels 2" in line
+    assert "--data.downmix true" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ('"id": "i0"', '"id": "../../i0"', "id: expected a name, found '../../i0'"),
+        ('"frames": 1600', '"frames": -5', "expected no rate, length or channels below 0"),
+        ('"mixture": "c0.wav"', '"mixture": 3', "audio: expected the names of files"),
+        ('"root": ".."', '"root": 3', "root: expected str, found 3"),
+    ],
+)
+def test_a_manifest_that_was_written_by_hand(
+    key: str, value: str, expected: str, house: Path, told: Callable[[str], str]
+) -> None:
+    path = house / "data" / f"{NAME}.jsonl"
+    path.write_text(path.read_text().replace(key, value))
+    shutil.rmtree(house / "exp" / "a" / "predictions")
+    assert expected in told("infer --exp exp/a --device cpu")
+
+
+def test_weights_that_may_not_be_read_are_not_said_to_be_missing(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError):
+        files.read_tensors(house / "exp" / "a" / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("wave", "rate"),
+    [
+        (torch.zeros(800), 0),
+        (torch.zeros(800), -8000),
+        (torch.zeros(800), 8000.5),
+        (torch.zeros(800), None),
+        (torch.full((800,), torch.nan), 8000),
+        (torch.zeros(0), 8000),
+        (None, 8000),
+    ],
+)
+def test_a_waveform_that_is_none(wave: Any, rate: Any, furnished: Path) -> None:
+    model = toolkit.load(furnished / "exp" / "a")
+    with pytest.raises(ValueError, match="expected"):
+        model.separate(wave, rate)  # type: ignore[union-attr]
+
+
+def test_what_is_no_experiment_is_not_loaded(furnished: Path) -> None:
+    for path in (furnished, furnished / "nowhere", furnished / "conf" / "tiny.yaml"):
+        with pytest.raises(UserError, match="no trained experiment"):
+            toolkit.load(path)
+
+
+def test_the_first_value_that_is_of_another_type_is_told_with_its_place() -> None:
+    assert not misfit({"config": "c", "seed": 1, "train_seconds": 1, "more": None}, Info)
+    assert misfit({"seed": 1}, Info) == "the key 'config' is missing"
+    assert misfit({"config": "c", "seed": True}, Info) == "seed: expected int, found True"
+    assert misfit({"config": "c", "overrides": ["a", 3]}, Info) == "overrides.1: expected str, found 3"
+    assert misfit({"data": "d", "metrics": {"x/mean": "y"}}, Summary) == "metrics.x/mean: expected float | None, found 'y'"
+    assert misfit([], Summary) == "expected dict, found []"
