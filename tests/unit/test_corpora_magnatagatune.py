@@ -4,6 +4,7 @@ import csv
 import json
 import pickletools
 import re
+import shutil
 import zipfile
 from ast import literal_eval
 from pathlib import Path
@@ -164,6 +165,14 @@ def test_clips_may_lie_in_a_folder_mp3(corpus: Path, tmp_path: Path) -> None:
     manifest = Manifest.open(tmp_path / "data/magnatagatune/clean/test.jsonl")
     assert manifest.path_of(manifest[1], "recording").is_file()
     assert not (tmp_path / "data/magnatagatune/original").exists()
+
+
+def test_a_part_with_the_test_folders_alone(corpus: Path, tmp_path: Path) -> None:
+    for folder in "056bc":
+        shutil.rmtree(corpus / folder)
+    assert magnatagatune.verify(corpus) == "partial (train 0 of 18706, valid 0 of 1825, test 2 of 5329 clips)"
+    prepare(corpus, tmp_path / "data", splits=["test"])
+    assert ids(tmp_path / "data", "clean/test") == ["14", "2"]
 
 
 # The archive

@@ -6,12 +6,13 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from toolkit import files
 from toolkit.corpora import _magnatagatune_archive
+from toolkit.corpora._editions import another
 from toolkit.log import UserError
 
 NAME = "magnatagatune"
@@ -87,14 +88,11 @@ def find(corpus: Path) -> Layout:
     """
     corpus = files.require_folder(corpus, "MagnaTagATune", SEE)
     annotations = corpus / ANNOTATIONS
-    audio = next((place for place in (corpus, corpus / "mp3") if any((place / folder).is_dir() for folder in "0c")), None)
+    folders = "".join(FOLDERS.values())  # of a part of the corpus there may be few
+    audio = next((place for place in (corpus, corpus / "mp3") if any((place / name).is_dir() for name in folders)), None)
     archive = [] if audio is not None else _magnatagatune_archive.find(corpus)
     if not annotations.is_file() or (audio is None and not archive):
-        there = ", ".join(sorted(path.name for path in corpus.iterdir())[:8])
-        raise UserError(
-            f"{corpus}: expected MagnaTagATune ({ANNOTATIONS}, and folders 0 to f of mp3 or the parts of mp3.zip), "
-            f"found {there}. {SEE}"
-        )
+        raise another(corpus, f"MagnaTagATune ({ANNOTATIONS}, and folders 0 to f of mp3 or the parts of mp3.zip)", SEE)
     return Layout(annotations, audio, archive)
 
 
@@ -132,13 +130,6 @@ def read_annotations(path: Path) -> list[Clip]:
 def is_clean(clip: Clip, seconds: float) -> bool:
     """Whether a clip belongs to the clean version: it has one of the fifty tags, and is not cut short."""
     return any(clip.tags) and seconds >= CLEAN_SECONDS
-
-
-def edition(counts: Mapping[str, int]) -> str:
-    """`full`, or `partial (…)` in words, from the numbers of usable clips in the splits of the original version."""
-    if counts == SPLITS:
-        return "full"
-    return "partial (" + ", ".join(f"{split} {counts[split]} of {SPLITS[split]}" for split in SPLITS) + " clips)"
 
 
 def count(clips: Iterable[Clip]) -> dict[str, int]:

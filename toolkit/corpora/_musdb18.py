@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toolkit import audio
+from toolkit.corpora import _editions
+from toolkit.corpora._editions import another
 from toolkit.log import UserError
 
 SEE = "Next: see egs/musdb18/README.md for what the folder must hold"
@@ -75,11 +77,7 @@ def find_release(corpus: Path, wanted: str | None) -> str:
     """
     found = [release for release in RELEASES if any(index(corpus, release).values())]
     if not found:
-        there = ", ".join(sorted(path.name for path in corpus.iterdir())[:8])
-        raise UserError(
-            f"{corpus}: expected MUSDB18 (train/<track>.stem.mp4, test/…) or MUSDB18-HQ (train/<track>/mixture.wav, …), "
-            f"found {there}. {SEE}"
-        )
+        raise another(corpus, "MUSDB18 (train/<track>.stem.mp4, test/…) or MUSDB18-HQ (train/<track>/mixture.wav, …)", SEE)
     if wanted is not None and wanted not in found:
         config = "conf/hq.yaml" if found[0] == "musdb18-hq" else "conf/paper.yaml"
         raise UserError(f"{corpus}: expected {wanted} as the config names it, found {found[0]}. Next: add --config {config}")
@@ -103,9 +101,7 @@ def index(corpus: Path, release: str) -> dict[str, dict[str, Path]]:
 
 def edition(counts: dict[str, int]) -> str:
     """`full`, or `partial (…)` in words, from the numbers of usable tracks in the splits."""
-    if counts == SPLITS:
-        return "full"
-    return "partial (" + ", ".join(f"{split} {counts[split]} of {SPLITS[split]}" for split in SPLITS) + " tracks)"
+    return _editions.edition(counts, SPLITS, "tracks")
 
 
 def check(paths: Sequence[Path]) -> int:

@@ -9,6 +9,26 @@ from typing import Any
 from toolkit.log import UserError
 
 
+def matches(names: Iterable[str], corpus: str, pattern: str, expected: str) -> list[re.Match[str]]:
+    """The names of a corpus's manifests, taken apart and sorted; those of other corpora are passed over.
+
+    Args:
+        names: as a configuration's `data` section has them.
+        corpus: what its names begin with, up to the first slash.
+        pattern: of a whole name.
+        expected: such a name in words, for the error.
+
+    Raises:
+        UserError: a name of the corpus is not of that form.
+    """
+    found = []
+    for name in sorted(name for name in names if name.split("/")[0] == corpus):
+        if (match := re.fullmatch(pattern, name)) is None:
+            raise UserError(f"data: expected {expected}, found {name!r}")
+        found.append(match)
+    return found
+
+
 def wanted_mixtures(names: Iterable[str], family: str) -> dict[str, Any]:
     """Options of a corpus's `prepare` that make the manifests called `names`.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit import files, log
+from toolkit.corpora._editions import another
 from toolkit.log import UserError
 
 SEE = "Next: see egs/openmic2018/README.md for what the folder must hold"
@@ -60,8 +61,7 @@ def find_folder(corpus: Path) -> Path:
     for folder in (corpus, corpus / FOLDER):
         if (folder / "partitions").is_dir():
             return folder
-    there = ", ".join(sorted(path.name for path in corpus.iterdir())[:8])
-    raise UserError(f"{corpus}: expected OpenMIC-2018 (audio/, partitions/, openmic-2018.npz, …), found {there}. {SEE}")
+    raise another(corpus, "OpenMIC-2018 (audio/, partitions/, openmic-2018.npz, …)", SEE)
 
 
 def check_class_map(folder: Path) -> None:
@@ -106,13 +106,6 @@ def find_files(folder: Path, kind: str, suffix: str) -> dict[str, str]:
                 if ending == suffix and not stem.startswith(".") and entry.stat().st_size > 0:
                     found[stem] = f"{kind}/{below.name}/{entry.name}"
     return found
-
-
-def edition(counts: Mapping[str, int]) -> str:
-    """`full`, or `partial (…)` in words, from the numbers of clips in train and test."""
-    if counts == SPLITS:
-        return "full"
-    return "partial (" + ", ".join(f"{split} {counts[split]} of {SPLITS[split]}" for split in SPLITS) + " clips)"
 
 
 def _read_list(folder: Path, names: Sequence[str]) -> list[str]:

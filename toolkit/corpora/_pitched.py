@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 from toolkit import log
 from toolkit.corpora import _mini, _mixing
+from toolkit.corpora._names import matches
 from toolkit.data import parallel
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
@@ -134,13 +134,9 @@ def options_for(corpus: str, names: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: a name is not of that form.
     """
-    ours = sorted(name for name in names if name.split("/")[0] == corpus)
-    found = [re.fullmatch(rf"{corpus}/(\d+)/({'|'.join(SPLITS)})", name) for name in ours]
-    for name, match in zip(ours, found, strict=True):
-        if match is None:
-            raise UserError(f"data: expected a name such as {corpus}/16000/all, train, valid or test, found {name!r}")
-    matches = [match for match in found if match]
-    if not matches:
+    expected = f"a name such as {corpus}/16000/all, train, valid or test"
+    found = matches(names, corpus, rf"{corpus}/(\d+)/({'|'.join(SPLITS)})", expected)
+    if not found:
         return {}
-    rates, splits = {int(match[1]) for match in matches}, {match[2] for match in matches}
+    rates, splits = {int(match[1]) for match in found}, {match[2] for match in found}
     return {"sample_rates": sorted(rates), "splits": [split for split in SPLITS if split in splits]}

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toolkit import files
+from toolkit.corpora._editions import another
 from toolkit.data.annotations import read_f0, read_table
-from toolkit.log import UserError
 
 NAME = "urmp"
 SEE = "Next: see egs/urmp/README.md for what the folder must hold"
@@ -130,8 +130,7 @@ def find(corpus: Path) -> tuple[Path, list[Stem]]:
     for root in (corpus, corpus / "Dataset"):
         if root.is_dir() and (stems := _index(root)):
             return root, stems
-    there = ", ".join(sorted(path.name for path in corpus.iterdir())[:8])
-    raise UserError(f"{corpus}: expected folders such as {PIECES[0]} with AuSep_1_vn_01_Jupiter.wav, found {there}. {SEE}")
+    raise another(corpus, f"folders such as {PIECES[0]} with AuSep_1_vn_01_Jupiter.wav", SEE)
 
 
 def missing_parts(stems: Iterable[Stem]) -> list[str]:

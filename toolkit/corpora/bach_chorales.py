@@ -7,7 +7,6 @@ file, `chorales.jsonl`: where they are from, then a chorale a line, as `toolkit/
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from toolkit.audio import scores
 from toolkit.corpora import _bach_chorales as chorales
 from toolkit.corpora import _bach_chorales_mini, _mini
 from toolkit.corpora._bach_chorales import EDITION, GRID, Chorale
+from toolkit.corpora._names import matches
 from toolkit.data import manifest, tables
 from toolkit.dsp.bar_attributes import ATTRIBUTES, attributes
 from toolkit.log import UserError
@@ -91,10 +91,9 @@ def options_for(names: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: a name is not of that form.
     """
-    stems = "|".join(f"{NAME}/{variant}" for variant in VARIANTS)
-    for name in sorted(names):
-        if name.split("/")[0] == NAME and not re.fullmatch(rf"(?:{stems})/(?:{'|'.join(chorales.SPLITS)})", name):
-            raise UserError(f"data: expected {stems.replace('|', ' or ')}, then /train, /valid or /test, found {name!r}")
+    stems = [f"{NAME}/{variant}" for variant in VARIANTS]
+    expected = f"{' or '.join(stems)}, then /train, /valid or /test"
+    matches(names, NAME, rf"(?:{'|'.join(stems)})/(?:{'|'.join(chorales.SPLITS)})", expected)
     return {}
 
 

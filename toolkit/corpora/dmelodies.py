@@ -6,7 +6,6 @@ Nothing is downloaded: the corpus is generated, in full by what is called `downl
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from toolkit import config, files, log
 from toolkit.corpora import _dmelodies, _mini
 from toolkit.corpora._dmelodies import COUNT, FACTORS, TICKS
+from toolkit.corpora._names import matches
 from toolkit.data import manifest, tables
 from toolkit.dsp import tick_grid
 from toolkit.dsp.notes import STEPS
@@ -101,13 +101,9 @@ def options_for(names: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: a name is not of that form.
     """
-    seeds = set()
-    for name in sorted(names):
-        found = re.fullmatch(rf"{NAME}/seed(\d+)/(?:tenth/)?(?:{'|'.join(SPLITS)})", name)
-        if found:
-            seeds.add(int(found[1]))
-        elif name.split("/")[0] == NAME:
-            raise UserError(f"data: expected {NAME}/seed0/train or {NAME}/seed0/tenth/train, valid or test, found {name!r}")
+    expected = f"{NAME}/seed0/train or {NAME}/seed0/tenth/train, valid or test"
+    found = matches(names, NAME, rf"{NAME}/seed(\d+)/(?:tenth/)?(?:{'|'.join(SPLITS)})", expected)
+    seeds = {int(match[1]) for match in found}
     return {"seeds": sorted(seeds)} if seeds else {}
 
 

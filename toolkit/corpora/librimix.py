@@ -4,7 +4,6 @@ Only the clean mixtures (`mix_clean`) are made: the noisy ones need the recordin
 """
 
 import math
-import os
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from toolkit import audio, files, log
 from toolkit.corpora import _librimix_metadata, _librimix_mini, _librispeech, _mini, _mixing, _ready_made, _speech
+from toolkit.corpora._editions import another
 from toolkit.corpora._librimix_metadata import Measured
 from toolkit.corpora._librispeech import Split
 from toolkit.corpora._mixing import Mixing, MixtureWork, Place, Prepared, UtteranceWork
@@ -309,11 +309,8 @@ def _prepare_mixtures(
 def _find_utterances(corpus: Path) -> dict[str, dict[str, Path]]:
     found = _librispeech.index(corpus)
     if not any(found.values()):
-        there = ", ".join(sorted(os.listdir(corpus))[:8])
-        raise UserError(
-            f"{corpus}: expected LibriSpeech (train-clean-100/<speaker>/<chapter>/<utterance>.flac, …) or mixtures "
-            f"(Libri2Mix/wav8k/min/…), found {there}. {_librispeech.SEE}"
-        )
+        folders = "LibriSpeech (train-clean-100/<speaker>/<chapter>/<utterance>.flac, …) or mixtures (Libri2Mix/wav8k/min/…)"
+        raise another(corpus, folders, _librispeech.SEE)
     return found
 
 

@@ -6,14 +6,14 @@ have at least one of the fifty most frequent tags.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from toolkit import audio, files, log
-from toolkit.corpora import _magnatagatune, _magnatagatune_archive, _magnatagatune_mini, _mini, _mixing
+from toolkit.corpora import _editions, _magnatagatune, _magnatagatune_archive, _magnatagatune_mini, _mini, _mixing
 from toolkit.corpora._magnatagatune import ADDRESS, ANNOTATIONS, FOLDERS, NAME, SEE, SPLITS, TAGS, Clip
+from toolkit.corpora._names import matches
 from toolkit.data import parallel
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
@@ -79,16 +79,11 @@ def options_for(names: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: a name is not of that form.
     """
-    ours = sorted(name for name in names if name.split("/")[0] == NAME)
-    found = [re.fullmatch(rf"{NAME}/(original|clean)/(train|valid|test)", name) for name in ours]
-    for name, match in zip(ours, found, strict=True):
-        if match is None:
-            expected = f"{NAME}/VERSION/train, valid or test with VERSION {' or '.join(VERSIONS)}"
-            raise UserError(f"data: expected a name such as {expected}, found {name!r}")
-    matches = [match for match in found if match]
-    if not matches:
+    expected = f"a name such as {NAME}/VERSION/train, valid or test with VERSION {' or '.join(VERSIONS)}"
+    found = matches(names, NAME, rf"{NAME}/({'|'.join(VERSIONS)})/({'|'.join(SPLITS)})", expected)
+    if not found:
         return {}
-    versions, splits = {match[1] for match in matches}, {match[2] for match in matches}
+    versions, splits = {match[1] for match in found}, {match[2] for match in found}
     return {
         "versions": [version for version in VERSIONS if version in versions],
         "splits": [split for split in SPLITS if split in splits],
@@ -203,7 +198,7 @@ def _is_complete(corpus: Path, clips: Sequence[Clip]) -> bool:
 
 
 def _edition(corpus: Path, counts: Mapping[str, int]) -> str:
-    return "mini" if _mini.is_mini(corpus, NAME) else _magnatagatune.edition(counts)
+    return "mini" if _mini.is_mini(corpus, NAME) else _editions.edition(counts, SPLITS, "clips")
 
 
 def _name_missing(clips: Sequence[Clip], corpus: Path, strict: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from toolkit import files, log
 from toolkit.corpora import _archives, _mdb_stem_synth_mini, _mini, _pitched
+from toolkit.corpora._editions import another
 from toolkit.corpora._pitched import SPLITS, Corpus, Recording, Work
 from toolkit.corpora._resampling import Resampling, at_rate
 from toolkit.data.annotations import read_f0
@@ -138,8 +139,7 @@ def _find(corpus: Path) -> Corpus:
     root = next((folder for folder in (corpus, corpus / FOLDER) if (folder / "audio_stems").is_dir()), corpus)
     recordings = [one for path in sorted(root.glob("audio_stems/*.RESYN.wav")) if (one := _recording(root, path))]
     if not recordings:
-        there = ", ".join(sorted(path.name for path in corpus.iterdir())[:8])
-        raise UserError(f"{corpus}: expected audio_stems/*_STEM_*.RESYN.wav and annotation_stems, found {there}. {SEE}")
+        raise another(corpus, "audio_stems/*_STEM_*.RESYN.wav and annotation_stems", SEE)
     edition = _pitched.edition(NAME, corpus, recordings, STEMS, "stems")
     return Corpus(NAME, root, edition, recordings, RULE, ("recording",), RATE, _prepare, SEE)
 

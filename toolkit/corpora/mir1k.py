@@ -11,6 +11,7 @@ import numpy as np
 
 from toolkit import audio, files, log
 from toolkit.corpora import _mini, _mir1k_mini, _pitched
+from toolkit.corpora._editions import another
 from toolkit.corpora._mir1k_mini import FOLDERS, HOP, RATE
 from toolkit.corpora._pitched import SPLITS, Corpus, Recording, Work
 from toolkit.data.annotations import F0, read_table
@@ -124,8 +125,7 @@ def _find(corpus: Path) -> Corpus:
     root = next((folder for folder in (corpus, corpus / FOLDER) if (folder / FOLDERS.sound).is_dir()), corpus)
     recordings = [one for path in sorted((root / FOLDERS.sound).glob("*.wav")) if (one := _recording(root, path))]
     if not recordings:
-        there = ", ".join(sorted(path.name for path in corpus.iterdir())[:8])
-        raise UserError(f"{corpus}: expected Wavfile/*.wav such as abjones_1_01.wav and PitchLabel, found {there}. {SEE}")
+        raise another(corpus, "Wavfile/*.wav such as abjones_1_01.wav and PitchLabel", SEE)
     edition = _pitched.edition(NAME, corpus, recordings, CLIPS, "clips")
     return Corpus(NAME, root, edition, recordings, RULE, ROLES, None, _prepare, SEE)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from toolkit import config, files, log
 from toolkit.corpora import _mini, _nottingham, _nottingham_mini
+from toolkit.corpora._names import matches
 from toolkit.data import manifest
 from toolkit.data.abc import Collection, Tune, split_of
 from toolkit.data.manifest import Item
@@ -54,9 +54,8 @@ def options_for(names: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: a name is not of that form.
     """
-    for name in sorted(names):
-        if name.split("/")[0] == NAME and not re.fullmatch(rf"{NAME}/(?:{'|'.join(VARIANTS)})/(?:{'|'.join(SPLITS)})", name):
-            raise UserError(f"data: expected {NAME}/abc or {NAME}/melody, with /train, /valid or /test, found {name!r}")
+    expected = f"{NAME}/abc or {NAME}/melody, with /train, /valid or /test"
+    matches(names, NAME, rf"{NAME}/(?:{'|'.join(VARIANTS)})/(?:{'|'.join(SPLITS)})", expected)
     return {}
 
 

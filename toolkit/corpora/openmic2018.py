@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolkit import files, log
-from toolkit.corpora import _archives, _mini, _openmic2018, _openmic2018_checksums, _openmic2018_tables
+from toolkit.corpora import _archives, _editions, _mini, _openmic2018, _openmic2018_checksums, _openmic2018_tables
+from toolkit.corpora._names import matches
 from toolkit.corpora._openmic2018 import CHANNELS, FRAMES, NAME, RATE, SEE, SPLITS, TAGS
 from toolkit.corpora._openmic2018_rules import RULES, Rule, choose
 from toolkit.corpora._openmic2018_tables import Table
@@ -74,21 +74,16 @@ def options_for(names: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: a name is not of that form.
     """
-    ours = sorted(name for name in names if name.split("/")[0] == NAME)
-    pattern = rf"{NAME}/(?:({'|'.join(RULES)})/(train|valid)|(train|test))"
-    found = [re.fullmatch(pattern, name) for name in ours]
-    for name, match in zip(ours, found, strict=True):
-        if match is None:
-            expected = f"{NAME}/train or {NAME}/test, or {NAME}/RULE/train and {NAME}/RULE/valid with RULE {' or '.join(RULES)}"
-            raise UserError(f"data: expected a name such as {expected}, found {name!r}")
-    matches = [match for match in found if match]
-    if not matches:
+    others = f"{NAME}/RULE/train and {NAME}/RULE/valid with RULE {' or '.join(RULES)}"
+    expected = f"a name such as {NAME}/train or {NAME}/test, or {others}"
+    found = matches(names, NAME, rf"{NAME}/(?:({'|'.join(RULES)})/(train|valid)|(train|test))", expected)
+    if not found:
         return {}
-    rules, splits = {match[1] for match in matches}, {match[2] or match[3] for match in matches}
+    rules, splits = {match[1] for match in found}, {match[2] or match[3] for match in found}
     return {
         "rules": [rule for rule in RULES if rule in rules],
         "splits": [split for split in PARTS if split in splits],
-        "whole": any(match[3] == "train" for match in matches),
+        "whole": any(match[3] == "train" for match in found),
     }
 
 
@@ -218,7 +213,7 @@ class _Clips:
         skipped = known.keys() & (lost | differing)
         rows = {key: row for key, row in known.items() if key not in skipped}
         counts = {split: sum(key in rows for key in keys) for split, keys in listed.items()}
-        edition = "mini" if _mini.is_mini(folder, NAME) else _openmic2018.edition(counts)
+        edition = "mini" if _mini.is_mini(folder, NAME) else _editions.edition(counts, SPLITS, "clips")
         corrections = _correct(table, rows) if errata else {"applied": False}
         return cls(folder, listed, table, rows, frozenset(skipped), audio, corrections, edition)
 

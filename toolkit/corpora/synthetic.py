@@ -6,7 +6,6 @@ Nothing is downloaded: the corpus is generated, in full by what is called `downl
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from toolkit import audio, config, files, log, progress
 from toolkit.corpora import _mini
 from toolkit.corpora import _synthetic_signals as signals
+from toolkit.corpora._names import matches
 from toolkit.data import manifest
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
@@ -69,9 +69,7 @@ def options_for(names: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: a name is not of that form.
     """
-    for name in sorted(names):
-        if name.split("/")[0] == NAME and not re.fullmatch(rf"{NAME}/harmonics/(?:{'|'.join(SPLITS)})", name):
-            raise UserError(f"data: expected {NAME}/harmonics/train, valid or test, found {name!r}")
+    matches(names, NAME, rf"{NAME}/harmonics/(?:{'|'.join(SPLITS)})", f"{NAME}/harmonics/train, valid or test")
     return {}
 
 

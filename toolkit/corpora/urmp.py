@@ -5,13 +5,13 @@ Two kinds of manifests: stems with their annotations, for pitch, and blocks of o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from toolkit import files, log
 from toolkit.corpora import _mini, _urmp, _urmp_blocks, _urmp_ddx7, _urmp_mini, _urmp_stems
+from toolkit.corpora._names import matches
 from toolkit.corpora._urmp import INSTRUMENTS, NAME, SEE, SPLITS, Stem
 from toolkit.data import parallel
 from toolkit.log import UserError
@@ -54,16 +54,10 @@ def options_for(names: Sequence[str]) -> dict[str, Any]:
         UserError: a name is not of either form.
     """
     known = "|".join(INSTRUMENTS.values())
-    form = re.compile(rf"{NAME}/(?:(\d+)/({'|'.join(SPLITS)})|ddx7/({known})/(?:train|valid|test|resynthesis))")
-    ours = sorted(name for name in names if name.split("/")[0] == NAME)
-    found = [form.fullmatch(name) for name in ours]
-    for name, match in zip(ours, found, strict=True):
-        if match is None:
-            raise UserError(
-                f"data: expected a name such as {NAME}/16000/all, train, valid or test, or {NAME}/ddx7/violin/train, valid, "
-                f"test or resynthesis, found {name!r}"
-            )
-    parts = [match.groups() for match in found if match]
+    pattern = rf"{NAME}/(?:(\d+)/({'|'.join(SPLITS)})|ddx7/({known})/(?:train|valid|test|resynthesis))"
+    blocks = f"{NAME}/ddx7/violin/train, valid, test or resynthesis"
+    expected = f"a name such as {NAME}/16000/all, train, valid or test, or {blocks}"
+    parts = [match.groups() for match in matches(names, NAME, pattern, expected)]
     if not parts:
         return {}
     splits, instruments = {split for _, split, _ in parts}, {instrument for _, _, instrument in parts}

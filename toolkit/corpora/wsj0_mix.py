@@ -5,7 +5,6 @@ itself, LDC93S6A, is licensed by the Linguistic Data Consortium.
 """
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ import numpy as np
 
 from toolkit import audio, files, log
 from toolkit.corpora import _mini, _mixing, _ready_made, _speech, _wsj0, _wsj0_mini
+from toolkit.corpora._editions import another
 from toolkit.corpora._mixing import Mixing, MixtureWork, Place, Prepared, UtteranceWork
 from toolkit.corpora._names import wanted_mixtures
 from toolkit.data import parallel
@@ -219,11 +219,8 @@ def _check_splits(mixtures: dict[tuple[int, str], list[_wsj0.Mixture]], utteranc
 def _find_utterances(corpus: Path) -> dict[str, Path]:
     found = _wsj0.index(corpus)
     if not found:
-        there = ", ".join(sorted(os.listdir(corpus))[:8])
-        raise UserError(
-            f"{corpus}: expected WSJ0 (…/wsj0/si_tr_s/<speaker>/<utterance>.wv1, …) or mixtures (2speakers/wav8k/min/…), "
-            f"found {there}. {SEE}"
-        )
+        folders = "WSJ0 (…/wsj0/si_tr_s/<speaker>/<utterance>.wv1, …) or mixtures (2speakers/wav8k/min/…)"
+        raise another(corpus, folders, SEE)
     return found
 
 
