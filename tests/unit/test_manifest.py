@@ -1,6 +1,7 @@
 """Manifests: written sorted, read lazily, checked."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,21 @@ def test_more_items_than_are_sorted_in_memory(tmp_path_factory: pytest.TempPathF
             manifest.write(folder / "twice.jsonl", {"root": "."}, (item(id) for id in [*ids, *ids]))
     assert (folder / "spilled.jsonl").read_bytes() == (folder / "once.jsonl").read_bytes()
     assert sorted(path.name for path in folder.iterdir()) == ["once.jsonl", "spilled.jsonl"]
+
+
+def test_few_items_with_long_labels_are_sorted_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sorted_at_once: list[int] = []
+    spilled = manifest._spilled
+
+    def counted(lines, stream):
+        sorted_at_once.append(len(lines))
+        return spilled(lines, stream)
+
+    monkeypatch.setattr(manifest, "_spilled", counted)
+    monkeypatch.setattr(manifest, "SORTED", 2500)
+    manifest.write(tmp_path / "all.jsonl", {"root": "."}, (replace(item(id), labels={"f0": [0] * 300}) for id in "gfedcba"))
+    assert sorted_at_once == [3, 3]
+    assert [one.id for one in Manifest.open(tmp_path / "all.jsonl")] == [*"abcdefg"]
 
 
 def test_the_root_moves_with_its_tree(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ roles tells in its labels by which rule and seed its `frames` rows are drawn (se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolkit import config, files, log
+from toolkit.corpora._names import matches
 from toolkit.data import manifest, tables
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
@@ -119,9 +119,8 @@ class Corpus:
             UserError: a name of this corpus is not one of its manifests.
         """
         stems = [f"{self.name}/{variant}".rstrip("/") for variant in self.variants]
-        for name in sorted(names):
-            if name.split("/")[0] == self.name and not re.fullmatch(rf"(?:{'|'.join(stems)})/(?:{'|'.join(SPLITS)})", name):
-                raise UserError(f"data: expected {', '.join(stems)}, each followed by /train, /valid or /test, found {name!r}")
+        expected = f"{', '.join(stems)}, each followed by /train, /valid or /test"
+        matches(names, self.name, rf"(?:{'|'.join(stems)})/(?:{'|'.join(SPLITS)})", expected)
         return {}
 
     def prepare(self, corpus: Path, data: Path, *, nj: int | None = None, strict: bool = False) -> None:

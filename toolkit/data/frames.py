@@ -77,6 +77,7 @@ class FrameDataset(ExampleSource[FrameBatch]):
                 f"{self.stores[0].folder}: expected recordings of {manifest.path}, found none. Next: run `features`"
             )
         self.ends, self.hertz = np.cumsum(counts), np.frombuffer(hertz, np.float32)
+        self._begins = self.ends - np.frombuffer(counts, np.int64)
         self._places = [found.places(self.ids) for found in self.stores]
         self._shards = np.repeat(self._places[0][:, 0], counts) if shuffle == "shards" else None
 
@@ -91,7 +92,7 @@ class FrameDataset(ExampleSource[FrameBatch]):
         """Frames by their numbers, all recordings' in a row; `memory` takes the spectra."""
         wanted = np.asarray(indices)
         recordings = np.searchsorted(self.ends, wanted, side="right")
-        frames = wanted - np.concatenate([[0], self.ends])[recordings]
+        frames = wanted - self._begins[recordings]
         arrays = allocate([(len(wanted), *found.shape) for found in self.stores], memory)
         for spectra, found, places in zip(arrays, self.stores, self._places, strict=True):
             found.gather(places[recordings, 0], places[recordings, 1] + frames, spectra)

@@ -27,7 +27,7 @@ from toolkit import files
 from toolkit.log import UserError
 
 VERSION = 1
-SORTED = 1 << 15  # items that are sorted in memory; more of them on the disk
+SORTED = 1 << 24  # characters of items that are sorted in memory; more of them on the disk
 
 Line = tuple[str, str]  # an item's id and its line
 
@@ -156,17 +156,18 @@ def write(path: Path | str, header: dict[str, Any], items: Iterable[Item]) -> No
         UserError: there is no item, or two have the same id.
     """
     path = Path(path)
-    count, seconds = 0, 0.0
+    count, size, seconds = 0, 0, 0.0
     lines: list[Line] = []
     with files.atomic(path) as partial, contextlib.ExitStack() as closing:
         runs: list[Iterator[Line]] = []
         for item in items:
             count, seconds = count + 1, seconds + item.seconds
             lines.append((item.id, _line(vars(item))))  # not `asdict`, which copies every label
-            if len(lines) == SORTED:
+            size += len(lines[-1][1])
+            if size >= SORTED:
                 stream = closing.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", dir=path.parent))
                 runs.append(_spilled(sorted(lines), stream))
-                lines = []
+                lines, size = [], 0
         if not count:
             raise UserError(
                 f"{header.get('name', path)}: no usable item, expected at least one. Next: see the log for what was skipped"
