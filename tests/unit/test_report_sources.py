@@ -12,7 +12,7 @@ import yaml
 
 from toolkit import audio, files
 from toolkit.data import manifest
-from toolkit.report import display, examples, report, sound
+from toolkit.report import display, examples, report, sound, spectrograms
 from toolkit.report.compare import compare
 from toolkit.report.results import Results, markdown
 from toolkit.report.sources import columns, labels, metrics_table
@@ -162,6 +162,33 @@ def test_examples_of_sources_that_are_sums_of_stems(tmp_path: Path) -> None:
     assert list(clips) == ["mixture", "both, reference", "both, estimate", "first, reference", "first, estimate"]
     assert clips["both, reference"] == clips["mixture"]
     assert clips["first, reference"] == clips["first, estimate"]
+
+
+def test_signals_are_cut_only_where_room_lacks() -> None:
+    noise = [(0.1 * torch.randn(1, 16000), 8000), (0.1 * torch.randn(1, 8000), 8000)]
+    seconds, whole = sound.fitting(noise, room=10**6, longest=1.5)
+    assert seconds == 1.5
+    shorter, cut = sound.fitting(noise, room=len(whole[0]), longest=1.5)
+    assert 0.7 < shorter < 1.0
+    assert 0.7 * len(whole[0]) < sum(map(len, cut)) <= len(whole[0])
+    assert sound.fitting(noise, room=0, longest=1.5)[0] == sound.SHORTEST
+
+
+def test_the_bass_of_music_is_more_than_the_lowest_line() -> None:
+    """Speech stands on an even scale, music on that of mels; a tone is where its frequency is, loud between silent rows."""
+    seconds = torch.arange(44100) / 44100
+    for rate, hertz in ((16000, 1000), (44100, 1000), (44100, 60)):
+        tone = torch.sin(2 * torch.pi * hertz * seconds * 44100 / rate)
+        axis = spectrograms.heard(rate)
+        level = spectrograms.levels(tone, rate, axis)
+        row = int(level.mean(1).argmax())
+        assert abs((axis.edges[row] + axis.edges[row + 1]) / 2 - hertz) < 1.5 * rate / 1024
+        assert level.max() == spectrograms.LEVELS
+        assert level[-20:, 20:-20].max() == 0
+    assert spectrograms.heard(44100).edges[20] < 300 < spectrograms.heard(16000).edges[20]
+    picture = spectrograms.spectrogram(tone, 44100, spectrograms.loudest_point(tone, 44100))
+    assert picture.count("data:image/png;base64,") == 1
+    assert ">0.5<" in picture.replace(" ", "")
 
 
 def test_music_is_heard_as_mp3() -> None:

@@ -7,6 +7,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ INK = "#010203"  # stands for the page's text colour
 FAINT = "#040506"  # for its rules
 SERIES = [f"#0a0b{number:02x}" for number in range(6)]  # for its palette `--series-0` ...
 DASHES = ("-", "--", ":")  # of lines, once there are more than colours
-MOST_INSIDE = 4  # lines whose names stand among them; more stand below
+MOST_INSIDE = 2  # lines whose names stand among them; more stand below
 STEPS = (1, 2, 2.5, 5, 10)  # between the numbers below a picture, times a power of ten
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -42,6 +43,7 @@ STYLE: dict[Any, Any] = {
 }
 
 WIDTH, HEIGHT = 4.2, 2.7  # inches of a picture: three stand side by side, and one on a telephone with letters of 11 pixels
+NAME = 22  # letters of a box's name in a line
 FEW = 12  # values up to which each is a dot: a box or a histogram of three would say nothing
 BOXES = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
 DOTS = "Each dot is one of them, the thick line is the median."
@@ -103,10 +105,10 @@ def distribution(values: Mapping[str, Sequence[float]], xlabel: str) -> str:
             medianprops={"color": SERIES[1], "linewidth": 2.5},
             flierprops={"marker": "o", "markersize": 3, "markeredgecolor": SERIES[0], "alpha": 0.5},
         )
-    axes.set_yticks(range(len(values)), [f"{name} (n = {len(found)})" for name, found in values.items()])
+    axes.set_yticks(range(len(values)), [fill(f"{name} (n = {len(found)})", NAME) for name, found in values.items()])
     axes.set_ylim(len(values) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(xlabel)
+    figure.supxlabel(xlabel, fontsize=11)  # below the names too: long ones leave little room to it
     return svg(figure, f"Distribution of {xlabel} for {', '.join(values)}")
 
 

@@ -160,7 +160,8 @@ def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
         }
         name = "loss" if quantity == "loss" else display.label(quantity).replace("_", " ")
         begin = name if quantity in display.METRICS else f"{name[0].upper()}{name[1:]}"  # mAP stays as it is
-        drawn.append((f"{begin} by epoch ({' and '.join(lines)}).", figures.curves(lines, name)))
+        own = " A quantity of this task or its loss." if display.metric(quantity).name == quantity != "loss" else ""
+        drawn.append((f"{begin} by epoch ({' and '.join(lines)}).{own}", figures.curves(lines, name)))
     if len({row.get("lr") for row in rows} - {None}) > 1:
         drawn.append(("Learning rate by epoch.", figures.curves({"learning rate": curve(rows, "lr")}, "learning rate")))
     return drawn

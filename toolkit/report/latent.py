@@ -30,6 +30,7 @@ RATE = 16000  # Hz
 TEMPO = 140.0  # quarter notes a minute
 INSTRUMENT = "piano"
 DRAWN = 2  # items that are traversed on the page
+PICTURE = 400_000  # bytes of a traversal, about
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _melodies(found: dict[str, Tensor], item: Item, names: Sequence[str], dimens
     """Piano rolls and sound: originals and reconstructions, then a row an attribute."""
     grid = item.labels["grid"]
     steps = int(TickGrid(tuple(grid["ticks"])).boundaries(found["originals"].shape[-1])[-1])
-    room = BUDGET * 3 / 4 / (2 + DRAWN * len(names))  # as base64, three bytes are four
+    room = (BUDGET - PICTURE * DRAWN) * 3 / 4 / (2 + DRAWN * len(names))  # as base64, three bytes are four
     pictures, clips = [], []
     for name in ("originals", "reconstructions"):
         several = [notes_of(grid, one) for one in found[name]]

@@ -134,11 +134,11 @@ def _example(
     known = marks & np.isfinite(track.errors)
     pictures = [
         (
-            "Annotated pitch (wide, white) and estimate (narrow, the more opaque the surer) over the spectrogram.",
+            "Annotated pitch (wide, white) and estimate (narrow, blue, the more opaque the surer) over the spectrogram.",
             pitch_figures.tracked(shown, sample_rate, begin, true, found, track.confidence[frames].tolist()),
         ),
         (
-            f"Error of the voiced frames; triangles lie beyond {pitch_figures.NEAR:g} cents.",
+            f"Error of voiced frames; {pitch_figures.RIGHT:g} cents are shaded, triangles lie beyond {pitch_figures.NEAR:g}.",
             pitch_figures.errors_over_time(track.times[known].tolist(), track.errors[known].tolist(), (begin, end)),
         ),
     ]
