@@ -105,6 +105,15 @@ def test_a_damaged_file_is_named(words: str, name: str, damage: str, house: Path
     assert "Next: " in line
 
 
+def test_checkpoints_of_another_version(house: Path, told: Callable[[str], str]) -> None:
+    words = "train --config conf/tiny.yaml --exp exp/n --device cpu --train.epochs"
+    main([*words.split(), "1"])
+    for step in (house / "exp" / "n" / "checkpoints").iterdir():
+        (step / "SHA256SUMS").unlink()
+        torch.save({"key": torch.load(step / "state.pt", weights_only=True)["key"]}, step / "state.pt")
+    assert "exp/n/checkpoints: they are of another version, or damaged" in told(f"{words} 2")
+
+
 def test_scores_that_lack_lines_are_not_compared(house: Path, told: Callable[[str], str]) -> None:
     path = house / "exp" / "a" / "scores" / "test.jsonl"
     path.write_bytes(path.read_bytes()[:-3])
@@ -147,9 +156,7 @@ def test_an_option_that_makes_no_sense(words: str, expected: str, house: Path, t
     assert expected in told(f"{verb} --config conf/tiny.yaml {rest}{device}")
 
 
-@pytest.mark.parametrize(
-    "text", ["extends: 3", "data: [1]", "1: 2", "data: &a {x: *a}", "data: " + "[" * 400, "a: 2020-13-45"]
-)
+@pytest.mark.parametrize("text", ["extends: 3", "data: [1]", "1: 2", "data: &a {x: *a}", "data: " + "[" * 400, "a: 2020-13-45"])
 def test_a_configuration_that_is_none(text: str, house: Path, told: Callable[[str], str]) -> None:
     files.write_text(house / "conf" / "tiny.yaml", text)
     assert "expected" in (line := told("train --config conf/tiny.yaml --exp exp/n")) or "not YAML" in line

@@ -127,6 +127,8 @@ def separate(
         trained.options = replace(trained.options, **{key: value for key, value in changes.items() if value is not None})
     except ValueError as error:
         raise UserError(str(error)) from error
+    if segment is not None and segment * trained.sample_rate < 2:
+        raise UserError(f"--segment: expected at least two samples at {trained.sample_rate} Hz, found {segment:g} s")
     targets = {path: output.files(path, trained.sources) for path in recordings}
     _refuse_one_name_for_two(targets)
     if jobs > 1:  # instead of all cores at one segment

@@ -43,6 +43,10 @@ class HypothesisData:
     shown: list[float] = field(default_factory=lambda: [0.1, 0.6, 0.9])
     workers: int = 0
 
+    def __post_init__(self) -> None:
+        if not self.shown:
+            raise ValueError("data.shown: expected at least one input, such as 0.5, found none")
+
 
 @dataclass
 class HypothesisScore:

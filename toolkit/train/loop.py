@@ -45,10 +45,10 @@ class Trainer:
     def __init__(self, task: Task, config: Any, data: Path, exp: Path, device: torch.device, key: str) -> None:
         self.task, self.exp, self.device, self.key = task, exp, device, key
         self.config, self.options, self.workers = config, config.train, config.data.workers
-        for name, found, least in (("batch_size", config.data.batch_size, 1), ("workers", config.data.workers, 0)):
+        self.training, self.validation = task.training(data), task.validation(data)
+        for name, found, least in (("batch_size", self.training.batch_size, 1), ("workers", self.workers, 0)):
             if found < least:
                 raise UserError(f"data.{name}: expected {least} or more, found {found}")
-        self.training, self.validation = task.training(data), task.validation(data)
         self.model = task.model.to(device)
         arithmetic.arrange(self.model, self.options, device)
         self._choose_optimizer(epoch=0)
@@ -301,6 +301,18 @@ class Trainer:
                 checkpoint.load_weights(self.model, self.options.init, adapters=False)
             self.tracker.rewind(1)
             return
+        try:
+            self._go_on(state)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{self.exp}/checkpoints: they are of another version, or damaged ({error}). "
+                f"Next: bring back a copy, or begin the training anew: rm -r {self.exp}/checkpoints"
+            ) from error
+        self.tracker.rewind(self.epoch + 1)
+        logger.info("going on from epoch %d, step %d", self.epoch + 1, self.step)
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """Be where a checkpoint was written."""
         own = [state, *state.get("others", [])]
         mine = own[min(distributed.rank(), len(own) - 1)]  # the last one's where there are more processes than before
         for name, value in mine["position"].items():
@@ -313,5 +325,3 @@ class Trainer:
         self.averages.load_state_dict(state["averages"])
         self.task.restore(mine.get("task", {}))
         checkpoint.restore_random_state(mine["random"])
-        self.tracker.rewind(self.epoch + 1)
-        logger.info("going on from epoch %d, step %d", self.epoch + 1, self.step)
