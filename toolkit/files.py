@@ -10,13 +10,13 @@ import json
 import os
 import re
 import socket
-import types
-import typing
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
 
 from toolkit import log
 
@@ -207,36 +207,21 @@ def read_tensors(path: Path | str, again: str = AGAIN) -> dict[str, Tensor]:
         ) from error
 
 
-def misfit(value: Any, form: Any, place: str = "") -> str:
-    """What of plain values (of JSON, of YAML) is not of a type: ``metrics.si_sdr: expected float, found 'x'``; empty if all is.
+def misfit(value: Any, form: Any) -> str:
+    """What of plain values (of JSON, of YAML) is not of a type; empty if all is.
 
     Args:
         value: null, a number, a text, or lists and dicts of such.
         form: ``int | None``, ``list[str]``, ``dict[str, float]``, a TypedDict (further keys are let pass), or Any.
-        place: where the value stands, e.g. ``metrics``.
+
+    Returns:
+        As msgspec says it: ``Expected `str`, got `int` - at `$.config```.
     """
-    origin, inner = typing.get_origin(form), typing.get_args(form)
-    kind = dict if typing.is_typeddict(form) else origin or form
-    if kind in (typing.Union, types.UnionType):
-        fits = any(not misfit(value, choice) for choice in inner)
-    elif isinstance(value, bool):
-        fits = kind in (bool, Any)
-    else:
-        fits = kind is Any or isinstance(value, (int, float) if kind is float else kind)
-    if not fits:
-        name = form.__name__ if isinstance(form, type) and not inner else str(form)
-        return f"{place}{place and ': '}expected {'dict' if kind is dict else name}, found {repr(value)[:60]}"
-    parts: list[tuple[Any, Any, Any]] = []  # key, value, form
-    if typing.is_typeddict(form):
-        if missing := sorted(form.__required_keys__ - value.keys()):
-            return f"{place}{place and ': '}the key {missing[0]!r} is missing"
-        hints = typing.get_type_hints(form)
-        parts = [(key, one, hints[key]) for key, one in value.items() if key in hints]
-    elif kind is dict and inner:
-        parts = [(key, one, inner[1]) for key, one in value.items()]
-    elif kind is list and inner:
-        parts = [(number, one, inner[0]) for number, one in enumerate(value)]
-    return next(filter(None, (misfit(one, hint, f"{place}{place and '.'}{key}") for key, one, hint in parts)), "")
+    try:
+        msgspec.convert(value, form)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
 
 
 def _parsed(text: str | bytes, where: str, form: Any, again: str) -> Any:

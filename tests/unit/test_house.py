@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 STOREYS = [
-    {"audio", "config", "files", "log", "progress", "records", "stages", "dsp", "metrics", "launch"},
+    {"audio", "config", "files", "log", "progress", "stages", "dsp", "metrics", "launch"},
     {"data", "blocks"},
     {"corpora", "models", "losses"},
     {"tasks"},

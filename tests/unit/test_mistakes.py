@@ -16,9 +16,9 @@ from toolkit import audio, files
 from toolkit.cli import main
 from toolkit.data import manifest
 from toolkit.data.manifest import Item
+from toolkit.data.records import Info, Summary
 from toolkit.files import misfit
 from toolkit.log import UserError
-from toolkit.records import Info, Summary
 
 NAME = "sounds/all"
 TREE = copy.deepcopy(TINY)
@@ -176,7 +176,7 @@ def test_a_stereo_corpus_and_a_mono_model(house: Path, told: Callable[[str], str
         ('"id": "i0"', '"id": "../../i0"', "id: expected a name, found '../../i0'"),
         ('"frames": 1600', '"frames": -5', "expected no rate, length or channels below 0"),
         ('"mixture": "c0.wav"', '"mixture": 3', "audio: expected the names of files"),
-        ('"root": ".."', '"root": 3', "root: expected str, found 3"),
+        ('"root": ".."', '"root": 3', "Expected `str`, got `int` - at `$.root`"),
     ],
 )
 def test_a_manifest_that_was_written_by_hand(
@@ -223,8 +223,8 @@ def test_what_is_no_experiment_is_not_loaded(furnished: Path) -> None:
 
 def test_the_first_value_that_is_of_another_type_is_told_with_its_place() -> None:
     assert not misfit({"config": "c", "seed": 1, "train_seconds": 1, "more": None}, Info)
-    assert misfit({"seed": 1}, Info) == "the key 'config' is missing"
-    assert misfit({"config": "c", "seed": True}, Info) == "seed: expected int, found True"
-    assert misfit({"config": "c", "overrides": ["a", 3]}, Info) == "overrides.1: expected str, found 3"
-    assert misfit({"data": "d", "metrics": {"x/mean": "y"}}, Summary) == "metrics.x/mean: expected float | None, found 'y'"
-    assert misfit([], Summary) == "expected dict, found []"
+    assert misfit({"seed": 1}, Info) == "Object missing required field `config`"
+    assert misfit({"config": "c", "seed": True}, Info) == "Expected `int`, got `bool` - at `$.seed`"
+    assert misfit({"config": "c", "overrides": ["a", 3]}, Info) == "Expected `str`, got `int` - at `$.overrides[1]`"
+    assert misfit({"data": "d", "metrics": {"x/mean": "y"}}, Summary).startswith("Expected `float | null`, got `str` - at")
+    assert misfit([], Summary) == "Expected `object`, got `array`"

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from toolkit import files, log, progress, records
+from toolkit import files, log, progress
+from toolkit.data import records
 from toolkit.data.examples import to_device
 from toolkit.data.manifest import Manifest, gone
 from toolkit.launch.parts import WHOLE, Part, one_at_a_time

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from toolkit import records
+from toolkit.data import records
 from toolkit.metrics import bootstrap, tagging
 from toolkit.metrics.bootstrap import Apart
 from toolkit.report import display

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib import rc_context
 from matplotlib.ticker import MaxNLocator
 
-from toolkit import records
+from toolkit.data import records
 from toolkit.report import display, figures
 from toolkit.report.compare import Comparison
 from toolkit.report.figures import Curve

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from toolkit import config, records
+from toolkit import config
+from toolkit.data import records
 from toolkit.log import UserError
 from toolkit.report.runs import Run
 from toolkit.report.scored import Scored

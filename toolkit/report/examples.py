@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolkit import audio, config, records
+from toolkit import audio, config
+from toolkit.data import records
 from toolkit.data.manifest import Item, Manifest
 from toolkit.report import display, sound, spectrograms
 

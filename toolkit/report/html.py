@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from toolkit import files, records
+from toolkit import files
+from toolkit.data import records
 from toolkit.data.manifest import Manifest
 from toolkit.report import compare_page, display, effort, figures, spectrograms
 from toolkit.report.claims import Results, headline, lesser, unlisted

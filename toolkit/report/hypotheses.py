@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolkit import config, records
+from toolkit import config
+from toolkit.data import records
 from toolkit.data.manifest import Item, Manifest
 from toolkit.report import display, figures, hypothesis_figures
 from toolkit.report.figures import Curve

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import files, records
+from toolkit import files
+from toolkit.data import records
 from toolkit.report import display, figures
 from toolkit.report.claims import Headline, Results, heading, headline
 from toolkit.report.html import curve, environment

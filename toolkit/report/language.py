@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolkit import config, records
+from toolkit import config
+from toolkit.data import records
 from toolkit.data.manifest import Item
 from toolkit.metrics import markov
 from toolkit.report import markov_figures, tunes

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolkit import config, records
+from toolkit import config
+from toolkit.data import records
 from toolkit.data.manifest import Item
 from toolkit.dsp import note_sound
 from toolkit.dsp.bar_attributes import ATTRIBUTES

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from toolkit import records
+from toolkit.data import records
 from toolkit.data.manifest import Item, Manifest
 from toolkit.report import display, pitch_figures, tracked
 from toolkit.report.scored import Scored

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit import config, files, records
+from toolkit import config, files
+from toolkit.data import records
 from toolkit.report import display
 from toolkit.report.table import NOTHING
 

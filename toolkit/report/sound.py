@@ -32,7 +32,8 @@ def fitting(heard: list[tuple[Tensor, int]], room: float, longest: float) -> tup
     seconds = longest
     with ThreadPoolExecutor() as pool:
         while True:
-            encoded = list(pool.map(lambda signal, upto=seconds: _encode(*signal, upto), heard))
+            pending = [pool.submit(_encode, wave, rate, seconds) for wave, rate in heard]
+            encoded = [one.result() for one in pending]
             size = sum(map(len, encoded))
             if size <= room or seconds <= SHORTEST:
                 return seconds, encoded

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toolkit import audio, config, records
+from toolkit import audio, config
 from toolkit.blocks.features import Feature
-from toolkit.data import store
+from toolkit.data import records, store
 from toolkit.data.manifest import Item, Manifest
 from toolkit.dsp.resample import resample
 from toolkit.log import UserError

@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from toolkit import audio, records
+from toolkit import audio
+from toolkit.data import records
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
 from toolkit.report import figures, sound, spectrograms

@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from toolkit import files, log, records
-from toolkit.data import parallel
+from toolkit import files, log
+from toolkit.data import parallel, records
 from toolkit.data.manifest import Item, Manifest, gone
 from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError

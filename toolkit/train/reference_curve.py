@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import config, files, log, records
+from toolkit import config, files, log
+from toolkit.data import records
 from toolkit.log import UserError
 
 LENGTH = ("epochs", "patience", "max_minutes", "checkpoint_every")  # of `train`: how long it takes, not where it goes

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from toolkit import files, records
+from toolkit import files
+from toolkit.data import records
 from toolkit.tasks.base import Cells, Seen
 
 if TYPE_CHECKING:
