@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import copy
 import logging
 import os
 import re
@@ -55,6 +56,12 @@ TINY: dict[str, Any] = {  # a Conv-TasNet for speech
     "loss": {"class_path": "PermutationInvariant", "init_args": {"pairwise": {"class_path": "NegativeSISDR"}}},
     "optimizer": {"class_path": "Adam"},
 }
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """The configuration of a Conv-TasNet of a few weights."""
+    return copy.deepcopy(TINY)
 
 
 @pytest.fixture(scope="session")

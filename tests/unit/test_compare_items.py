@@ -202,7 +202,7 @@ def test_a_report_holds_an_experiment_against_a_baseline(
     assert "Against the baseline" not in page.read_text()
     cli.main(["report", "--exp", "exp/new", "--baseline", "exp/base"])  # another page: not "done before"
     text = page.read_text()
-    assert "<h2>Against the baseline exp/base</h2>" in text
+    assert "Against the baseline exp/base</h2>" in text
     assert "3.50 (+1.00*)" in text
     assert "valid/loss by epoch." in text
     assert cli.state_of(["report", "--exp", "exp/new", "--baseline", "exp/base"]) == "done"

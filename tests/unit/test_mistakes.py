@@ -1,6 +1,5 @@
 """Mistakes of users end in one line, which says what is wrong, where, and what to do, and in exit code 2; nothing is lost."""
 
-import copy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import TINY
 
 import toolkit
 from toolkit import audio, files
@@ -21,15 +19,14 @@ from toolkit.files import misfit
 from toolkit.log import UserError
 
 NAME = "sounds/all"
-TREE = copy.deepcopy(TINY)
-TREE["data"] |= {**dict.fromkeys(("train", "valid", "test"), NAME), "sources": ["s1", "s2"], "workers": 0}
+DATA = {**dict.fromkeys(("train", "valid", "test"), NAME), "sources": ["s1", "s2"], "workers": 0}
 RUN = {"config": "conf/tiny.yaml", "recipe": "a/b", "config_hash": "h", "edition": "mini", "overrides": [], "commit": "c"}
 
 
 @pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory, untrained: Callable[..., Path]) -> Path:
+def furnished(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any], untrained: Callable[..., Path]) -> Path:
     """A recipe with two experiments that are scored, their corpus, a configuration and a recording."""
-    folder = tmp_path_factory.mktemp("a recipe, größer")
+    folder, tree = tmp_path_factory.mktemp("a recipe, größer"), {**tiny, "data": tiny["data"] | DATA}
     items = []
     for number in range(2):
         name = f"c{number}.wav"
@@ -37,7 +34,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, untrained: Callable[...,
         items.append(Item(f"i{number}", "all", 8000, 1600, 1, dict.fromkeys(("mixture", "s1", "s2"), name)))
     manifest.write(folder / "data" / f"{NAME}.jsonl", {"root": "..", "name": NAME, "edition": "mini"}, items)
     for seed, tag in enumerate("ab"):
-        exp = untrained(folder / "exp" / tag, TREE)
+        exp = untrained(folder / "exp" / tag, tree)
         files.write_json(exp / "run.json", {**RUN, "seed": seed})
         files.append_jsonl(exp / "metrics.jsonl", {"epoch": 1, "valid/loss": 1.0})
         files.write_json(exp / "predictions" / "test" / "made_by.json", {"weights": files.sha256(exp / "model.safetensors")})
@@ -46,7 +43,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, untrained: Callable[...,
             files.append_jsonl(exp / "scores" / "test.jsonl", {"id": item.id, "metrics": {"si_sdr": 1.0}})
         summary = {"data": NAME, "edition": "mini", "items": len(items), "metrics": {"si_sdr/mean": 1.0}}
         files.write_json(exp / "scores" / "test.summary.json", summary)
-    files.write_text(folder / "conf" / "tiny.yaml", yaml.safe_dump(TREE))
+    files.write_text(folder / "conf" / "tiny.yaml", yaml.safe_dump(tree))
     return folder
 
 
