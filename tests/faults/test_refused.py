@@ -24,7 +24,7 @@ from toolkit.data import store, tables
 from toolkit.data.manifest import Item, Manifest, write
 from toolkit.log import UserError
 from toolkit.models.compressed import Compressed
-from toolkit.models.vggish import read_tensors
+from toolkit.models.vggish import read_released
 from toolkit.report.paper import Paper
 from toolkit.train import checkpoint
 
@@ -111,8 +111,8 @@ def test_pickles(tmp_path: Path, row: Callable[..., Row], monkeypatch: pytest.Mo
         lambda: checkpoint.load_weights(nn.Linear(1, 1), evil),
         lambda: checkpoint.load_weights(nn.Linear(1, 1), tmp_path / "evil.pt"),
         lambda: checkpoint.load_latest(step.parent, nn.Linear(1, 1), "k"),
-        lambda: read_tensors(tmp_path / "evil.pt", "vggish-10086976.pth", check=False),
-        lambda: read_tensors(evil, "vggish-10086976.pth", check=False),
+        lambda: read_released(tmp_path / "evil.pt", "vggish-10086976.pth", check=False),
+        lambda: read_released(evil, "vggish-10086976.pth", check=False),
         lambda: Compressed.load(evil),
         lambda: tables.read(listed, listed[0], "x"),
         lambda: store.Store(tmp_path),

@@ -112,6 +112,12 @@ def test_one_frame_is_that_of_the_whole(options):
     assert transform.frame(waveforms.to(torch.bfloat16), 1).dtype == torch.complex64
 
 
+def test_one_frame_is_taken_from_all_where_a_graph_is_made(monkeypatch):
+    transform, waveforms = CQT(8000, **SETTINGS["constant Q"]), noise(2, 2000)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert transform.frame(waveforms, 3).equal(transform(waveforms)[..., 3])
+
+
 def test_precision_batch_and_gradients():
     transform = CQT(8000, **SETTINGS["variable Q"])
     waveforms = noise(2, 1000)

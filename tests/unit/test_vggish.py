@@ -14,7 +14,7 @@ from toolkit import files
 from toolkit.dsp.ensemble import play
 from toolkit.dsp.resample import resample
 from toolkit.log import UserError
-from toolkit.models.vggish import PatchProjection, VGGish, VGGishNetwork, log_mel_patches, read_pca, read_tensors, whiten
+from toolkit.models.vggish import PatchProjection, VGGish, VGGishNetwork, log_mel_patches, read_pca, read_released, whiten
 
 
 def plain_patches(waveform: np.ndarray) -> np.ndarray:
@@ -234,7 +234,7 @@ def test_other_files_are_refused(tmp_path: Path, content: object) -> None:
         read_pca(pickled)
     (tmp_path / "other.safetensors").write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"other.safetensors: expected arrays by name"):
-        read_tensors(tmp_path / "other.safetensors", "vggish-10086976.pth", check=True)
+        read_released(tmp_path / "other.safetensors", "vggish-10086976.pth", check=True)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

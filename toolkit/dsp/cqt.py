@@ -108,6 +108,8 @@ class CQT(nn.Module):
         One product at the waveforms' own rate, for a few thousand samples in a fraction of the time that all frames take; its
         matrix, of T or the longest window's samples, is kept for the next ones of the same length.
         """
+        if torch.compiler.is_compiling():  # what is made for one length must go into no graph and no file
+            return self(waveforms)[..., number]
         samples = waveforms.to(torch.promote_types(waveforms.dtype, torch.float32))
         centre = number * self.hop_length
         begin, kernels = _frame_kernels(self._cycles, self._windows, centre, samples.shape[-1], samples.device)

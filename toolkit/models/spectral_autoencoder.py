@@ -87,7 +87,9 @@ class SpectralAutoencoder(SynthesisModel):
         """Pitch (B, L) in Hz and amplitudes (B, L, K) of waveforms (B, T), L = ⌈T / hop_length⌉, one for each hop."""
         frames = -(-waveform.shape[-1] // self.hop_length)
         with torch.no_grad(), full_precision(waveform):
-            spectra = self._heard(waveform[:, :-1], frames).abs()  # without a frame that begins where the sound has ended
+            within = waveform[:, :-1]  # without a frame that begins where the sound has ended
+            heard = self.transform.frame(within, frames // 2)[:, None] if self.stationary else self.transform(within).mT
+            spectra = heard.abs()
         logits, amplitudes = (made.to(spectra.dtype) for made in self.network(spectra.flatten(0, 1)))
         places = torch.linspace(0, 1, logits.shape[-1], device=logits.device)
         place = ((logits / self.temperature).softmax(-1) * places).sum(-1)
@@ -95,14 +97,6 @@ class SpectralAutoencoder(SynthesisModel):
         size = spectra.shape[:2]
         f0, amplitudes = f0.unflatten(0, size), exp_sigmoid(amplitudes).unflatten(0, size)
         return (f0.expand(-1, frames), amplitudes.expand(-1, frames, -1)) if self.stationary else (f0, amplitudes)
-
-    def _heard(self, waveform: Tensor, frames: int) -> Tensor:
-        """The spectra (B, L or 1, F) that the network gets."""
-        if not self.stationary:
-            return self.transform(waveform).mT
-        if torch.compiler.is_exporting():  # what is made for one length must not go into the file
-            return self.transform(waveform)[..., frames // 2, None].mT
-        return self.transform.frame(waveform, frames // 2)[:, None]
 
     def render(self, f0: Tensor, amplitudes: Tensor) -> Tensor:
         """Sines (B, L · hop_length) at the multiples of f0 (B, L) with amplitudes (B, L, K).

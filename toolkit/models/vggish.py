@@ -188,7 +188,7 @@ class VGGish(Feature):
         """
         with torch.device("meta"):
             network = VGGishNetwork()
-        state = read_tensors(self.weights, WEIGHTS, check)
+        state = read_released(self.weights, WEIGHTS, check)
         try:
             network.load_state_dict({name: torch.as_tensor(value).float() for name, value in state.items()}, assign=True)
         except (RuntimeError, TypeError) as error:
@@ -228,7 +228,7 @@ def read_pca(path: Path, check: bool = True) -> tuple[Tensor, Tensor]:
     Raises:
         UserError: the file is missing, has another hash or holds something else.
     """
-    found = read_tensors(path, PCA, check)
+    found = read_released(path, PCA, check)
     try:
         eigen_vectors, means = (torch.as_tensor(found[key]).float() for key in (EIGEN_VECTORS, MEANS))
         return eigen_vectors.reshape(DIMENSION, DIMENSION), means.reshape(DIMENSION)
@@ -239,7 +239,7 @@ def read_pca(path: Path, check: bool = True) -> tuple[Tensor, Tensor]:
         ) from error
 
 
-def read_tensors(path: Path, released: str, check: bool) -> Mapping[str, Any]:
+def read_released(path: Path, released: str, check: bool) -> Mapping[str, Any]:
     """Arrays by name, from a file of torch (tensors and arrays, no code), safetensors or NumPy.
 
     Args:

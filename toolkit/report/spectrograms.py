@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from toolkit.dsp.stft import power
 from toolkit.report.figures import SERIES, STYLE, Curve, panel, svg
 
 Array = NDArray[np.floating]
@@ -152,9 +153,9 @@ def levels(waveform: Tensor, sample_rate: int, axis: Axis, loudest: float | None
         axis: of what is shown.
         loudest: power that is shown brightest; without it the greatest of the whole signal.
     """
-    power = _power(waveform, sample_rate, axis.window)
-    decibels = 10 * np.log10(np.maximum(power / (loudest or max(float(power.max()), SILENCE)), SILENCE))
-    shown = _rows(decibels, axis.edges * (len(power) - 1) / (sample_rate / 2))
+    levels = _power(waveform, sample_rate, axis.window)
+    decibels = 10 * np.log10(np.maximum(levels / (loudest or max(float(levels.max()), SILENCE)), SILENCE))
+    shown = _rows(decibels, axis.edges * (len(levels) - 1) / (sample_rate / 2))
     return np.round(LEVELS * np.clip(shown / DYNAMIC_RANGE + 1, 0, 1))
 
 
@@ -179,8 +180,8 @@ def _power(waveform: Tensor, sample_rate: int, window: float) -> Array:
     n_fft = 2 ** math.ceil(math.log2(window * sample_rate) - 0.5)
     padded = torch.nn.functional.pad(waveform, (0, max(0, n_fft - len(waveform))))
     spectrum = torch.stft(padded, n_fft, n_fft // 4, window=torch.hann_window(n_fft), return_complex=True)
-    power = spectrum.real.square() + spectrum.imag.square()
-    return torch.nn.functional.adaptive_max_pool1d(power, min(power.shape[1], COLUMNS)).numpy()
+    levels = power(spectrum)
+    return torch.nn.functional.adaptive_max_pool1d(levels, min(levels.shape[1], COLUMNS)).numpy()
 
 
 @functools.lru_cache(maxsize=16)
