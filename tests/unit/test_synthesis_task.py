@@ -82,7 +82,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_from_performances_to_figures(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config(train={"epochs": 6})))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config(train={"epochs": 9})))
     exp = tmp_path / "exp"
     train(tmp_path / "config.yaml", data, exp, "cpu", [])
     infer(exp, data, "test", "cpu")

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from toolkit.dsp.sine import cosine, sine
+
 MOST_OPERATORS = 6
 CACHEFUL = 2**15  # samples of each operator that are worked on at a time
 
@@ -116,8 +118,7 @@ def _rendered(phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, pa
     curves = _in_radians(advances, patch), _in_radians(ways, patch)
     for frames, desk in _desks(pieces, patch.operators, keep=False):
         desk.play(phases[:, frames], levels[:, frames], *curves, patch)
-        heard = [desk.outputs[carrier - 1] for carrier in patch.carriers]
-        torch.div(sum(heard[1:], heard[0]), 2 * math.pi * full, out=pieces[frames])
+        desk.sum_carriers(patch, out=pieces[frames]).div_(2 * math.pi * full)
     return audio
 
 
@@ -158,34 +159,40 @@ class _Desk(NamedTuple):
         angles: in radians.
         sines: of the angles; the same place, if they need not be kept.
         strengths: the operators' levels, as radians of modulation.
-        outputs: strengths · sines; the place of the strengths, if they need not be kept.
     """
 
     angles: Tensor
     sines: Tensor
     strengths: Tensor
-    outputs: Tensor
 
     def play(self, phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, patch: Patch) -> None:
         """Work everything out, the curves (operators, …, hop_length) being in radians."""
         torch.bmm(phases, advances, out=self.angles)
         torch.bmm(levels, ways, out=self.strengths)
-        angles, sines, strengths, outputs = (place.unbind() for place in self)
+        angles, sines, strengths = (place.unbind() for place in self)
         for number in patch.order:
             own = number - 1
-            for modulator in patch.modulators(number):
-                angles[own].add_(outputs[modulator - 1])
-            torch.sin(angles[own], out=sines[own])
-            torch.mul(sines[own], strengths[own], out=outputs[own])
+            sine(angles[own], out=sines[own])
+            for modulated in patch.modulated(number):
+                angles[modulated - 1].addcmul_(strengths[own], sines[own])
+
+    def sum_carriers(self, patch: Patch, out: Tensor) -> Tensor:
+        """What is heard (N, hop_length), in radians of modulation, put into `out`."""
+        first, *others = (carrier - 1 for carrier in patch.carriers)
+        torch.mul(self.strengths[first], self.sines[first], out=out)
+        for carrier in others:
+            out.addcmul_(self.strengths[carrier], self.sines[carrier])
+        return out
 
     def turn_back(self, gradient: Tensor, patch: Patch) -> None:
         """Put the gradients to angles and strengths in their place, given that to the sum of the carriers."""
-        angles, sines, strengths, _ = (place.unbind() for place in self)
+        angles, sines, strengths = (place.unbind() for place in self)
         for number in reversed(patch.order):
             own = number - 1
             heard = [gradient] * patch.carriers.count(number) + [angles[modulated - 1] for modulated in patch.modulated(number)]
             arrived = sum(heard[1:], heard[0]) if heard else torch.zeros_like(gradient)
-            angles[own].cos_().mul_(strengths[own]).mul_(arrived)
+            cosine(angles[own], out=angles[own])
+            angles[own].mul_(strengths[own]).mul_(arrived)
             torch.mul(sines[own], arrived, out=strengths[own])
 
 
@@ -204,7 +211,5 @@ def _desks(samples: Tensor, operators: int, keep: bool) -> Iterator[tuple[slice,
 
 
 def _desk(like: Tensor, operators: int, frames: int, keep: bool) -> _Desk:
-    shape = (2, operators, frames, like.shape[1])
-    angles, strengths = like.new_empty(shape)
-    sines, outputs = like.new_empty(shape) if keep else (angles, strengths)
-    return _Desk(angles, sines, strengths, outputs)
+    angles, strengths = like.new_empty((2, operators, frames, like.shape[1]))
+    return _Desk(angles, torch.empty_like(angles) if keep else angles, strengths)

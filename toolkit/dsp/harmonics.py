@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from toolkit.dsp.control_rate import Curve, audible, transition
+from toolkit.dsp.sine import cosine, sine
 
 
 def normalise_below_nyquist(amplitudes: Tensor, f0: Tensor, sample_rate: int) -> Tensor:
@@ -52,7 +53,8 @@ class _Sines(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, phases: Tensor, weights: Tensor) -> Tensor:
-        sines = (phases[..., None, :] * _radians(weights.shape[-1], phases)[:, None]).sin_()  # (B, L, K, hop_length)
+        sines = phases[..., None, :] * _radians(weights.shape[-1], phases)[:, None]  # (B, L, K, hop_length)
+        sine(sines, out=sines)
         to_phases, to_weights = ctx.needs_input_grad
         ctx.save_for_backward(*((phases, weights) if to_phases else (None, None)), sines if to_weights else None)
         return weights @ sines
@@ -64,7 +66,8 @@ class _Sines(torch.autograd.Function):
         of_phases = of_weights = None
         if phases is not None:
             radians = _radians(weights.shape[-1], phases)
-            cosines = (phases[..., None, :] * radians[:, None]).cos_()
+            cosines = phases[..., None, :] * radians[:, None]
+            cosine(cosines, out=cosines)
             of_phases = ((weights * radians) @ cosines).mul_(gradients[0]).sum(-2)
         if sines is not None:
             of_weights = gradients[0].to(sines.dtype) @ sines.mT
