@@ -4,7 +4,8 @@
 set -e
 [ $# -eq 3 ] || { sed -n '2,3s/^# //p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/.."
-corpus=$1 name=$2 title=$3
+corpus=$1 name=$2
+title=$(printf %s "$3" | sed 's/[\\&|]/\\&/g') # which mean something to sed where it puts the title in
 recipe=egs/$corpus/$name
 [ -f "toolkit/corpora/$corpus.py" ] || {
   echo "new_recipe.sh: no corpus is called '$corpus'; known: $(cd toolkit/corpora && ls | sed -n 's/^\([a-z].*\)\.py$/\1/p' | tr '\n' ' ')" >&2

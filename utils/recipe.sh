@@ -1,5 +1,5 @@
 # What every run.sh begins with: enter the recipe, make or enter the environment, read the options, define `stage`.
-# Plain bash 3.2 (macOS has no newer one).  Sets: corpus data config tag exp nj device ngpu launcher overrides.
+# Plain bash 3.2 (macOS has no newer one).  Sets: corpus data config tag exp overrides; `stage` adds the other options.
 
 called_from=$PWD
 cd "$(dirname "$0")" || exit 1
@@ -10,11 +10,11 @@ recipe_help() {
   cat <<'EOF'
 
   --corpus FOLDER     the corpus as its makers publish it; default: mini, made on the spot; `download` where anyone may fetch it
-  --config FILE       default: conf/mini.yaml with the mini corpus, conf/paper.yaml with a real one
+  --config FILE       below the recipe; default: conf/mini.yaml with the mini corpus, conf/paper.yaml with a real one
   --tag NAME          the experiment is kept in exp/NAME; default: named after the config and the overrides
   --stage S           begin with stage S, a number or a name          --stop-stage S   end with it
   --list              show every stage: state, what it reads, what it writes
-  --data FOLDER       where everything prepared goes (shared by the recipes of a corpus)
+  --data FOLDER       where everything prepared goes, seen from the recipe; default: ../data/ and the name of the corpus's folder
   --force             run stages although nothing has changed
   --nj N              parallel processes on the CPU                    --device D       auto, cpu, cuda, cuda:N
   --ngpu N            GPUs to train on                                 --debug          tracebacks, more log lines
@@ -64,6 +64,10 @@ while [ $# -gt 0 ]; do
     *) echo "run.sh: no option $option. Next: ./run.sh --help" >&2; exit 2 ;;
   esac
 done
+[ "$first" -le "$last" ] || {
+  echo "run.sh: expected --stop-stage to be --stage or a later one, found $last before $first. Next: ./run.sh --help" >&2
+  exit 2
+}
 
 if [ "$corpus" = mini ]; then
   : "${config:=conf/mini.yaml}" "${data:=../data/mini}"

@@ -97,6 +97,23 @@ def test_published_mixtures_are_those_of_the_original_script(
     }
 
 
+def test_tables_of_the_larger_training_set_are_fetched_where_it_is_whole(
+    corpus: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, subset, names = tmp_path / "data", "train-clean-360", ("100-1-0000", "101-1-0000")
+    for name in names:
+        write(corpus / "LibriSpeech" / subset / name.split("-")[0] / "1" / f"{name}.flac", noise(name))
+    monkeypatch.setitem(_librispeech.SUBSETS, subset, _librispeech.Subset(len(names), ""))
+    monkeypatch.setitem(_librimix_metadata.ROWS[2], subset, 1)
+    mixtures = [Mixture(tuple(map(_librispeech.key, names)), (0.5, 2.25))]
+    table = whole / "Libri2Mix" / _librimix_metadata.file_name(2, subset)
+    _librimix_metadata.write(table, 2, mixtures, _librispeech.index(corpus)[subset], corpus / "LibriSpeech")
+    librimix.fetch(corpus, data, speakers=[2], url=str(whole))
+    for train_subset, split in (("train-clean-100", "train-100"), (subset, "train-360")):
+        prepare(corpus, data, train_subset=train_subset)
+        assert Manifest.open(data / f"libri2mix/8k/min/{split}.jsonl").header["edition"] == "full"
+
+
 def test_without_tables_mixtures_are_drawn_and_kept_as_a_table(corpus: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     librimix.fetch(corpus, data, url="file:///nowhere")  # nothing to fetch for a part of LibriSpeech

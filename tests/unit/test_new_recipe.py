@@ -11,6 +11,7 @@ from toolkit.report.paper import Paper
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = "SuDoRM-RF on WSJ0-mix (Tzinis et al. 2020)."
+ODD = r'"Odd | names": C:\n & \1 (Luo & Mesgarani 2019).'  # what means something to a shell, to sed and to YAML
 
 
 @pytest.fixture
@@ -26,16 +27,18 @@ def new_recipe(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([place / "utils" / "new_recipe.sh", *words], capture_output=True, text=True)
 
 
-def test_it_begins_a_recipe(place: Path) -> None:
-    assert new_recipe(place, "wsj0_mix", "sudo_rm_rf", TITLE).returncode == 0
+@pytest.mark.parametrize("title", [TITLE, ODD])
+def test_it_begins_a_recipe(title: str, place: Path) -> None:
+    assert new_recipe(place, "wsj0_mix", "sudo_rm_rf", title).returncode == 0
     recipe = place / "egs" / "wsj0_mix" / "sudo_rm_rf"
     script = (recipe / "run.sh").read_text()
-    assert TITLE in script
+    assert f"# {title}" in script
     assert "toolkit fetch    wsj0_mix" in script
     assert (recipe / "run.sh").stat().st_mode & 0o111
     mini = config.read(recipe / "conf" / "mini.yaml")
     assert (mini["train"]["epochs"], mini["data"]["workers"]) == (4, 0)
-    assert Paper.read(recipe / "paper.yaml").title == TITLE
+    assert Paper.read(recipe / "paper.yaml").title == title
+    assert (recipe / "README.md").read_text().startswith(f"# {title}\n")
 
 
 def test_it_refuses_what_is_there_and_what_is_unknown(place: Path) -> None:

@@ -62,7 +62,7 @@ def read(path: Path, speakers: int) -> list[Mixture]:
         UserError: it is missing, or its header or a row is of another form.
     """
     if not path.is_file():
-        raise UserError(f"no such table of mixtures: {path}. Next: run the stage `fetch`, or leave out --metadata")
+        raise UserError(f"no such table of mixtures: {path}. Next: run the stage `fetch` with --force, or leave out --metadata")
     with path.open(encoding="utf-8", newline="") as stream:
         rows = csv.DictReader(stream)
         if rows.fieldnames != columns(speakers):

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def fetch(
     data: Path,
     *,
     speakers: list[int] = [2, 3],  # noqa: B006  (a command-line default; never changed)
-    train_subset: TrainSubset = "train-clean-100",
+    train_subset: TrainSubset | None = None,
     url: str = METADATA_URL,
 ) -> None:
     """Obtain the published tables of mixtures, where the corpus has all of the subsets that they mix.
@@ -61,7 +61,7 @@ def fetch(
         corpus: folder of LibriSpeech.
         data: folder of all that is prepared; the tables go to its folder `metadata`.
         speakers: whose tables.
-        train_subset: what is mixed for training.
+        train_subset: what is mixed for training (default: each training subset that is there whole).
         url: folder of the tables, an address or a path.
 
     Raises:
@@ -72,9 +72,11 @@ def fetch(
         logger.info("nothing to fetch: %s says itself what is mixed", corpus)
         return
     found = _librispeech.index(corpus)
-    subsets = (train_subset, *TABLED)
-    if lacking := [name for name in subsets if not _librispeech.is_whole(name, found.get(name, {}))]:
-        logger.info("nothing to fetch: %s does not have all of %s; its mixtures will be drawn", corpus, ", ".join(lacking))
+    training = get_args(TrainSubset) if train_subset is None else (train_subset,)
+    subsets = [name for name in (*training, *TABLED) if _librispeech.is_whole(name, found.get(name, {}))]
+    if not set(subsets) & set(training) or not set(subsets) >= set(TABLED):
+        wanted = ", ".join([" or ".join(training), *TABLED])
+        logger.info("nothing to fetch: %s does not have all of %s; its mixtures will be drawn", corpus, wanted)
         return
     if Path(url).is_dir():
         url = Path(url).resolve().as_uri()
