@@ -30,6 +30,7 @@ from toolkit.log import UserError, suggestion
 Schema = TypeVar("Schema")
 Tree = dict[str, Any]
 OWN = ("toolkit.", "torch.optim.")  # modules whose classes a configuration that comes from elsewhere may name
+REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError)  # of classes, for options that make no sense
 
 
 def read(path: Path | str) -> Tree:
@@ -148,7 +149,7 @@ class Resolved(Generic[Schema]):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return self.schema(**vars(self._parser.instantiate(self._values)))
-        except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:  # of numbers that make no sense
+        except REFUSALS as error:
             raise UserError(f"config: {_condense(str(error))}") from error
 
     def save(self, path: Path | str) -> None:

@@ -142,6 +142,8 @@ def test_a_damaged_record_of_a_stage_is_as_good_as_none(house: Path, capsys: pyt
         ("train --exp exp/n --data.workers -1", "data.workers: expected 0 or more, found -1"),
         ("train --exp exp/n --optimizer.lr -1", "optimizer: Invalid learning rate: -1"),
         ("train --exp exp/n --optimizer LBFGS", "optimizer: expected one that steps once a batch"),
+        ("train --exp exp/n --optimizer.fused true --optimizer.foreach true", "optimizer: `fused` and `foreach` cannot be"),
+        ("train --exp exp/n --schedule StepLR --schedule.step_size 0", "each of 100 epochs, found ZeroDivisionError"),
         ("train --exp exp/n --device quantum", "--device: expected auto, cpu, cuda or cuda:N, found 'quantum'"),
         ("train --exp conf/tiny.yaml", "Not a directory"),
         ("summary --model.encoder.filters -1", "config: "),
