@@ -237,7 +237,26 @@ def _read(path: Path, seen: tuple[Path, ...]) -> Tree:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-3 is a number, as every reader of a paper expects."""
+    """Safe YAML in which 1e-3 is a number, as every reader of a paper expects, and no section stands twice.
+
+    PyYAML itself takes the last of equal keys: options of the first would be lost without a word.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Keys and values as they are written.
+
+        Raises:
+            ComposerError: a key stands there twice.
+        """
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    told = f"expected each key once, found {key.value!r} twice"
+                    raise yaml.composer.ComposerError(None, None, told, key.start_mark)
+                seen.add(key.value)
+        return node
 
 
 _Loader.add_implicit_resolver(
