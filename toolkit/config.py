@@ -30,6 +30,7 @@ from toolkit.log import UserError, suggestion
 Schema = TypeVar("Schema")
 Tree = dict[str, Any]
 OWN = ("toolkit.", "torch.optim.")  # modules whose classes a configuration that comes from elsewhere may name
+REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError)  # of classes, for options that make no sense
 
 
 def read(path: Path | str) -> Tree:
@@ -148,7 +149,7 @@ class Resolved(Generic[Schema]):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return self.schema(**vars(self._parser.instantiate(self._values)))
-        except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:  # of numbers that make no sense
+        except REFUSALS as error:
             raise UserError(f"config: {_condense(str(error))}") from error
 
     def save(self, path: Path | str) -> None:
@@ -236,7 +237,26 @@ def _read(path: Path, seen: tuple[Path, ...]) -> Tree:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-3 is a number, as every reader of a paper expects."""
+    """Safe YAML in which 1e-3 is a number, as every reader of a paper expects, and no section stands twice.
+
+    PyYAML itself takes the last of equal keys: options of the first would be lost without a word.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Keys and values as they are written.
+
+        Raises:
+            ComposerError: a key stands there twice.
+        """
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    told = f"expected each key once, found {key.value!r} twice"
+                    raise yaml.composer.ComposerError(None, None, told, key.start_mark)
+                seen.add(key.value)
+        return node
 
 
 _Loader.add_implicit_resolver(

@@ -304,7 +304,7 @@ def download(url: str, path: Path | str, sha256: str | None = None, size: int | 
         url: official address (https:, http: or file:).
         path: where the file shall stand; returned at once if it is there with the right content.
         sha256: expected hash, in hexadecimal; without any hash the content is not checked.
-        size: expected bytes, shown in errors and used to see a short download early.
+        size: expected bytes, told where the content is another.
         md5: expected hash where the makers publish this one.
 
     Raises:

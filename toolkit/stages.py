@@ -185,4 +185,5 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
             if entry.is_dir():
                 yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
             else:
-                yield prefix + entry.name, entry.stat()
+                leads_nowhere = entry.is_symlink() and not os.path.exists(entry.path)
+                yield prefix + entry.name, entry.stat(follow_symlinks=not leads_nowhere)

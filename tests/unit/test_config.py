@@ -120,6 +120,14 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         config.read(tmp_path / "broken.yaml")
 
 
+def test_a_section_that_stands_twice_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "twice.yaml").write_text("train: {seed: 1}\ndata: {}\ntrain: {epochs: 2}\n")
+    with pytest.raises(UserError, match=r"twice\.yaml: .*found 'train' twice.* line 3"):
+        config.read(tmp_path / "twice.yaml")
+    (tmp_path / "merged.yaml").write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: {x: 3}\n")
+    assert config.read(tmp_path / "merged.yaml") == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}}
+
+
 def test_what_is_saved_rebuilds_the_same(tmp_path: Path) -> None:
     first = config.Resolved(Schema, TREE)
     first.save(tmp_path / "config.yaml")

@@ -104,6 +104,9 @@ def test_resources_of_a_stage_lie_over_the_default(cluster: Callable[[str], None
     assert (train.partition, train.nodes, train.devices, train.minutes) == ("cpu", 2, "gpu:4", 720)
     assert train.options == {"account": "a", "qos": "b"}
     assert (score.nodes, score.devices, score.shards) == (1, None, 1)
+    cluster("default: {partition: cpu, memory: 4G}\ntrain: {partition: null, memory: null}")
+    train = resources.read("train")
+    assert (train.partition, train.memory) == (None, None)  # as the cluster has it
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,8 @@ def test_a_damaged_record_of_a_stage_is_as_good_as_none(house: Path, capsys: pyt
         ("train --exp exp/n --data.workers -1", "data.workers: expected 0 or more, found -1"),
         ("train --exp exp/n --optimizer.lr -1", "optimizer: Invalid learning rate: -1"),
         ("train --exp exp/n --optimizer LBFGS", "optimizer: expected one that steps once a batch"),
+        ("train --exp exp/n --optimizer.fused true --optimizer.foreach true", "optimizer: `fused` and `foreach` cannot be"),
+        ("train --exp exp/n --schedule StepLR --schedule.step_size 0", "each of 100 epochs, found ZeroDivisionError"),
         ("train --exp exp/n --device quantum", "--device: expected auto, cpu, cuda or cuda:N, found 'quantum'"),
         ("train --exp conf/tiny.yaml", "Not a directory"),
         ("summary --model.encoder.filters -1", "config: "),
@@ -153,10 +155,19 @@ def test_an_option_that_makes_no_sense(words: str, expected: str, house: Path, t
     assert expected in told(f"{verb} --config conf/tiny.yaml {rest}{device}")
 
 
-@pytest.mark.parametrize("text", ["extends: 3", "data: [1]", "1: 2", "data: &a {x: *a}", "data: " + "[" * 400, "a: 2020-13-45"])
+@pytest.mark.parametrize(
+    "text", ["extends: 3", "data: [1]", "1: 2", "data: &a {x: *a}", "data: " + "[" * 400, "a: 2020-13-45", "a: 1\na: 2"]
+)
 def test_a_configuration_that_is_none(text: str, house: Path, told: Callable[[str], str]) -> None:
     files.write_text(house / "conf" / "tiny.yaml", text)
     assert "expected" in (line := told("train --config conf/tiny.yaml --exp exp/n")) or "not YAML" in line
+
+
+def test_a_training_that_is_refused_leaves_what_was_trained_as_it_was(house: Path, told: Callable[[str], str]) -> None:
+    before = (house / "exp" / "a" / "config.yaml").read_bytes()
+    told("train --config conf/tiny.yaml --exp exp/a --device cpu --optimizer.lr -1")
+    told("train --config conf/tiny.yaml --exp exp/a --device cpu --data.train sounds/none")
+    assert (house / "exp" / "a" / "config.yaml").read_bytes() == before
 
 
 def test_a_stereo_corpus_and_a_mono_model(house: Path, told: Callable[[str], str]) -> None:

@@ -48,6 +48,15 @@ def test_a_touched_file_of_a_folder_makes_it_stale(tmp_path: Path) -> None:
     assert copying(tmp_path).state() == "stale"
 
 
+def test_a_link_to_nothing_is_a_file_like_others(tmp_path: Path) -> None:
+    stage = copying(tmp_path)
+    (tmp_path / "source" / "link.wav").symlink_to("nowhere.wav")  # as git-annex leaves what was not fetched
+    run(stage)
+    assert copying(tmp_path).state() == "done"
+    (tmp_path / "source" / "nowhere.wav").write_text("fetched")
+    assert copying(tmp_path).state() == "stale"
+
+
 def test_another_section_of_the_config_makes_it_stale(tmp_path: Path) -> None:
     run(copying(tmp_path, {"lr": 1}))
     assert copying(tmp_path, {"lr": 1}).state() == "done"

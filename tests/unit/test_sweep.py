@@ -37,7 +37,7 @@ def test_a_grid_is_every_combination_in_order() -> None:
 
 
 def test_a_list_is_each_entry_with_the_grid() -> None:
-    entries = f"[{{tag: base}}, {{model.separator: {DPRNN}, optimizer.lr: 1e-4}}]"
+    entries = f"[{{tag: 'base'}}, {{model.separator: {DPRNN}, optimizer.lr: 1e-4}}]"
     found = combinations(CONFIG, [], ["train.seed: [0, 1]"], entries)
     assert [c.tag for c in found[:2]] == ["base_seed-0", "base_seed-1"]
     assert found[2].overrides == ["--model.separator", DPRNN, "--optimizer.lr", "1e-4", "--train.seed", "0"]
@@ -73,6 +73,7 @@ def test_experiments_are_called_as_the_recipes_shell_calls_them(value: str) -> N
         ([f"model.hidden: ['{'x' * 300}']"], None, "longer than a folder's name"),
         ([], "{tag: a}", "expected a list of entries"),
         ([], "[{tag: ../a}]", "expected a tag of letters"),
+        ([], "[{tag: ..}]", "expected a tag of letters"),  # the recipe's own folder
     ],
 )
 def test_axes_of_another_form_are_refused(grids: list[str], entries: str | None, told: str) -> None:

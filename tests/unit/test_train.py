@@ -4,6 +4,7 @@ import math
 import os
 import signal
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,8 @@ from toolkit.tasks.base import Examples, Task
 from toolkit.tasks.options import Phase, TrainOptions
 from toolkit.train import checkpoint, stopping
 from toolkit.train.loop import Trainer
+
+CPU = torch.device("cpu")
 
 
 class Lines(MixtureSource):
@@ -102,7 +105,7 @@ class Doubling(Task):
 
 def trainer(exp: Path, bad: tuple[int, ...] = (), key: str = "k", phases: tuple[Phase, ...] = (), **options) -> Trainer:
     config = Config(TrainOptions(**options), phases=list(phases))
-    return Trainer(Doubling(bad), config, exp, exp, torch.device("cpu"), key)
+    return Trainer(Doubling(bad), config, exp, exp, CPU, key)
 
 
 def sgd(epoch: int, lr: float) -> Phase:
@@ -274,9 +277,31 @@ def test_the_minutes_end_a_training(tmp_path: Path) -> None:
     assert run.step == 1
 
 
+def test_values_that_are_no_numbers_leave_weights_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Doubling, "measure", lambda task, collected: {"sdr": math.nan})
+    run = trainer(tmp_path, epochs=2, monitor="valid/sdr")
+    run.fit()
+    assert all(value.equal(weights(tmp_path)[name]) for name, value in run.model.state_dict().items())
+
+
 def test_an_unknown_monitor_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train\.monitor: expected one of .*valid/loss"):
         trainer(tmp_path, epochs=1, monitor="valid/sdr").fit()
+
+
+def test_a_schedule_is_tried_for_all_epochs_before_the_first(tmp_path: Path) -> None:
+    one_cycle = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=2)
+    with pytest.raises(UserError, match=r"schedule: .* each of 3 epochs, found ValueError: Tried to step 3 times"):
+        Trainer(Doubling(), Config(TrainOptions(epochs=3), schedule=one_cycle), tmp_path, tmp_path, CPU, "k")
+    assert not any(tmp_path.iterdir())
+    then_another = Config(TrainOptions(epochs=3), schedule=one_cycle, phases=[sgd(2, 0.25)])
+    Trainer(Doubling(), then_another, tmp_path, tmp_path, CPU, "k").fit()
+    assert [row["lr"] for row in files.read_jsonl(tmp_path / "metrics.jsonl")][2] == 0.25
+
+
+def test_a_phase_whose_optimizer_makes_no_sense_is_told_before_the_first(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"optimizer: Invalid learning rate: -1"):
+        trainer(tmp_path, epochs=50, phases=(sgd(40, -1.0),))
 
 
 def test_options_are_checked() -> None:

@@ -13,7 +13,7 @@ from toolkit.data.loader import batches
 from toolkit.log import UserError
 from toolkit.models.taps import tap
 from toolkit.tasks.options import TrainOptions
-from toolkit.train import arithmetic, prefetch, recompute
+from toolkit.train import arithmetic, distributed, prefetch, recompute
 
 CPU = torch.device("cpu")
 
@@ -135,6 +135,23 @@ def test_precision_is_that_of_the_products(precision: str, dtype: torch.dtype) -
     arithmetic.choose(precision, CPU)
     with arithmetic.autocast(precision, CPU):
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "told"),
+    [
+        ("auto", 4, "--ngpu 4: expected no more than the GPUs of this machine, found 2. Next: --ngpu 2"),
+        ("cuda:2", 1, "--device cuda:2: expected a number below 2"),
+        ("cuda:1", 2, "--device cuda:1: expected a GPU for each of 2 processes"),
+    ],
+)
+def test_gpus_that_are_not_there_are_told(device: str, processes: int, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, str(processes))
+    with pytest.raises(UserError, match=told):
+        distributed.start(device)
 
 
 class Indices(ExampleSource):

@@ -86,7 +86,7 @@ def _check(name: str, values: Any) -> None:
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= (0 if key == "gpus" else 1)
         if kind == "int" and not whole:
             raise UserError(f"{FILE}: {name}.{key}: expected a whole number, found {value!r}")
-        if str(kind).startswith("str") and not isinstance(value, str):
+        if kind == "str | None" and not isinstance(value, str | None):
             raise UserError(f"{FILE}: {name}.{key}: expected a word, found {value!r}. Next: put it in quotes")
         if key == "options" and not isinstance(value, dict):
             raise UserError(f"{FILE}: {name}.options: expected keys and values, found {value!r}")

@@ -104,8 +104,8 @@ def _entries(text: str) -> list[tuple[list[Pair], str]]:
     found = []
     for entry in node.value:
         pairs = {key: _spell(value, source) for key, (value, source) in _mapping(entry, source, "--list")}
-        tag = pairs.pop(TAG, "")
-        if not re.fullmatch(r"[\w.-]*", tag):
+        tag = pairs.pop(TAG, "").strip("'\"")
+        if not re.fullmatch(r"[\w.-]*", tag) or tag in (".", ".."):
             raise UserError(f"--list: expected a tag of letters, digits, _ . and -, found {tag!r}")
         found.append((list(pairs.items()), tag))
     return found

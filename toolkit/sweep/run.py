@@ -107,19 +107,23 @@ def sweep(
             if code:
                 failed[tag] = f"{name} failed with exit code {code}, see {job.log}{_last_line(job.log)}"
 
-    members: dict[str, list[str]] = {}  # combinations that share their features, by the first of them
-    firsts: dict[str, str] = {}
-    for combination, tree in zip(found, trees, strict=True):
-        first = firsts.setdefault(config.fingerprint([tree.get(section) for section in SEEN]), combination.tag)
-        members.setdefault(first, []).append(combination.tag)
     lines = {combination.tag: _lines(origin, data, combination, how) for combination in found}
-    stage("features", {first: lines[first]["features"] for first in members}, at_once=1)
-    for first, others in members.items():
+    shared = _with_equal_features(found, trees)
+    stage("features", {tags[0]: lines[tags[0]]["features"] for tags in shared}, at_once=1)
+    for first, *others in shared:
         failed |= {tag: failed[first] for tag in others if first in failed}
     for name in ("train", "infer", "score"):
         stage(name, {tag: line[name] for tag, line in lines.items() if tag not in failed}, at_once)
     scored = [Path("exp") / combination.tag for combination in found if combination.tag not in failed]
     return Outcome(scored, failed, _compare(scored, out))
+
+
+def _with_equal_features(found: Sequence[Combination], trees: Sequence[config.Tree]) -> list[list[str]]:
+    """Tags of the combinations that need the same features, which are computed for the first of them."""
+    tags: dict[str, list[str]] = {}
+    for combination, tree in zip(found, trees, strict=True):
+        tags.setdefault(config.fingerprint([tree.get(section) for section in SEEN]), []).append(combination.tag)
+    return list(tags.values())
 
 
 def check(origin: Path, data: Path, found: Sequence[Combination]) -> list[config.Tree]:

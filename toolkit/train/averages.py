@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-
-Update = Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]
 
 
 class Averages:
@@ -25,8 +23,8 @@ class Averages:
     """
 
     def __init__(self, model: nn.Module, per_step: Sequence[float], per_epoch: Sequence[float]) -> None:
-        self.per_step = {f"average {decay} per step": _average(model, decay) for decay in per_step}
-        self.per_epoch = {f"average {decay} per epoch": _average(model, decay) for decay in per_epoch}
+        self.per_step = {f"average {decay} per step": _Average(model, decay) for decay in per_step}
+        self.per_epoch = {f"average {decay} per epoch": _Average(model, decay) for decay in per_epoch}
 
     def after_step(self, model: nn.Module) -> None:
         """Take the weights that an optimizer's step has left."""
@@ -53,19 +51,30 @@ class Averages:
             average.load_state_dict(state[name])
 
 
-def _average(model: nn.Module, decay: float) -> AveragedModel:
-    return AveragedModel(model, multi_avg_fn=_update(decay), use_buffers=True)
+class _Average(AveragedModel):
+    """One average: a copy of the model, and how often it was updated.
 
+    `AveragedModel` itself sends that number to the device and reads it back there, and so waits for all that a GPU has to do.
+    """
 
-def _update(decay: float) -> Update:
-    """An update of averages (of one kind of tensors) that have seen `count` updates before."""
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model, use_buffers=True)
+        self.decay = decay
 
     @torch.no_grad()
-    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Any) -> None:
-        share = (1 - decay) / (1 - decay ** (int(count) + 1))
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(list(averages), list(weights), share)
-        else:  # counters
-            torch._foreach_copy_(list(averages), list(weights))
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take weights and buffers; of the first, and of counters, nothing but the newest values."""
+        count = int(self.n_averaged)
+        pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+        averaged = [pair for pair in pairs if count and pair[0].is_floating_point()]
+        taken = [pair for pair in pairs if not (count and pair[0].is_floating_point())]
+        if averaged:
+            share = (1 - self.decay) / (1 - self.decay ** (count + 1))
+            torch._foreach_lerp_([mean for mean, _ in averaged], [value for _, value in averaged], share)
+        if taken:
+            torch._foreach_copy_([mean for mean, _ in taken], [value for _, value in taken])
+        self.n_averaged += 1
 
-    return update
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]

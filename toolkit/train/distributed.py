@@ -34,22 +34,31 @@ def start(device: str) -> torch.device:
         device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        UserError: it is none of these, or a GPU is asked for and there is none.
+        UserError: it is none of these, or a GPU is asked for that is not there, or that several processes would share.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise UserError(f"--device: expected auto, cpu, cuda or cuda:N, found {device!r}. Next: --device auto")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"--device {device}: expected an NVIDIA GPU that torch can use, found none. Next: --device cpu")
     use_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
-    local = int(os.environ.get("LOCAL_RANK", 0))
+    chosen = _own_gpu(device) if use_gpu else torch.device("cpu")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if use_gpu else "gloo")
-    if not use_gpu:
-        return torch.device("cpu")
-    chosen = torch.device(device if ":" in device else f"cuda:{local}")
-    if (chosen.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device {device}: expected a number below {torch.cuda.device_count()}. Next: --device cuda")
-    torch.cuda.set_device(chosen)
+    if use_gpu:
+        torch.cuda.set_device(chosen)
+    return chosen
+
+
+def _own_gpu(device: str) -> torch.device:
+    """The GPU of this process: the one that is asked for, or of several processes on a machine each its own."""
+    found, here = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if ":" not in device and here > found:
+        raise UserError(f"--ngpu {here}: expected no more than the GPUs of this machine, found {found}. Next: --ngpu {found}")
+    chosen = torch.device(device if ":" in device else f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
+    if (chosen.index or 0) >= found:
+        raise UserError(f"--device {device}: expected a number below {found}. Next: --device cuda")
+    if ":" in device and here > 1:
+        raise UserError(f"--device {device}: expected a GPU for each of {here} processes. Next: --device cuda")
     return chosen
 
 

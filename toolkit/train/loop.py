@@ -12,13 +12,12 @@ from typing import Any, NoReturn
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from toolkit import log, progress
 from toolkit.data import loader
 from toolkit.log import UserError
 from toolkit.tasks.base import Examples, Task
-from toolkit.train import arithmetic, checkpoint, distributed, prefetch, stopping, validation
+from toolkit.train import arithmetic, checkpoint, distributed, phases, prefetch, stopping, validation
 from toolkit.train.averages import Averages
 from toolkit.train.tracking import Tracker
 
@@ -49,6 +48,7 @@ class Trainer:
         for name, found, least in (("batch_size", self.training.batch_size, 1), ("workers", self.workers, 0)):
             if found < least:
                 raise UserError(f"data.{name}: expected {least} or more, found {found}")
+        phases.check(config, task.parameter_groups())
         self.model = task.model.to(device)
         arithmetic.arrange(self.model, self.options, device)
         self._choose_optimizer(epoch=0)
@@ -73,7 +73,10 @@ class Trainer:
             self._end_epoch(self._best_of(row))
         self.tracker.close()
         if self.step == 0:
-            raise UserError(f"{self.exp}: no training step was made. Next: look at train.max_minutes and the size of the split")
+            raise UserError(
+                f"{self.exp}: no training step was made. "
+                "Next: look at train.max_minutes, train.patience and the size of the split"
+            )
 
     def train_epoch(self) -> dict[str, float]:
         """Learn from the batches that are left of the epoch; gives the mean loss, and the share of time spent waiting."""
@@ -150,6 +153,9 @@ class Trainer:
 
         A loss may be finite where its gradient is not (a square root at 0): one such step would leave no weight finite, so it
         is skipped.  In half precision the scaler does that by itself, as long as a smaller scale may help.
+
+        Whether the weights may change is known when the backward pass is over, so here a GPU is waited for.  It stands still
+        until the step's first kernel is launched; only PyTorch's fused optimizers could be told on the device to do nothing.
         """
         self.scaler.unscale_(self.optimizer)
         if self.options.clip_grad_norm is not None:
@@ -211,11 +217,8 @@ class Trainer:
         value = self._value(row, self.options.monitor)
         waited_for = self._value(row, self.options.plateau or self.options.monitor)
         lr = self.optimizer.param_groups[0]["lr"]
-        if isinstance(self.schedule, ReduceLROnPlateau):
-            self.schedule.step(waited_for)
-        elif self.schedule is not None:
-            self.schedule.step()
-        better = value < self.best
+        phases.step(self.schedule, waited_for)
+        better = value < self.best or self.best == math.inf  # of values that are no numbers the newest is the best
         self.best = min(value, self.best)
         self.stale = 0 if waited_for < self.lowest else self.stale + 1
         self.lowest = min(waited_for, self.lowest)
@@ -243,16 +246,7 @@ class Trainer:
         logger.info("epoch %d: %s  (%.0f s)%s", self.epoch, "  ".join(values), row["seconds"], "  best" if better else "")
 
     def _choose_optimizer(self, epoch: int) -> None:
-        """The optimizer and the schedule of the phase that `epoch` lies in."""
-        begun = [phase for phase in self.config.phases if phase.epoch <= epoch]
-        build = max(begun, key=lambda phase: phase.epoch).optimizer if begun else self.config.optimizer
-        try:
-            self.optimizer = build(self.task.parameter_groups())
-        except ValueError as error:
-            raise UserError(f"optimizer: {error}") from error
-        if isinstance(self.optimizer, torch.optim.LBFGS | torch.optim.SparseAdam):
-            raise UserError("optimizer: expected one that steps once a batch by dense gradients, such as Adam or SGD")
-        self.schedule = self.config.schedule(self.optimizer) if self.config.schedule and not begun else None
+        self.optimizer, self.schedule = phases.choose(self.config, self.task.parameter_groups(), epoch)
 
     def _begin_phase(self) -> None:
         """Where another phase begins: its optimizer, and the best weights so far."""

@@ -15,6 +15,7 @@ from toolkit import files, log
 from toolkit.config import fingerprint
 from toolkit.data.manifest import Manifest
 from toolkit.models.quantized import Quantized
+from toolkit.tasks.base import Task
 from toolkit.tasks.experiment import COMPRESSED, Experiment, load
 from toolkit.train import checkpoint, distributed, stopping
 from toolkit.train.loop import Trainer
@@ -41,26 +42,23 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
     shapes, _ = experiment.build("meta")
     shapes.check()
     task, built = experiment.build()
+    learned_from = _data(data, experiment.tree["data"])
+    reference = ReferenceCurve.of_config(config, overrides, learned_from["edition"])
     parameters = sum(p.numel() for p in task.model.parameters() if p.requires_grad)
-    if distributed.rank() == 0:
-        experiment.resolved.save(exp / "config.yaml")
+    first = distributed.rank() == 0
+    if first:
         logger.info("%s: %s parameters, on %s", exp, f"{parameters:,}", describe(place))
-    if parameters:
-        key = fingerprint([experiment.training_key, *made_with]) if (made_with := task.made_with()) else experiment.training_key
-        trainer = Trainer(task, built, data, exp, place, key)
-        edition = _data(data, experiment.tree["data"])["edition"]
-        trainer.tracker.reference = ReferenceCurve.of_config(config, overrides, edition)
-        if trainer.step == 0 and built.train.init is None:
-            task.prepare_training(data)
-        task.start_training(place)
-        with stopping.listening():
-            trainer.fit()
-        trained = {"steps": trainer.step, "epochs": trainer.epoch, "train_seconds": round(trainer.seconds, 1)}
-    else:  # an oracle, the mixture itself, a forest
+    trainer = Trainer(task, built, data, exp, place, _key(experiment, task)) if parameters else None
+    if first:  # not before: what was trained here keeps its configuration if the new one is refused
+        experiment.resolved.save(exp / "config.yaml")
+    if trainer is None:  # an oracle, the mixture itself, a forest
         task.prepare_training(data)
         checkpoint.save_weights(task.model, exp / "model.safetensors")
         trained = {"steps": 0, "epochs": 0, "train_seconds": 0.0}
-    if distributed.rank() == 0:
+    else:
+        trainer.tracker.reference = reference
+        trained = _fitted(trainer, data)
+    if first:
         best = load(exp, torch.device("cpu"))[0].model
         if isinstance(best, Quantized):
             best.save_compressed(exp / COMPRESSED)
@@ -79,10 +77,26 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
             "parameters": parameters,
             "model_mb": round(best.size_mb(), 3),
             **trained,
-            **_data(data, experiment.tree["data"]),
+            **learned_from,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         files.write_json(exp / "run.json", run)
+
+
+def _fitted(trainer: Trainer, data: Path) -> dict[str, Any]:
+    """Train to the end; how long that was."""
+    if trainer.step == 0 and trainer.options.init is None:
+        trainer.task.prepare_training(data)
+    trainer.task.start_training(trainer.device)
+    with stopping.listening():
+        trainer.fit()
+    return {"steps": trainer.step, "epochs": trainer.epoch, "train_seconds": round(trainer.seconds, 1)}
+
+
+def _key(experiment: Experiment, task: Task) -> str:
+    """Fingerprint of all that a checkpoint depends on."""
+    made_with = task.made_with()
+    return fingerprint([experiment.training_key, *made_with]) if made_with else experiment.training_key
 
 
 def describe(device: torch.device) -> str:
