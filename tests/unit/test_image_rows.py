@@ -21,7 +21,7 @@ class TestImageRows:
         assert ">position x<" in picture
         assert picture == image_rows(rows)
 
-    @pytest.mark.parametrize("shapes", [[], [(2, 8, 8), (3, 8, 8)], [(8, 8)]])
+    @pytest.mark.parametrize("shapes", [[], [(2, 8, 8), (3, 8, 8)], [(8, 8)], [(0, 8, 8)]])
     def test_images_that_do_not_fit_together(self, shapes: list[tuple[int, ...]]) -> None:
         with pytest.raises(ValueError, match="of one shape in all rows"):
             image_rows({str(number): np.zeros(shape) for number, shape in enumerate(shapes)})

@@ -444,6 +444,12 @@ def test_only_scored_experiments_of_one_recipe_are_compared(recipe: Path, experi
         compare([one, experiment("two", 15.0, recipe="librimix/net")])
 
 
+def test_what_stands_beside_a_picture_is_no_longer_than_it() -> None:
+    picture = figures.curves({"valid": ([1, 2], [0.5, 0.4])}, "Divergence of the codes (nats)")
+    assert "Divergence of the codes (nats) over epoch" in picture
+    assert ">Divergence of the codes<" in picture.replace("\n", "")
+
+
 def test_pictures_take_their_colours_from_the_page() -> None:
     for picture in (
         figures.curves({"training": ([1], [2.0]), "validation": ([1], [2.5])}, "loss"),

@@ -1,5 +1,6 @@
 """Pages of language models: losses with the lines they may reach, matrices, tunes to be seen and heard."""
 
+import math
 import re
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def chains(tmp_path_factory: pytest.TempPathFactory) -> str:
     found = MIXTURES["transition1"][::-1].tolist()
     row = {"id": "test", "metrics": metrics, "winners": [190, 210]}
     stored = {"id": "test", "alone": found, "in_sequences": found}
-    exp = experiment(recipe, "mcl", CHAINS, row, stored, [0.69, 0.52, 0.51])
+    exp = experiment(recipe, "mcl", CHAINS, row, stored, [math.nan, 0.52, 0.51])
     experiment(recipe, "mle", CHAINS, row, {"id": "test", "alone": found[:1], "in_sequences": found[:1]}, [0.69, 0.54, 0.53])
     experiment(recipe, "others", "markov_mixtures/transition2/64/stationary/test", row, stored, [0.6])
     return report(exp, recipe / "paper.yaml", "test", folder / "data").read_text()
@@ -120,6 +121,23 @@ def test_notes_follow_one_another_in_steps():
 def test_what_holds_no_note_is_shown_as_text(text):
     shown = tunes.shown("by the model", text)
     assert (shown.text, shown.audio, shown.picture) == (text, "", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "bar"),
+    [
+        ("M:2/4\nK:C\n" + "z4|" * 40 + "C4|\n", 24),  # a page of rests
+        ("M:4/4\nK:C\nC999999|\n", 48),  # a note of days
+        ("M:1/128\nK:C\nC4|\n", 48),  # bars of no step,
+        ("M:999999/8\nK:C\nC4|\n", 48),  # or of years
+        ("K:|\nC4|\n", 48),  # no key
+    ],
+)
+def test_a_model_may_write_any_nonsense(text, bar):
+    shown = tunes.shown("by the model", text)
+    assert tunes.bar_steps(tunes.as_tune(text)) == bar
+    assert shown.picture.startswith('<svg role="img" aria-label="Piano roll of 1 notes in ')
+    assert 0 < len(shown.audio) < 2_000_000
 
 
 def test_every_generated_tune_can_be_shown():

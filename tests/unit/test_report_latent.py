@@ -2,19 +2,24 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 import toolkit
+from toolkit import files
 from toolkit.data import manifest, tables
 from toolkit.dsp.notes import NoteEvent
 from toolkit.dsp.tick_grid import HOLD, REST
 from toolkit.infer.autoencoder import TrainedLatent
 from toolkit.infer.run import infer
-from toolkit.report import latent_figures, report
+from toolkit.report import latent, latent_figures, report
+from toolkit.report.runs import Group, Run
+from toolkit.report.scored import Scored
 from toolkit.score.run import score
 from toolkit.train.run import train
 
@@ -82,6 +87,32 @@ def test_a_page_shows_and_plays_what_codes_do(exp: Path, monkeypatch: pytest.Mon
         assert page.count("Piano rolls of 3 bars for each attribute") == 2
         assert page.count("<audio") == 2 + 2 * 2
     assert "This page lacks" not in page
+
+
+def test_without_attributes_dimensions_go_by_their_numbers(tmp_path: Path) -> None:
+    folder, pictures = tmp_path / "exp/one/predictions/test", torch.zeros(2, 2, 3, 8, 8, dtype=torch.uint8)
+    found = {"means": torch.zeros(2, 2), "originals": pictures[:, 0, 0], "reconstructions": pictures[:, 0, 0]}
+    found |= {"traversals": pictures, "steps": torch.linspace(-1, 1, 3), "reconstruction_accuracy": torch.ones(2)}
+    folder.mkdir(parents=True)
+    save_file({name: values.contiguous() for name, values in found.items()}, folder / "x.safetensors")
+    files.append_jsonl(folder / "index.jsonl", {"id": "x", "file": "x.safetensors"})
+    header = {"root": ".", "name": "x", "corpus": "x", "edition": "mini"}
+    manifest.write(tmp_path / "x.jsonl", header, [manifest.Item("x", "test", 0, 2, 0, {}, {})])
+    run = Run(tmp_path / "exp/one", {}, {"test": {"data": "x", "metrics": {"nats/mean": 0.3}}})
+    row: dict[str, Any] = {"id": "x", "metrics": {"nats": 0.3}, "nats": [0.1, 0.2]}
+    group = Group([run], "test", "x", "mini")
+    scored = Scored(run, "test", group, "nats/mean", [row], manifest.Manifest.open(tmp_path / "x.jsonl"))
+
+    shown = latent.view(scored, []).examples
+    assert [example.title for example in shown] == ["Reconstructions", "Traversals of picture 1", "Traversals of picture 2"]
+    caption, picture = shown[1].pictures[0]
+    assert caption.endswith("a dimension goes from -1 to 1.")
+    assert "Rows of 3 images each: dimension 0, dimension 1" in picture
+
+    (folder / "x.safetensors").unlink()
+    missing: list[str] = []
+    assert latent.view(scored, missing).examples == []
+    assert missing[0].startswith(f"examples: {folder}/x.safetensors: expected predictions")
 
 
 def test_a_trained_model_encodes_and_decodes(exp: Path) -> None:

@@ -168,6 +168,11 @@ def test_pitch_that_a_model_tells_stands_beside_the_annotation(recipe: Path, dat
     assert "Loudness over time" not in page
 
 
+def test_a_recording_too_short_for_a_pitch_has_no_curve_of_it(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
+    page = page_of(experiment(played=False, f0=[], untrained_f0=[100.0]), recipe, data)
+    assert page.count("F0 over time: annotated, untrained.") == 3
+
+
 def test_what_is_not_there_is_named(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
     exp = experiment()
     for path in data.rglob("store.json"):

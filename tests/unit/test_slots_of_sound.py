@@ -1,6 +1,7 @@
 """Every block of synthesis and pitch in every slot it fits: forward, backward, one example, odd lengths; none left out."""
 
 import itertools
+import typing
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -15,6 +16,7 @@ from toolkit.config import subclasses
 from toolkit.data.performances import Performance
 from toolkit.models.resynthesizer import Resynthesizer
 from toolkit.report.blocks import SLOTS, table
+from toolkit.tasks import TASKS, find
 
 RATE, HOP = 8000, 16
 Cases = dict[str, Callable[..., Any]]
@@ -85,6 +87,15 @@ def test_blocks_are_listed_with_a_sentence(slot: str) -> None:
         if cls is not getattr(import_module(SLOTS[slot]), slot):
             line = next(line for line in listed.splitlines() if line.startswith(f"  {name} "))
             assert line.endswith("."), line
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_a_task_may_be_given_as_model_and_loss_is_listed(task: str) -> None:
+    """Only those are left out that nothing else fits."""
+    hints = typing.get_type_hints(find(task).Config)
+    for slot in (hints["model"], hints.get("loss")):
+        alone = slot is None or set(subclasses(slot)) <= {slot.__name__}
+        assert alone or table(slot.__name__).startswith(f"{slot.__name__}: ")
 
 
 @pytest.mark.parametrize(("controller", "synthesizer", "effect"), CHAINS)

@@ -104,6 +104,7 @@ class _Reader:
         self.meter: Fraction | None = None
         self.compound = False
         self.unit = Fraction(1, 8)
+        self.signature: dict[str, int] = {}
         self.tuplet, self.left, self.broken = Fraction(1), 0, Fraction(1)
         self.change("M", tune.meter)
         for letter in ("L", "K"):

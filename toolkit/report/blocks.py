@@ -33,18 +33,24 @@ SLOTS = {
     "TaggingModel": "toolkit.models",
     "SynthesisModel": "toolkit.models",
     "PitchModel": "toolkit.models",
+    "LanguageModel": "toolkit.models",
+    "HypothesisModel": "toolkit.models",
+    "LatentModel": "toolkit.models",
     "SeparationLoss": "toolkit.losses",
+    "WeightedPairs": "toolkit.losses",
     "PairwiseLoss": "toolkit.losses",
     "Penalty": "toolkit.losses",
     "TaggingLoss": "toolkit.losses",
     "FeatureLoss": "toolkit.losses",
     "SynthesisLoss": "toolkit.losses",
     "EquivarianceLoss": "toolkit.losses",
+    "ReconstructionLoss": "toolkit.losses",
+    "DivergenceLoss": "toolkit.losses",
 }
 
 
 def table(slot: str | None = None) -> str:
-    """One line a block: its name, what it is, its options with their defaults.
+    """Two lines a block: its name and what it is, then its options with their defaults.
 
     Raises:
         UserError: no slot has that name.
@@ -58,10 +64,10 @@ def table(slot: str | None = None) -> str:
     for name in [slot] if slot else SLOTS:
         base = getattr(import_module(SLOTS[name]), name)
         lines.append(f"{name}: {_first_line(base)}")
-        for block in sorted(subclasses(base).items()):
-            if block[1] is not base and not block[0].startswith("_"):
-                lines.append(f"  {block[0]:<26} {_first_line(block[1])}")
-                lines.append(f"  {'':<26} {_options(block[1])}")
+        for title, block in sorted(subclasses(base).items()):
+            if block is not base and not title.startswith("_"):
+                lines.append(f"  {title:<26} {_first_line(block)}")
+                lines.append(f"  {'':<26} {_options(block)}")
     return "\n".join(lines)
 
 

@@ -44,6 +44,7 @@ STYLE: dict[Any, Any] = {
 
 WIDTH, HEIGHT = 4.2, 2.7  # inches of a picture: three stand side by side, and one on a telephone with letters of 11 pixels
 NAME = 22  # letters of a box's name in a line
+BESIDE = 27  # of what stands upright beside a picture
 FEW = 12  # values up to which each is a dot: a box or a histogram of three would say nothing
 BOXES = "The box holds the middle half, the thick line is the median, whiskers reach 1.5 box lengths."
 DOTS = "Each dot is one of them, the thick line is the median."
@@ -67,7 +68,7 @@ def curves(lines: Mapping[str, Curve], ylabel: str, xlabel: str = "epoch") -> st
     for (name, (x, y)), (dash, colour) in zip(lines.items(), itertools.cycle(looks)):
         size = 4 if len(x) < 15 else 0
         axes.plot(x, y, color=colour, linestyle=dash, label=name, linewidth=1.8, marker="o", markersize=size)
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlabel=xlabel, ylabel=fill(ylabel, BESIDE))
     whole = all(float(place).is_integer() for x, _ in lines.values() for place in x)
     axes.xaxis.set_major_locator(MaxNLocator(integer=whole, steps=STEPS))
     if len(lines) > MOST_INSIDE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ import numpy as np
 from toolkit import config
 from toolkit.data import records
 from toolkit.data.manifest import Item, Manifest
+from toolkit.log import UserError
 from toolkit.report import display, figures, hypothesis_figures
 from toolkit.report.figures import Curve
 from toolkit.report.hypothesis_figures import Placed
@@ -42,9 +43,9 @@ class System:
     rows: list[dict[str, Any]]
 
     def over_inputs(self, metric: str) -> Curve:
-        """Inputs and a metric's values."""
-        known = [(row["t"], display.metric(metric).scale * row["metrics"][metric]) for row in self.rows if "t" in row]
-        return [t for t, _ in known], [value for _, value in known]
+        """Inputs and a metric's values; nothing where samples have inputs of their own, or it was not measured."""
+        rows = [row for row in self.rows if "t" in row and metric in row["metrics"]]
+        return [row["t"] for row in rows], [display.metric(metric).scale * row["metrics"][metric] for row in rows]
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,11 @@ def view(scored: Scored, missing: list[str]) -> View:
     """Put the parts together; what is not there is added to `missing`."""
     this = System(_name(scored.run), scored.run, scored.rows)
     systems = [this, *_beside(scored, this.name)]
-    drawn = [name for name in OVER_INPUTS if name in scored.metrics and len(scored.rows) > 1]
+    drawn = [name for name in OVER_INPUTS if len(this.over_inputs(name)[0]) > 1]
     lines = [_over_inputs(name, systems) for name in drawn]
     spreads = [picture for name in drawn for picture in _spread(name, systems)]
     manifest = scored.manifest_of_predictions(missing)
-    examples = [] if manifest is None else _examples(scored, systems, manifest)
+    examples = [] if manifest is None else _examples(scored, systems, manifest, missing)
     beside = [one.name for one in systems[1:]]
     return View(metrics_table(scored.summary), beside, lines, spreads, _cooling(scored), examples)
 
@@ -106,13 +107,13 @@ def _name(run: Run) -> str:
     return Path(run.config).stem.replace("_", " ") or run.tag
 
 
-def _over_inputs(metric: str, systems: Iterable[System]) -> Picture:
-    measured = [one for one in systems if all(metric in row["metrics"] for row in one.rows)]
-    lines = {one.name: one.over_inputs(metric) for one in measured}
+def _over_inputs(metric: str, systems: Sequence[System]) -> Picture:
+    """A line for each system that it is known of, the page's own first."""
+    lines = {one.name: line for one in systems if (line := one.over_inputs(metric))[0]}
     label = display.label(metric)
     caption = f"{label} over the input."
-    if metric == "distortion" and "k_means" in measured[0].rows[0]["metrics"]:
-        lines["k-means"] = measured[0].over_inputs("k_means")
+    if metric == "distortion" and (centres := systems[0].over_inputs("k_means"))[0]:
+        lines["k-means"] = centres
         caption = f"{label} over the input, beside that of as many centres found by k-means among the samples."
     return caption, figures.curves(lines, label, "t")
 
@@ -128,15 +129,15 @@ def _cooling(scored: Scored) -> list[Picture]:
     temperatures = [row["valid/temperature"] for row in rows]
     if len(set(temperatures)) < 2:
         return []
-    found = [row["metrics"] for row in scored.rows]
-    critical = [max(one["critical_temperature"] for one in found)] if "critical_temperature" in found[0] else []
-    levels = {"k-means": scored.summary["metrics"]["k_means/mean"]} if "k_means" in found[0] else {}
+    critical = sorted(values_of(scored.rows, "critical_temperature"))[-1:]
+    level = scored.summary["metrics"].get("k_means/mean")
+    levels = {} if level is None else {"k-means": level}
     tail = f" The line: {critical[0]:.3f}, below which hypotheses in the samples' mean part." if critical else ""
     return [
         (
             f"Distortion of the validation samples as the temperature falls.{tail}",
             hypothesis_figures.cooling(
-                {"hypotheses": (temperatures, [row["valid/distortion"] for row in rows])}, critical, levels
+                {"hypotheses": (temperatures, [row["valid/distortion"] for row in rows])}, critical, levels, "distortion"
             ),
         ),
         (
@@ -148,27 +149,31 @@ def _cooling(scored: Scored) -> list[Picture]:
     ]
 
 
-def _examples(scored: Scored, systems: list[System], manifest: Manifest) -> list[Picture]:
+def _examples(scored: Scored, systems: list[System], manifest: Manifest, missing: list[str]) -> list[Picture]:
     """Hypotheses in a plane among the samples, for the inputs that the configuration shows."""
     shown = config.read(scored.run.folder / "config.yaml")["data"]["shown"]
     items = [item for item in manifest if "t" in item.labels]
     if not items:
         return []
     nearest = [min(items, key=lambda item: abs(item.labels["t"] - t)) for t in shown]
-    samples = {f"t = {item.labels['t']:.2g}": _points(manifest, item) for item in nearest}
-    if any(points.shape[1] != 2 for points in samples.values()):
+    samples = [_points(manifest, item) for item in nearest]
+    if any(points.shape[1] != 2 for points in samples):
         return []
-    limit = max(1.0, float(np.ceil(10 * np.quantile(np.abs(np.concatenate(list(samples.values()))), 0.998)) / 10))
-    placed = {one.name: _placed(one, scored.split, nearest) for one in systems}
-    rows = {name: found for name, found in placed.items() if found is not None and found.keys() == samples.keys()}
+    limit = max(1.0, float(np.ceil(10 * np.quantile(np.abs(np.concatenate(samples)), 0.998)) / 10))
+    rows = {one.name: placed for one in systems if (placed := _placed(one, scored.split, nearest, missing))}
     caption = "Hypotheses (blue, the larger the more they weigh) among samples given each t."
-    drawn = [(caption, hypothesis_figures.hypotheses(samples, rows, (-limit, limit)))] if rows else []
+    among = {_named(item): points for item, points in zip(nearest, samples, strict=True)}
+    drawn = [(caption, hypothesis_figures.hypotheses(among, rows, (-limit, limit)))] if rows else []
     ways = {one.name: taken for one in systems if (taken := _ways(one.run.folder, shown)) is not None}
-    for number, points in enumerate(samples.values()):
+    for place, (t, points) in enumerate(zip(shown, samples, strict=True)):
         if ways:
-            picture = hypothesis_figures.ways(points, {key: taken[:, number] for key, taken in ways.items()}, (-limit, limit))
-            drawn.append((f"The ways of the hypotheses from before the training to its end, t = {shown[number]:g}.", picture))
+            picture = hypothesis_figures.ways(points, {name: taken[:, place] for name, taken in ways.items()}, (-limit, limit))
+            drawn.append((f"The ways of the hypotheses from before the training to its end, t = {t:g}.", picture))
     return drawn
+
+
+def _named(item: Item) -> str:
+    return f"t = {item.labels['t']:.2g}"
 
 
 def _points(manifest: Manifest, item: Item) -> np.ndarray:
@@ -177,16 +182,19 @@ def _points(manifest: Manifest, item: Item) -> np.ndarray:
     return points[np.random.default_rng(0).permutation(len(points))]  # the notebook's come one cluster after the other
 
 
-def _placed(system: System, split: str, items: Iterable[Item]) -> dict[str, Placed] | None:
-    """Hypotheses of a system for each of the inputs; none if some are not stored."""
+def _placed(system: System, split: str, items: Iterable[Item], missing: list[str]) -> dict[str, Placed]:
+    """Hypotheses of a system for each of the inputs; nothing if some are not stored."""
     folder = system.run.folder / "predictions" / split
-    stored = records.predictions(folder) if (folder / "index.jsonl").is_file() else {}
-    if any(item.id not in stored for item in items):
-        return None
-    return {
-        f"t = {item.labels['t']:.2g}": Placed(*(read(folder, stored[item.id], name)[0] for name in ("points", "weights")))
-        for item in items
-    }
+    try:
+        stored = records.predictions(folder) if (folder / "index.jsonl").is_file() else {}
+        if any(item.id not in stored for item in items):
+            return {}
+        return {
+            _named(item): Placed(*(read(folder, stored[item.id], name)[0] for name in ("points", "weights"))) for item in items
+        }
+    except UserError as error:
+        missing.append(f"hypotheses of {system.name}: {error}")
+        return {}
 
 
 def _ways(folder: Path, shown: list[float]) -> np.ndarray | None:

@@ -26,10 +26,10 @@ def image_rows(rows: Mapping[str, NDArray[np.floating]], smallest: float = 0.0, 
         largest: value that is white.
 
     Raises:
-        ValueError: there are no rows, or images of different shapes.
+        ValueError: there are no rows, no images, or images of different shapes.
     """
     shapes = {np.shape(images) for images in rows.values()}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3 or 0 in next(iter(shapes)):
         raise ValueError(f"image_rows: expected images (n, height, width) of one shape in all rows, found {sorted(shapes)}")
     count, height, width = next(iter(shapes))
     size = WIDTH * 0.8 / count  # inches of an image; the rest is for the names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def view(scored: Scored, missing: list[str]) -> View:
     chains = [item for item in items.values() if "transitions" in item.labels and item.id in stored]
     pictures = [_losses(scored)] if "mle_line/given_first" in scored.summary["metrics"] else []
     pictures += [_matrices(item, stored[item.id]) for item in chains]
-    written = {identity: row["written"] for identity, row in stored.items() if row.get("written")}
+    written = {identity: row["written"] for identity, row in stored.items() if row.get("written") and identity in items}
     examples = [] if manifest is None else list(_examples(scored.rows, items, written))
     distributions = _distributions(scored.rows, items)
     return View(metrics_table(scored.summary), pictures, _winners(scored, items), distributions, _bars(written), examples)
@@ -110,8 +111,9 @@ def _losses(scored: Scored) -> Picture:
 
 
 def _curve(folder: Path) -> Curve | None:
-    rows = records.epochs(folder)
-    return ([row["step"] for row in rows], [row["valid/loss"] for row in rows]) if rows and "valid/loss" in rows[0] else None
+    """Steps and validation losses, as far as they are numbers; None where none is."""
+    rows = [row for row in records.epochs(folder) if math.isfinite(row.get("valid/loss", math.nan))]
+    return ([row["step"] for row in rows], [row["valid/loss"] for row in rows]) if rows else None
 
 
 def _same_data(own: Path, other: Path) -> bool:
@@ -180,6 +182,6 @@ def _examples(rows: list[dict[str, Any]], items: dict[str, Item], written: dict[
             place,
             identity,
             row["metrics"][LOSS],
-            str(item.labels.get("title", identity)),
+            str(item.labels.get("title") or identity),
             shown + [tunes.shown(name, text) for name, text in zip(names, texts, strict=True)],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from toolkit.dsp.bar_attributes import ATTRIBUTES
 from toolkit.dsp.notes import STEPS, NoteEvent, joined
 from toolkit.dsp.tick_grid import TickGrid
 from toolkit.infer.autoencoder import notes_of, on_grid
+from toolkit.log import UserError
 from toolkit.report import image_rows, latent_figures, piano_rolls, sound
 from toolkit.report.piano_rolls import Traversal
 from toolkit.report.scored import BUDGET, Scored
@@ -31,7 +32,25 @@ RATE = 16000  # Hz
 TEMPO = 140.0  # quarter notes a minute
 INSTRUMENT = "piano"
 DRAWN = 2  # items that are traversed on the page
+MOST_MOVED = 4  # dimensions, where there are no attributes that choose them
 PICTURE = 400_000  # bytes of a traversal, about
+
+
+class Moved(NamedTuple):
+    """A dimension that is moved.
+
+    Attributes:
+        dimension: its number.
+        attribute: that it stands for; empty where the items have none.
+    """
+
+    dimension: int
+    attribute: str = ""
+
+    @property
+    def title(self) -> str:
+        """`note_density, dimension 2`."""
+        return f"{self.attribute}, dimension {self.dimension}".removeprefix(", ")
 
 
 @dataclass(frozen=True)
@@ -87,7 +106,7 @@ def view(scored: Scored, missing: list[str]) -> View:
     row = scored.rows[0] if scored.rows else {}
     manifest = scored.manifest_of_predictions(missing)
     item = next((item for item in manifest or () if item.id == row.get("id")), None)
-    found = {} if item is None else _predicted(scored, item)
+    found = {} if item is None else _predicted(scored, item, missing)
     examples = _examples(scored, item, row, found) if item is not None and found else []
     accuracy = _accuracy(found) if found else []
     return View(metrics_table(scored.summary), accuracy, _dependence(row, _attributes(scored, row)), examples)
@@ -121,20 +140,28 @@ def _accuracy(found: dict[str, Tensor]) -> list[Picture]:
     return spread({"": found[name].tolist()}, name, "items, decoded from codes that are drawn")
 
 
-def _predicted(scored: Scored, item: Item) -> dict[str, Tensor]:
-    """What was stored of a table; nothing where nothing was."""
+def _predicted(scored: Scored, item: Item, missing: list[str]) -> dict[str, Tensor]:
+    """What was stored of a table; nothing where nothing was, which `missing` is told."""
     folder = scored.run.folder / "predictions" / scored.split
     stored = records.predictions(folder)
-    return LatentLearning.predicted(folder / stored[item.id]["file"]) if item.id in stored else {}
+    if item.id not in stored:
+        missing.append(f"examples: nothing is stored of {item.id}")
+        return {}
+    try:
+        return LatentLearning.predicted(folder / stored[item.id]["file"])
+    except UserError as error:
+        missing.append(f"examples: {error}")
+        return {}
 
 
 def _examples(scored: Scored, item: Item, row: dict[str, Any], found: dict[str, Tensor]) -> list[Example]:
-    names = _attributes(scored, row)
-    places = _dimensions(scored, row) if names else list(range(min(4, found["means"].shape[1])))
-    names = names or [f"dimension {number}" for number in places]
+    if names := _attributes(scored, row):
+        moves = [Moved(place, name) for name, place in zip(names, _dimensions(scored, row), strict=True)]
+    else:
+        moves = [Moved(place) for place in range(min(MOST_MOVED, found["means"].shape[1]))]
     if found["originals"].ndim == 3:
-        return _pictures(found, names, places)
-    return _melodies(found, item, names, places) if "grid" in item.labels else []
+        return _pictures(found, moves)
+    return _melodies(found, item, moves) if "grid" in item.labels else []
 
 
 def _dimensions(scored: Scored, row: dict[str, Any]) -> list[int]:
@@ -144,22 +171,23 @@ def _dimensions(scored: Scored, row: dict[str, Any]) -> list[int]:
     return informative if tied is None else tied["init_args"]["dimensions"] or list(range(len(informative)))
 
 
-def _pictures(found: dict[str, Tensor], names: Sequence[str], dimensions: Sequence[int]) -> list[Example]:
-    """Rows of images: originals and reconstructions, then a row an attribute."""
+def _pictures(found: dict[str, Tensor], moves: Sequence[Moved]) -> list[Example]:
+    """Rows of images: originals and reconstructions, then a row a dimension."""
     both = {"originals": _grey(found["originals"]), "decoded": _grey(found["reconstructions"])}
     caption = "Pictures of the test split, and what is decoded from the means of their posteriors."
     shown = [Example("Reconstructions", [(caption, image_rows.image_rows(both))], [])]
     for number, moved in enumerate(found["traversals"][:DRAWN]):
-        rows = {f"{name}, {place}": _grey(moved[place]) for name, place in zip(names, dimensions, strict=True)}
-        shown.append(Example(f"Traversals of picture {number + 1}", [(_moving(found, "row"), image_rows.image_rows(rows))], []))
+        rows = {move.title.replace(", dimension", ","): _grey(moved[move.dimension]) for move in moves}  # little room for names
+        picture = image_rows.image_rows(rows)
+        shown.append(Example(f"Traversals of picture {number + 1}", [(_moving(found, moves), picture)], []))
     return shown
 
 
-def _melodies(found: dict[str, Tensor], item: Item, names: Sequence[str], dimensions: Sequence[int]) -> list[Example]:
-    """Piano rolls and sound: originals and reconstructions, then a row an attribute."""
+def _melodies(found: dict[str, Tensor], item: Item, moves: Sequence[Moved]) -> list[Example]:
+    """Piano rolls and sound: originals and reconstructions, then a row a dimension."""
     grid = item.labels["grid"]
     steps = int(TickGrid(tuple(grid["ticks"])).boundaries(found["originals"].shape[-1])[-1])
-    room = (BUDGET - PICTURE * DRAWN) * 3 / 4 / (2 + DRAWN * len(names))  # as base64, three bytes are four
+    room = (BUDGET - PICTURE * DRAWN) * 3 / 4 / (2 + DRAWN * len(moves))  # as base64, three bytes are four
     pictures, clips = [], []
     for name in ("originals", "reconstructions"):
         several = [notes_of(grid, one) for one in found[name]]
@@ -169,22 +197,22 @@ def _melodies(found: dict[str, Tensor], item: Item, names: Sequence[str], dimens
     shown = [Example("Reconstructions", pictures, clips)]
     for number, moved in enumerate(found["traversals"][:DRAWN]):
         rows, clips = [], []
-        for name, place in zip(names, dimensions, strict=True):
-            several = [notes_of(grid, one) for one in moved[place]]
-            values = _values(name, on_grid(grid, moved[place]), found["steps"])
-            rows.append(Traversal(f"{name}, dimension {place}", several, values))
-            clips.append(Clip(f"{name.replace('_', ' ')}, dimension {place}", _heard(several, steps, room)))
+        for move in moves:
+            several = [notes_of(grid, one) for one in moved[move.dimension]]
+            values = _values(move.attribute, on_grid(grid, moved[move.dimension]), found["steps"])
+            rows.append(Traversal(move.title, several, values))
+            clips.append(Clip(move.title.replace("_", " "), _heard(several, steps, room)))
         picture = piano_rolls.traversals(rows, bar=steps)
-        shown.append(Example(f"Traversals of melody {number + 1}", [(_moving(found, "row"), picture)], clips))
+        shown.append(Example(f"Traversals of melody {number + 1}", [(_moving(found, moves), picture)], clips))
     return shown
 
 
-def _moving(found: dict[str, Tensor], what: str) -> str:
+def _moving(found: dict[str, Tensor], moves: Sequence[Moved]) -> str:
     low, high = found["steps"][0].item(), found["steps"][-1].item()
-    return (
-        f"Each {what} is decoded from one code, of which a dimension goes from {low:g} to {high:g}: the one that the attribute "
-        "was tied to or, where none was, the one that tells most of it."
-    )
+    told = f"Each row is decoded from one code, of which a dimension goes from {low:g} to {high:g}"
+    if not any(move.attribute for move in moves):
+        return f"{told}."
+    return f"{told}: the one that the attribute was tied to or, where none was, the one that tells most of it."
 
 
 def _values(name: str, bars: NDArray[np.uint8], steps: Tensor) -> list[float]:

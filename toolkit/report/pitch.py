@@ -12,8 +12,8 @@ from toolkit.data import records
 from toolkit.data.manifest import Item, Manifest
 from toolkit.report import display, pitch_figures, tracked
 from toolkit.report.scored import Scored
-from toolkit.report.sources import metrics_table, plain
-from toolkit.report.spread import by_label, label_of, spread, values_of
+from toolkit.report.sources import metrics_table
+from toolkit.report.spread import Picture, by_label, label_of, spread, values_of
 from toolkit.report.table import NOTHING, Table
 from toolkit.report.tracked import Track
 
@@ -46,16 +46,14 @@ class View:
     instruments: Table | None
     recordings: Table
     folded: bool
-    distributions: list[tuple[str, str]]
-    errors: list[tuple[str, str]]
+    distributions: list[Picture]
+    errors: list[Picture]
     examples: list[tracked.Example]
 
 
 def view(scored: Scored, missing: list[str]) -> View:
     """Put the parts together; what is not there is added to `missing`."""
-    names = scored.metrics
-    headline = plain(scored.metric).partition("/")[0]
-    metric = headline if headline in names or not names else names[0]
+    names, metric = scored.metrics, scored.chosen_by
     manifest = scored.manifest_of_predictions(missing)
     items = scored.items
     tracks = {} if manifest is None else _tracks(scored, manifest)
@@ -81,7 +79,7 @@ def _tracks(scored: Scored, manifest: Manifest) -> dict[str, Track]:
     return {identity: track for identity, track in found.items() if track is not None}
 
 
-def _errors(tracks: list[Track]) -> list[tuple[str, str]]:
+def _errors(tracks: list[Track]) -> list[Picture]:
     """(caption, SVG): all errors, then the small ones."""
     cents = np.concatenate([track.errors for track in tracks]) if tracks else np.empty(0)
     cents = cents[np.isfinite(cents)]

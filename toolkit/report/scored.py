@@ -7,6 +7,7 @@ from typing import Any
 
 from toolkit.data.manifest import Item, Manifest
 from toolkit.report.runs import Group, Run
+from toolkit.report.sources import plain
 
 BUDGET = 7_000_000  # bytes of all examples; the whole page stays below eight million
 
@@ -40,6 +41,12 @@ class Scored:
     def metrics(self) -> list[str]:
         """Names of what is measured of single items."""
         return list(dict.fromkeys(name for row in self.rows for name in row["metrics"]))
+
+    @property
+    def chosen_by(self) -> str:
+        """The headline's metric if single items have it, which of a Fréchet distance they have not; else their first one."""
+        names, headline = self.metrics, plain(self.metric).partition("/")[0]
+        return headline if headline in names or not names else names[0]
 
     @property
     def items(self) -> dict[str, Item]:

@@ -42,7 +42,7 @@ class Axis(NamedTuple):
         marks: where frequencies that are named stand on it.
         names: what they are called.
         label: quantity and unit.
-        window: seconds of a spectrum, at least.
+        window: seconds of a spectrum, but for a number of samples that is a power of two.
     """
 
     edges: Array
@@ -176,7 +176,7 @@ def _rows(values: Array, edges: Array) -> Array:
 
 
 def _power(waveform: Tensor, sample_rate: int, window: float) -> Array:
-    """Power (bins, columns) in windows of at least so many seconds; of neighbours in time the greatest where there are many."""
+    """Power (bins, columns) in windows of about so many seconds; of neighbours in time the greatest where there are many."""
     n_fft = 2 ** math.ceil(math.log2(window * sample_rate) - 0.5)
     padded = torch.nn.functional.pad(waveform, (0, max(0, n_fft - len(waveform))))
     spectrum = torch.stft(padded, n_fft, n_fft // 4, window=torch.hann_window(n_fft), return_complex=True)

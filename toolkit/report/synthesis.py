@@ -41,15 +41,8 @@ class View:
 
 def view(scored: Scored, missing: list[str]) -> View:
     """Put the parts together; what is not there is added to `missing`."""
-    metric = _chosen_by(scored)
+    metric = scored.chosen_by
     return View(metric, _figures(scored), _distributions(scored), synthesized.examples(scored, metric, missing))
-
-
-def _chosen_by(scored: Scored) -> str:
-    """The headline's metric if recordings have it, which of a Fréchet distance they have not; else their first one."""
-    names = scored.metrics
-    headline = plain(scored.metric).partition("/")[0]
-    return headline if headline in names or not names else names[0]
 
 
 def _figures(scored: Scored) -> Table:

@@ -19,6 +19,7 @@ from toolkit.log import UserError
 from toolkit.report import figures, sound, spectrograms
 from toolkit.report.examples import LOUDEST, PICTURE, Clip, choose
 from toolkit.report.scored import BUDGET, Scored
+from toolkit.report.spread import Picture
 
 SECONDS = 10.0  # of a recording that can be heard, at most
 ROLE = "recording"  # of the manifest's audio that is played again
@@ -55,7 +56,7 @@ class Example:
     before: float | None
     seconds: float
     clips: list[Clip]
-    curves: list[tuple[str, str]]
+    curves: list[Picture]
 
 
 def examples(scored: Scored, metric: str, missing: list[str]) -> list[Example]:
@@ -149,15 +150,15 @@ class _Curves:
         except UserError as error:
             missing.append(f"curves of pitch and loudness: {error}")
 
-    def draw(self, item: Item, stored: dict[str, Any], seconds: float) -> list[tuple[str, str]]:
+    def draw(self, item: Item, stored: dict[str, Any], seconds: float) -> list[Picture]:
         """(caption, SVG) of each quantity that anything is known of."""
         pitch = self._stored("f0", "as played", item, seconds)
         label = item.labels.get("f0")
-        if not pitch and label is not None:
+        if not pitch and label is not None and label["hz"]:
             pitch["annotated"] = _curve(label["hz"], 1 / label["step"], seconds, label["start"])
         hop_rate = None if self.played.f0 is None else self.played.f0.frame_rate
         for key, name in (("f0", "estimated"), ("untrained_f0", "untrained")):
-            if key in stored:
+            if stored.get(key):
                 pitch[name] = _curve(stored[key], hop_rate or len(stored[key]) / item.seconds, seconds)
         loudness = self._stored("loudness", "as played", item, seconds)
         quantities = [("F0 (Hz)", pitch), ("loudness (dB)", loudness)]
@@ -186,6 +187,6 @@ def _played(exp: Path) -> Played:
 def _curve(values: Any, rate: float, seconds: float, start: float = 0.0, keep_zeros: bool = False) -> figures.Curve:
     """Values at a rate as they are drawn: no more points than can be seen, gaps where there is no pitch."""
     shown = np.asarray(values, dtype=np.float64)[: max(1, int((seconds - start) * rate))]
-    every = -(-len(shown) // POINTS)
+    every = max(1, -(-len(shown) // POINTS))
     points = shown[::every] if keep_zeros else np.where(shown > 0, shown, np.nan)[::every]
     return (start + np.arange(len(points)) * every / rate).tolist(), points.tolist()

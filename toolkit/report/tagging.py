@@ -10,6 +10,7 @@ from toolkit.metrics import tagging as metrics
 from toolkit.report import display, figures, tagged
 from toolkit.report.scored import Scored
 from toolkit.report.sources import base, identity
+from toolkit.report.spread import Picture
 from toolkit.report.table import NOTHING, Table
 from toolkit.report.tables import measured
 
@@ -39,8 +40,8 @@ class View:
     figures: Table
     tags: Table
     folded: bool
-    distributions: list[tuple[str, str]]
-    pictures: list[tuple[str, str]]
+    distributions: list[Picture]
+    pictures: list[Picture]
     examples: list[tagged.Example]
 
 
@@ -78,14 +79,14 @@ def _by_tag(scored: Scored) -> Table:
     return Table(["Tag", *names, *counted], rows, [*names, *counted]).without_empty(counted)
 
 
-def _distributions(scored: Scored) -> list[tuple[str, str]]:
+def _distributions(scored: Scored) -> list[Picture]:
     """How right the probabilities of single clips are."""
     losses = [loss for row in scored.rows if (loss := tagged.cross_entropy(row)) is not None]
     caption = f"Cross-entropy of the {len(losses):,} clips, each the mean over its labelled tags; the line is the median."
     return [(caption, figures.distribution({"": losses}, "cross-entropy (nats)"))] if len(losses) > 1 else []
 
 
-def _pictures(scored: Scored, tags: list[str]) -> list[tuple[str, str]]:
+def _pictures(scored: Scored, tags: list[str]) -> list[Picture]:
     """The headline's metric of each tag, beside what it would be if every clip got the same probability."""
     metric = base(scored.metric)
     values = {tag: scored.group.mean(identity(metric, tag)) for tag in tags}

@@ -15,6 +15,7 @@ from toolkit.metrics import melody
 from toolkit.report import pitch_figures, sound
 from toolkit.report.examples import choose
 from toolkit.report.scored import BUDGET, Scored
+from toolkit.report.spread import Picture
 
 SECONDS = 20.0  # of a recording that can be heard, at most
 BEFORE = 0.5  # seconds that are heard before the first pitch
@@ -86,7 +87,7 @@ class Example:
     begin: float
     seconds: float
     audio: str
-    pictures: list[tuple[str, str]]
+    pictures: list[Picture]
     scores: dict[str, float]
 
 

@@ -10,13 +10,14 @@ import torch
 from toolkit.data import abc, abc_music
 from toolkit.data.abc import Tune
 from toolkit.dsp import note_sound
-from toolkit.dsp.notes import STEPS, NoteEvent
+from toolkit.dsp.notes import STEPS, NoteEvent, Notes, moved
 from toolkit.report import piano_rolls, sound
 
 RATE = 16000  # Hz
 SECONDS = 20.0  # of a tune that can be heard, at most
 BARS = 8  # that are drawn, at most
 WHOLE = 4 * STEPS  # steps of a whole note
+LONGEST = 4 * WHOLE  # steps of a bar: a model may write any meter
 INSTRUMENT = "flute"
 
 
@@ -28,7 +29,7 @@ class WrittenTune:
         title: who wrote it.
         text: in ABC notation.
         full_bars: how many of its bars are as long as its meter, and how many there are.
-        picture: SVG of the piano roll of its first bars; empty where there is no note.
+        picture: SVG of the piano roll of its bars from the first note on; empty where there is no note.
         audio: data address; empty where there is no note.
     """
 
@@ -52,9 +53,9 @@ def shown(title: str, text: str, tempo: float = 140.0) -> WrittenTune:
     if tune is None or not notes:
         return WrittenTune(title, text, (0, 0), "", "")
     bar = bar_steps(tune)
-    drawn = [note for note in notes if note.onset < BARS * bar]
-    length = max(bar, -(-max(min(note.end, BARS * bar) for note in drawn) // bar) * bar)
-    heard = [note for note in notes if note.end * 60 / tempo / STEPS <= SECONDS] or notes[:1]
+    notes = moved(notes, -(notes[0].onset // bar * bar))
+    drawn, heard = _cut(notes, BARS * bar), _cut(notes, int(SECONDS * tempo / 60 * STEPS))
+    length = -(-max(note.end for note in drawn) // bar) * bar
     wave = torch.from_numpy(note_sound.play_notes(heard, RATE, tempo, INSTRUMENT))[None]
     _, (encoded,) = sound.fitting([(wave, RATE)], float("inf"), SECONDS + note_sound.TAIL)
     picture = piano_rolls.piano_roll(drawn, length, STEPS, bar)
@@ -85,6 +86,11 @@ def note_events(tune: Tune) -> list[NoteEvent]:
 
 
 def bar_steps(tune: Tune) -> int:
-    """Steps of a bar in the tune's first meter; four quarters where it has none."""
-    meters = [bar.meter for bar in abc_music.bars(tune) if bar.meter]
-    return round(meters[0] * WHOLE) if meters else WHOLE
+    """Steps of a bar in the tune's first meter; four quarters where it has none, or none that could be counted."""
+    steps = next((round(bar.meter * WHOLE) for bar in abc_music.bars(tune) if bar.meter), WHOLE)
+    return steps if 1 <= steps <= LONGEST else WHOLE
+
+
+def _cut(notes: Notes, end: int) -> list[NoteEvent]:
+    """Those that begin before a step, none longer than up to there."""
+    return [note._replace(duration=min(note.duration, end - note.onset)) for note in notes if note.onset < end]
