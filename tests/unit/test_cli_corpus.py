@@ -81,6 +81,16 @@ def test_without_one_corpus_it_says_so(tmp_path: Path, capsys: pytest.CaptureFix
     assert "toolkit fetch: expected the name of a corpus, or --config" in capsys.readouterr().err
 
 
+def test_only_what_was_given_wins_over_the_configuration(bells: list[tuple[str, Any]], tmp_path: Path) -> None:
+    def prepare(corpus: Path, data: Path, *, split: str = "all", split_seed: int = 0, sample_rate: int = 8000) -> None:
+        """Cut."""
+
+    assert run._options("bells", prepare, ["--split-seed", "3"]) == {"split_seed": 3}
+    with pytest.raises(UserError, match="--sample 16000; did you mean '--sample_rate'"):  # no word is half understood
+        run._options("bells", prepare, ["--sample", "16000"])
+    assert run._options("bells", prepare, ["--split=train", "--sample-rate=16000"]) == {"split": "train", "sample_rate": 16000}
+
+
 @pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(corpora.__path__) if not m.name.startswith("_")])
 def test_every_corpus_has_its_options_on_the_command_line(name: str) -> None:
     module = run.find(name)

@@ -14,6 +14,7 @@ from torch import Tensor
 from toolkit import audio
 from toolkit.blocks.features import Feature, StoredSpectrum, Waveform
 from toolkit.blocks.tagging import Frontend
+from toolkit.config import fingerprint
 from toolkit.data import manifest
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.store import Store, folder_of, write
@@ -213,9 +214,17 @@ def test_clips_without_audio_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_shard_is_full_by_number_or_by_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHARD_SECONDS", 10.0)
-    clips = [module.Clip(str(number), Path(), seconds) for number, seconds in enumerate([1, 1, 1, 1, 1, 6, 5, 30, 1])]
-    shards = [[clip.seconds for clip in shard] for shard in module.shards(clips)]
+    seconds = [1, 1, 1, 1, 1, 6, 5, 30, 1]
+    shards = [[seconds[number] for number in shard] for shard in module.shards(seconds)]
     assert shards == [[1, 1, 1, 1], [1, 6], [5], [30], [1]]
+
+
+def test_stores_of_the_same_recordings_are_known_again(tmp_path: Path) -> None:
+    clips = corpus(tmp_path, [0.2, 0.2, 0.3])
+    found = module.Clips(clips, "recording")
+    assert found.fingerprint == fingerprint([(item.id, item.audio["recording"]) for item in clips])
+    assert found.seconds.tolist() == [0.2, 0.2, pytest.approx(0.3, abs=1e-4)]
+    assert [clip.path for clip in found.of(range(1, 3))] == [clips.path_of(clips[number], "recording") for number in (1, 2)]
 
 
 def test_a_stored_spectrum_is_the_picture_with_time_first() -> None:
@@ -250,6 +259,9 @@ def test_a_model_on_waveforms_needs_manifests_of_its_rate(tmp_path: Path, caplog
     assert "no features are stored" in caplog.text
     with pytest.raises(UserError, match=r"expected 8000 Hz as data\.sample_rate says, found 11025 Hz"):
         features(tmp_path, tmp_path / "config.yaml", ["--data.sample_rate", "8000"], "cpu")
+    path = tmp_path / "corpus" / "train.jsonl"
+    path.write_text(path.read_text().replace('"edition": "mini", ', ""))  # as one written by hand may be
+    assert features(tmp_path, tmp_path / "config.yaml", [], "cpu") == []
 
 
 def test_the_stage_stores_what_the_task_reads_of_each_manifest(tmp_path: Path) -> None:

@@ -263,9 +263,16 @@ def test_the_recipe_has_reached_the_lines(mixture, near):
             assert metrics["token_loss/winner"] < metrics["band_high/entropy_rate"] + near
 
 
+def test_nothing_is_written_behind_a_beginning_that_fills_the_context():
+    task = Experiment(config("tunes", context=4)).build()[0]
+    assert task._write(task.model, torch.zeros(1, 6, dtype=torch.long)).shape == (1, 6)
+
+
 def test_mistakes_in_a_language_model_are_told(data, tmp_path):
     with pytest.raises(UserError, match=r"model.vocabulary: expected 300, as data.subwords has, found 200"):
         Experiment(config("tunes", vocabulary=200)).build()
+    with pytest.raises(UserError, match=r"model.context: expected at least 2, a token to read and one to predict, found 1"):
+        Experiment(config("tunes", context=1)).build()
     short = config(context=16)
     with pytest.raises(UserError, match=r"model.context: expected at least 32, as the sequences have, found 16"):
         Experiment(short).build()[0].training(data)
@@ -277,8 +284,9 @@ def test_mistakes_in_a_language_model_are_told(data, tmp_path):
     unlearned["data"]["subwords"]["init_args"]["kind"] = "unigram"
     with pytest.raises(UserError, match="Next: run the stage `features`"):
         Experiment(unlearned).build()[0].training(data)
-    drawn = config()
-    drawn["data"]["subwords"] = {"class_path": "Subwords", "init_args": {"vocabulary": 2}}
+    for option, value in {"batch": 0, "length": -1, "temperature": -1.0, "top_k": 0}.items():
+        with pytest.raises(UserError, match=rf"infer\.{option}: expected"):
+            Experiment({**config(), "infer": {option: value}}).build()
     with pytest.raises(UserError, match="expected a label 'text' in each item"):
         Subwords(300).learn(Manifest.open(data / "markov_mixtures/transition1/32/uniform/test.jsonl"), tmp_path / "none")
     Experiment(config()).build("meta")[0].check()

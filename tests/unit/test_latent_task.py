@@ -15,6 +15,7 @@ from toolkit.infer.run import infer
 from toolkit.log import UserError
 from toolkit.metrics.dependence import rank_correlation
 from toolkit.score.run import score
+from toolkit.tasks.base import trying_out
 from toolkit.tasks.experiment import Experiment, load
 from toolkit.tasks.latent import LatentLearning
 from toolkit.train.run import train
@@ -164,11 +165,22 @@ def test_pictures_come_back(data: Path, tmp_path: Path) -> None:
     assert torch.equal(found["originals"], torch.from_numpy(np.unpackbits(stored[[10, 30]], axis=-1) * 255))
 
 
+def test_parts_that_do_not_fit_one_another_are_told_in_a_line() -> None:
+    for call in (lambda: torch.zeros(2).sum(3), lambda: torch.zeros(2) @ torch.zeros(3), lambda: torch.zeros(2).view(3)):
+        with pytest.raises(UserError, match=r"the model cannot be put together: [^\n]+$"), trying_out():
+            call()
+
+
 def test_what_does_not_fit_is_told(data: Path) -> None:
+    for option in ("rows", "batch_size", "examples", "steps"):
+        with pytest.raises(UserError, match=rf"infer\.{option}: expected at least 1, found 0"):
+            Experiment(config(infer={option: 0})).build()
     with pytest.raises(UserError, match=r"dimensions: expected numbers below 4, found \[4\]"):
         Experiment(config(loss=variational(**tied(4)))).build("meta")[0].check()
     with pytest.raises(UserError, match=r"total_correlation: .*dimensions"):
         Experiment(config(total_correlation=factor(5))).build("meta")[0].check()
+    with pytest.raises(UserError, match=r"data\.batch_size: expected at least 2, as total_correlation halves batches, found 1"):
+        Experiment(config(total_correlation=factor(4), data={"batch_size": 1})).build("meta")[0].check()
     with pytest.raises(UserError, match="cannot be put together: melodies: expected shape"):
         Experiment(config(data={"items": "pictures"})).build("meta")[0].check()
     with pytest.raises(UserError, match="expected 1 attributes"):

@@ -31,10 +31,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert opened.header["hours"] == pytest.approx(1.5 / 3600, abs=1e-4)
     with pytest.raises(IndexError):
         opened[2]
+    with pytest.raises(UserError, match=r"tr\.jsonl: a: expected a file for the role 's2', found mixture, s1\. Next"):
+        opened.path_of(opened[0], "s2")
 
 
 @settings(max_examples=30, deadline=None)
-@given(ids=st.lists(st.text(min_size=1), min_size=1, unique=True))
+@given(ids=st.lists(st.text(min_size=1).filter(manifest._is_name), min_size=1, unique=True))
 def test_any_id_is_kept(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
     path = tmp_path_factory.mktemp("any") / "tr.jsonl"
     manifest.write(path, {"root": "."}, [item(id) for id in ids])
@@ -68,6 +70,23 @@ def test_few_items_with_long_labels_are_sorted_on_the_disk_too(tmp_path: Path, m
     manifest.write(tmp_path / "all.jsonl", {"root": "."}, (replace(item(id), labels={"f0": [0] * 300}) for id in "gfedcba"))
     assert sorted_at_once == [3, 3]
     assert [one.id for one in Manifest.open(tmp_path / "all.jsonl")] == [*"abcdefg"]
+
+
+@pytest.mark.parametrize("id", ["", "/a", "..", "a/../b"])
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, id: str) -> None:
+    with pytest.raises(UserError, match="id: expected a name, found"):
+        manifest.write(tmp_path / "tr.jsonl", {"root": "."}, [item(id)])
+    assert not (tmp_path / "tr.jsonl").exists()
+
+
+def test_the_folder_of_the_data_follows_from_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "wsj0-2mix" / "8k" / "tr.jsonl"
+    manifest.write(path, {"root": ".", "name": "wsj0-2mix/8k/tr"}, [item("a")])
+    opened = Manifest.open(path)
+    assert (opened.name, opened.data) == ("wsj0-2mix/8k/tr", tmp_path)
+    manifest.write(path, {"root": "."}, [item("a")])
+    with pytest.raises(UserError, match="line 1: expected a name, found none"):
+        _ = Manifest.open(path).data
 
 
 def test_the_root_moves_with_its_tree(tmp_path: Path) -> None:
@@ -105,7 +124,8 @@ def edited(tmp_path: Path, line: int, **changes: object) -> Path:
         (0, {"items": 3}, "expected 3 items, found 2"),
         (1, {"frames": None}, r"line 2: missing or unknown keys \['frames'\]"),
         (2, {"extra": 1}, r"line 3: missing or unknown keys \['extra'\]"),
-        (2, {"frames": "many"}, "line 3: frames shall be int, found 'many'"),
+        (2, {"frames": "many"}, r"line 3: Expected `int`, got `str` - at `\$\.frames`"),
+        (2, {"frames": True}, r"line 3: Expected `int`, got `bool` - at `\$\.frames`"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: int, changes: dict[str, object], message: str) -> None:

@@ -182,8 +182,8 @@ def test_a_stereo_corpus_and_a_mono_model(house: Path, told: Callable[[str], str
     ("key", "value", "expected"),
     [
         ('"id": "i0"', '"id": "../../i0"', "id: expected a name, found '../../i0'"),
-        ('"frames": 1600', '"frames": -5', "expected no rate, length or channels below 0"),
-        ('"mixture": "c0.wav"', '"mixture": 3', "audio: expected the names of files"),
+        ('"frames": 1600', '"frames": -5', "Expected `int` >= 0 - at `$.frames`"),
+        ('"mixture": "c0.wav"', '"mixture": 3', "Expected `str`, got `int` - at `$.audio[...]`"),
         ('"root": ".."', '"root": 3', "Expected `str`, got `int` - at `$.root`"),
     ],
 )

@@ -115,6 +115,12 @@ def test_from_recordings_to_figures(data: Path, tmp_path: Path) -> None:
     assert figures["rca@50/frames"] >= figures["rpa@50/frames"]
     assert figures["rpa@50/frames/0dB"] < figures["rpa@50/frames"] + 0.02
     assert load(exp, torch.device("cpu"))[0].model.shift.item() != 0
+    tree = files.read_text(exp / "config.yaml").replace("voiced: 0.5", "voiced: 1.1")  # nothing is, whatever the confidence
+    files.write_text(exp / "config.yaml", tree)
+    score(exp, data, "test", 1)
+    deaf = files.read_json(exp / "scores" / "test.summary.json")["metrics"]
+    assert deaf["rpa@50/frames"] == figures["rpa@50/frames"]
+    assert deaf["oa@50/frames"] == pytest.approx(0.3 / SECONDS, abs=0.02)
 
 
 def test_training_goes_on_with_the_same_weights_of_losses(data: Path, tmp_path: Path) -> None:

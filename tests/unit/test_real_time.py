@@ -151,6 +151,12 @@ def test_figures_stand_beside_the_papers(tmp_path: Path, monkeypatch: pytest.Mon
     assert not any("Further experiments" in line for line in lines)
 
 
+def test_the_records_of_a_training_are_not_written_over(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "exp" / "config.yaml", yaml.safe_dump(CONFIG))
+    with pytest.raises(UserError, match="expected a folder of its own, found an experiment that is trained"):
+        real_time.real_time(tmp_path / "exp" / "config.yaml", tmp_path / "exp", [])
+
+
 def test_only_synthesizers_are_streamed(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     with pytest.raises(UserError, match="expected a model of synthesis, found MaskedSeparator"):

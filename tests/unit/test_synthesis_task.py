@@ -1,5 +1,6 @@
 """A synthesis experiment from stored performances to scores, on tones whose loudness falls."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,8 +147,9 @@ def test_a_model_that_estimates_the_pitch_is_held_against_the_annotation(data: P
     assert stored["f0"] == stored["untrained_f0"]
     row = following.score(recordings, item, stored, tmp_path / "predictions")
     assert row["metrics"] == {"multi_scale_spectral": 0, "log_spectral_distance": 0, "rpa@50": 1}
-    unlabelled = Item(**{**vars(item), "labels": {}})
-    assert "rpa@50" not in following.score(recordings, unlabelled, stored, tmp_path / "predictions")["metrics"]
+    for labels in ({}, {"f0": {"start": 0.0, "step": 0.01, "hz": []}}):
+        unlabelled = replace(item, labels=labels)
+        assert "rpa@50" not in following.score(recordings, unlabelled, stored, tmp_path / "predictions")["metrics"]
 
 
 def test_segments_are_whole_frames(data: Path) -> None:
@@ -163,6 +165,7 @@ def test_segments_are_whole_frames(data: Path) -> None:
         ({"data": {"f0": None}}, "data.f0: expected a feature, which Resynthesizer reads, found null"),
         ({"data": {"waveform": {"class_path": "Waveform", "init_args": {"sample_rate": 16000}}}}, "expected 8000 Hz"),
         ({"model": {"hop_length": 80}}, "expected 100 frames a second, one for each hop of the model, found 200"),
+        ({"data": {"segment": 0}}, "data.segment: expected more than 0 seconds"),
         ({"score": {"metrics": ["rpa"]}}, "expected a tolerance in cents"),
         ({"score": {"metrics": ["log_spectral"]}}, "no such metric: 'log_spectral'"),
     ],

@@ -172,6 +172,10 @@ def test_mistakes_are_told(data: Path) -> None:
         task(data={"teacher": {"class_path": "Waveform", "init_args": {"sample_rate": 8000}}}).training(data)
     with pytest.raises(UserError, match="average_precision"):
         task(score={"metrics": ["average_precisoin"]})
+    with pytest.raises(UserError, match=r"infer\.chunk: expected more than 0 seconds"):
+        task(infer={"chunk": -1.0})
+    with pytest.raises(UserError, match=r"data\.mixup: expected 0 for none, or more, found -1"):
+        task(data={"mixup": -1})
     with pytest.raises(UserError, match=r"infer\.chunks: expected 1"):
         task(infer={"chunks": 4})
     teacher = {"class_path": "Published", "init_args": {"name": "teacher", "frame_rate": 1.0}}
@@ -183,6 +187,17 @@ def test_mistakes_are_told(data: Path) -> None:
     with pytest.raises(UserError, match=r"no module 'backbone\.rgu'; it has backbone\.gru"):
         Experiment(config(loss=loss, data={"teacher": teacher})).build("meta")[0].check()
     Experiment(config()).build("meta")[0].check()
+
+
+def test_validation_and_test_clips_have_the_tags_of_the_training(data: Path) -> None:
+    path = data / "sounds" / "train.jsonl"
+    tagging, item = task(), Manifest.open(path)[0]
+    tagging.training(data)
+    path.write_text(path.read_text().replace('["bell", "drum", "rain"]', '["bell", "rain", "drum"]'))
+    with pytest.raises(UserError, match=r"data\.valid: expected a manifest with the tags of sounds/train, in their order"):
+        tagging.validation(data)
+    with pytest.raises(UserError, match="expected 2 tags, as the model has, found 3"):
+        tagging.score(Manifest.open(path), item, {"probabilities": [0.1, 0.9]}, data)
 
 
 def test_another_teacher_is_another_training(tmp_path: Path) -> None:

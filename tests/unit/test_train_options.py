@@ -194,6 +194,8 @@ def test_options_are_checked() -> None:
         ValueError, match=r"train\.compile: expected true, false, reduce-overhead or max-autotune, found 'fast'"
     ):
         TrainOptions(compile="fast")
+    with pytest.raises(ValueError, match=r"train\.ema_epoch: expected decays between 0 and 1, found 2"):
+        TrainOptions(ema_epoch=[2.0])
     with pytest.raises(UserError, match=r"has no option 'channel_last'; did you mean 'channels_last'\?"):
         Resolved(TrainOptions, {"channel_last": True})
     assert Resolved(TrainOptions, {"compile": "max-autotune"}).build().compile == "max-autotune"

@@ -17,10 +17,11 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, Annotated, Any, TypedDict
 
+import msgspec
 import numpy as np
 
 from toolkit import files
@@ -30,6 +31,7 @@ VERSION = 1
 SORTED = 1 << 24  # characters of items that are sorted in memory; more of them on the disk
 
 Line = tuple[str, str]  # an item's id and its line
+Count = Annotated[int, msgspec.Meta(ge=0)]  # of samples, rows, channels
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Item:
 
     id: str
     split: str
-    sample_rate: int
-    frames: int
-    channels: int
+    sample_rate: Count
+    frames: Count
+    channels: Count
     audio: dict[str, str]
     labels: dict[str, Any] = field(default_factory=dict)
 
@@ -65,7 +67,7 @@ class Item:
         return self.frames / self.sample_rate if self.sample_rate else 0.0
 
 
-_TYPES = {"id": str, "split": str, "sample_rate": int, "frames": int, "channels": int, "audio": dict, "labels": dict}
+_KEYS = {one.name for one in fields(Item)}
 
 
 class _Placed(TypedDict):
@@ -139,8 +141,37 @@ class Manifest:
             for number, line in enumerate(stream, 2):
                 yield _item(_parse(line, self.path, number), self.path, number)
 
+    @property
+    def name(self) -> str:
+        """What configurations call it, e.g. ``wsj0-2mix/8k/min/tr``.
+
+        Raises:
+            UserError: its first line does not say.
+        """
+        if "name" not in self.header:
+            raise UserError(f"{self.path}, line 1: expected a name, found none. Next: prepare again")
+        return str(self.header["name"])
+
+    @property
+    def data(self) -> Path:
+        """The folder that manifests are named below: this one is `<data>/<name>.jsonl`.
+
+        Raises:
+            UserError: its first line does not say what it is called.
+        """
+        return self.path.parents[len(Path(self.name).parts) - 1]
+
     def path_of(self, item: Item, role: str) -> Path:
-        """Where one role's audio of an item lies."""
+        """Where one role's audio of an item lies.
+
+        Raises:
+            UserError: the item has no such role.
+        """
+        if role not in item.audio:
+            known = ", ".join(item.audio) or "none"
+            raise UserError(
+                f"{self.path}: {item.id}: expected a file for the role {role!r}, found {known}. Next: prepare again"
+            )
         return self.root / item.audio[role]
 
 
@@ -153,7 +184,7 @@ def write(path: Path | str, header: dict[str, Any], items: Iterable[Item]) -> No
         items: at least one.
 
     Raises:
-        UserError: there is no item, or two have the same id.
+        UserError: there is no item, an id is no name, or two items have the same.
     """
     path = Path(path)
     count, size, seconds = 0, 0, 0.0
@@ -161,6 +192,8 @@ def write(path: Path | str, header: dict[str, Any], items: Iterable[Item]) -> No
     with files.atomic(path) as partial, contextlib.ExitStack() as closing:
         runs: list[Iterator[Line]] = []
         for item in items:
+            if not _is_name(item.id):
+                raise UserError(f"{path}: id: expected a name, found {item.id!r}")
             count, seconds = count + 1, seconds + item.seconds
             lines.append((item.id, _line(vars(item))))  # not `asdict`, which copies every label
             size += len(lines[-1][1])
@@ -227,16 +260,17 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def _item(row: dict[str, Any], path: Path, number: int) -> Item:
-    if row.keys() != _TYPES.keys():
-        wrong = sorted(row.keys() ^ _TYPES.keys())
-        raise UserError(f"{path}, line {number}: missing or unknown keys {wrong}. Next: prepare again")
-    for name, kind in _TYPES.items():
-        if not isinstance(row[name], kind):
-            raise UserError(f"{path}, line {number}: {name} shall be {kind.__name__}, found {row[name]!r}. Next: prepare again")
-    if not row["id"] or ".." in row["id"].split("/") or row["id"].startswith("/"):  # it also names files of predictions
-        raise UserError(f"{path}, line {number}: id: expected a name, found {row['id']!r}. Next: prepare again")
-    if any(row[name] < 0 for name in ("sample_rate", "frames", "channels")):
-        raise UserError(f"{path}, line {number}: expected no rate, length or channels below 0. Next: prepare again")
-    if not all(isinstance(file, str) for file in row["audio"].values()):
-        raise UserError(f"{path}, line {number}: audio: expected the names of files, found others. Next: prepare again")
-    return Item(**row)
+    try:
+        if row.keys() != _KEYS:
+            raise ValueError(f"missing or unknown keys {sorted(row.keys() ^ _KEYS)}")
+        item = msgspec.convert(row, Item)
+        if not _is_name(item.id):
+            raise ValueError(f"id: expected a name, found {item.id!r}")
+    except (ValueError, msgspec.ValidationError) as error:
+        raise UserError(f"{path}, line {number}: {error}. Next: prepare again") from error
+    return item
+
+
+def _is_name(identity: str) -> bool:
+    """Whether it may name an item, and files of predictions below a folder."""
+    return bool(identity) and not identity.startswith("/") and ".." not in identity.split("/")

@@ -71,10 +71,15 @@ class Line(TypedDict):
     id: str
 
 
-class MadeBy(TypedDict):
-    """What `predictions/<split>/made_by.json` says: the SHA-256 of the weights."""
-
+class _Weighed(TypedDict):
     weights: str
+
+
+class MadeBy(_Weighed, total=False):
+    """What `predictions/<split>/made_by.json` says: the SHA-256 of the weights; a fingerprint of all else, of which older ones
+    say nothing."""
+
+    settings: str
 
 
 def info(exp: Path) -> dict[str, Any]:
@@ -131,14 +136,14 @@ def predictions(folder: Path, name: str = "index.jsonl") -> dict[str, dict[str, 
     return {row["id"]: row for row in files.read_jsonl(path, Line, again)}
 
 
-def made_by(folder: Path) -> str:
-    """The SHA-256 of the weights that made the predictions of a folder.
+def made_by(folder: Path) -> MadeBy:
+    """Which weights and settings made the predictions of a folder.
 
     Raises:
         UserError: that is not known.
     """
     found: MadeBy = files.read_json(folder / "made_by.json", MadeBy, f"rm -r {folder}, then run the stage `infer` again")
-    return found["weights"]
+    return found
 
 
 def epochs(exp: Path) -> list[dict[str, Any]]:

@@ -26,6 +26,25 @@ def write(path: Path, values: NDArray[Any]) -> None:
         np.save(stream, np.ascontiguousarray(values), allow_pickle=False)
 
 
+def load(path: Path, again: str) -> NDArray[Any]:
+    """Read an array that `write` wrote.
+
+    Args:
+        path: the file.
+        again: what to do where it is not as it was written.
+
+    Raises:
+        UserError: it is missing, or no NumPy file.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {path}. Next: {again}") from error
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path}: expected a NumPy file: {' '.join(str(error).split())}. Next: {again}") from error
+    return array
+
+
 def item(name: str, split: str, rows: int, roles: Mapping[str, str], labels: Mapping[str, Any] | None = None) -> Item:
     """The line of a manifest for a table.
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
+from array import array
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from toolkit import audio, config, log, progress
+from toolkit import audio, log, progress
 from toolkit.blocks.features import Feature
 from toolkit.data import parallel
 from toolkit.data.manifest import Manifest, gone
@@ -37,6 +40,41 @@ class Clip(NamedTuple):
     id: str
     path: Path
     seconds: float
+
+
+class Clips:
+    """The recordings of a manifest that have audio; of each two numbers are held, all else is read when it is asked for.
+
+    Args:
+        manifest: of the recordings.
+        role: of their audio.
+
+    Attributes:
+        seconds: (N,), how long each is.
+        fingerprint: the same for the same recordings in the same order.
+    """
+
+    def __init__(self, manifest: Manifest, role: str) -> None:
+        self._manifest, self._role = manifest, role
+        numbers, seconds, digest = array("q"), array("d"), hashlib.sha256(b"[")
+        for number, item in enumerate(manifest):
+            if role in item.audio:
+                named = json.dumps([item.id, str(PurePath(item.audio[role]))])
+                digest.update((f", {named}" if numbers else named).encode())
+                numbers.append(number)
+                seconds.append(item.seconds)
+        digest.update(b"]")
+        self._numbers, self.seconds = np.frombuffer(numbers, np.int64), np.frombuffer(seconds)
+        self.fingerprint = digest.hexdigest()[:12]  # `config.fingerprint` of all at once, as older stores have it
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def of(self, shard: range) -> Iterator[Clip]:
+        """Those of a shard."""
+        for number in self._numbers[shard.start : shard.stop].tolist():
+            item = self._manifest[number]
+            yield Clip(item.id, self._manifest.path_of(item, self._role), item.seconds)
 
 
 class Decoded(NamedTuple):
@@ -67,23 +105,19 @@ def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.de
         UserError: there is no audio, a recording has gone since `prepare`, none can be read, or the feature lacks what it is
             computed with.
     """
-    name = manifest.header["name"]
-    clips = [
-        Clip(item.id, manifest.path_of(item, feature.role), item.seconds) for item in manifest if feature.role in item.audio
-    ]
-    if not clips:
+    clips = Clips(manifest, feature.role)
+    if not len(clips):
         raise UserError(
-            f"{name}: {feature.name} is computed from audio, and none of the {len(manifest)} recordings has any. "
+            f"{manifest.name}: {feature.name} is computed from audio, and none of the {len(manifest)} recordings has any. "
             "Next: prepare from a folder of the corpus that holds its audio"
         )
-    recordings = config.fingerprint([(clip.id, str(clip.path.relative_to(manifest.root))) for clip in clips])
-    made_from = {"feature": feature.name, "manifest": name, "fingerprint": manifest.header.get("fingerprint")}
-    writer = StoreWriter(folder, {**made_from, "clips": recordings})
-    what = f"{feature.name} of {name}"
+    made_from = {"feature": feature.name, "manifest": manifest.name, "fingerprint": manifest.header.get("fingerprint")}
+    writer = StoreWriter(folder, {**made_from, "clips": clips.fingerprint})
+    what = f"{feature.name} of {manifest.name}"
     if writer.is_finished:
         logger.info("%s: was stored before", what)
     else:
-        _compute_missing(feature, writer, list(shards(clips)), device, what, part)
+        _compute_missing(feature, writer, clips, device, what, part)
     if not part.is_whole:
         return folder / "store.json"
     if skipped := Store(folder).skipped:
@@ -91,24 +125,24 @@ def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.de
     return folder / "store.json"
 
 
-def _compute_missing(
-    feature: Feature, writer: StoreWriter, shards: list[list[Clip]], device: torch.device, what: str, part: Part
-) -> None:
-    missing = [number for number in range(len(shards)) if part.takes(number) and not writer.has(number)]
-    clips = [clip for number in missing for clip in shards[number]]
-    seconds, began = sum(clip.seconds for clip in clips), time.monotonic()
-    if stored := sum(writer.has(number) for number in range(len(shards))):
-        logger.info("%s: %d of %d shards were stored before", what, stored, len(shards))
-    with closing(_decoded(feature.sample_rate, clips)) as decoded:
+def _compute_missing(feature: Feature, writer: StoreWriter, clips: Clips, device: torch.device, what: str, part: Part) -> None:
+    cut = list(shards(clips.seconds))
+    missing = [number for number in range(len(cut)) if part.takes(number) and not writer.has(number)]
+    seconds, began = float(sum(clips.seconds[clip] for number in missing for clip in cut[number])), time.monotonic()
+    if stored := sum(writer.has(number) for number in range(len(cut))):
+        logger.info("%s: %d of %d shards were stored before", what, stored, len(cut))
+    wanted = (clip for number in missing for clip in clips.of(cut[number]))
+    with closing(_decoded(feature.sample_rate, wanted)) as decoded:
         tracked = progress.track(decoded, f"seconds of {what}", seconds, lambda one: one.clip.seconds, "s", _speed)
         for number in missing:
             skipped: dict[str, str] = {}
-            rows = dict(_computed(feature, islice(tracked, len(shards[number])), device, skipped))
-            writer.write(number, [(clip.id, rows[clip.id]) for clip in shards[number] if clip.id in rows], skipped)
+            rows = dict(_computed(feature, islice(tracked, len(cut[number])), device, skipped))
+            writer.write(number, [(clip.id, rows[clip.id]) for clip in clips.of(cut[number]) if clip.id in rows], skipped)
     if part.is_whole:
-        writer.finish(len(shards))
+        writer.finish(len(cut))
     speed = _speed(seconds / (time.monotonic() - began))
-    logger.info("%s: %.2f h of %d recordings, %s on %s", what, seconds / 3600, len(clips), speed, device)
+    count = sum(len(cut[number]) for number in missing)
+    logger.info("%s: %.2f h of %d recordings, %s on %s", what, seconds / 3600, count, speed, device)
 
 
 def _speed(speed: float) -> str:
@@ -116,17 +150,15 @@ def _speed(speed: float) -> str:
     return f"{speed / 60:.2f} h of audio a minute"
 
 
-def shards(clips: list[Clip]) -> Iterator[list[Clip]]:
-    """The recordings in order, in shards that are full by number or by length."""
-    shard: list[Clip] = []
-    seconds = 0.0
-    for clip in clips:
-        if len(shard) == SHARD_CLIPS or (shard and seconds + clip.seconds > SHARD_SECONDS):
-            yield shard
-            shard, seconds = [], 0.0
-        shard.append(clip)
-        seconds += clip.seconds
-    yield shard
+def shards(lengths: Iterable[float]) -> Iterator[range]:
+    """Recordings of these lengths (s), at least one, in order, in shards that are full by number or by length."""
+    begin, end, seconds = 0, 0, 0.0
+    for end, length in enumerate(lengths):
+        if end - begin == SHARD_CLIPS or (end > begin and seconds + length > SHARD_SECONDS):
+            yield range(begin, end)
+            begin, seconds = end, 0.0
+        seconds += length
+    yield range(begin, end + 1)
 
 
 def _decoded(sample_rate: int, clips: Iterable[Clip]) -> Generator[Decoded, None, None]:

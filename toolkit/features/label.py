@@ -26,11 +26,10 @@ def label(feature: LabelFeature, manifest: Manifest, folder: Path) -> Path:
     Raises:
         UserError: an item lacks the label.
     """
-    header = manifest.header
-    made_from = {"feature": feature.name, "manifest": header["name"], "fingerprint": header.get("fingerprint")}
+    made_from = {"feature": feature.name, "manifest": manifest.name, "fingerprint": manifest.header.get("fingerprint")}
     writer = StoreWriter(folder, made_from)
     if writer.is_finished:
-        logger.info("%s of %s: was stored before", feature.name, header["name"])
+        logger.info("%s of %s: was stored before", feature.name, manifest.name)
     else:
         writer.write(0, [(item.id, feature.of_labels(item).numpy()) for item in manifest])
         writer.finish(1)

@@ -27,11 +27,11 @@ def learn(feature: LearnedFeature, manifest: Manifest, folder: Path) -> Path:
     Raises:
         UserError: nothing can be learned from these items.
     """
-    header, path = manifest.header, folder / feature.file
-    made_from = {"feature": feature.name, "manifest": header["name"], "fingerprint": header.get("fingerprint")}
+    path = folder / feature.file
+    made_from = {"feature": feature.name, "manifest": manifest.name, "fingerprint": manifest.header.get("fingerprint")}
     mark = folder / MARK
     if path.is_file() and mark.is_file() and files.read_json(mark) == made_from:
-        logger.info("%s of %s: was learned before", feature.name, header["name"])
+        logger.info("%s of %s: was learned before", feature.name, manifest.name)
     else:
         mark.unlink(missing_ok=True)
         feature.learn(manifest, path)

@@ -44,7 +44,8 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
     section = experiment.tree["data"]
     manifests = {section[split]: Manifest.open(data / f"{section[split]}.jsonl") for split in SPLITS}
     for name, manifest in manifests.items():
-        logger.info("%s: %d items, %s h, %s", name, len(manifest), manifest.header["hours"], manifest.header["edition"])
+        hours, edition = (manifest.header.get(key, "unknown") for key in ("hours", "edition"))  # of one written by hand
+        logger.info("%s: %d items, %s h, %s", name, len(manifest), hours, edition)
     if "sample_rate" in section:
         _check_rates(section, manifests)
     wanted = _wanted(experiment)

@@ -10,20 +10,23 @@ from typing import Any
 
 import torch
 
-from toolkit import files, log, progress
+from toolkit import config, files, log, progress
 from toolkit.data import records
 from toolkit.data.examples import to_device
 from toolkit.data.manifest import Manifest, gone
 from toolkit.launch.parts import WHOLE, Part, one_at_a_time
 from toolkit.log import UserError
+from toolkit.tasks.base import Task
 from toolkit.tasks.experiment import load
 from toolkit.train import distributed
+
+SETTINGS = ("task", "data", "model", "infer")  # sections that predictions follow from
 
 logger = log.get(__name__)
 
 
 def infer(exp: Path, data: Path, split: str, device: str, part: Part = WHOLE) -> None:
-    """Predict every item of a split; items that an earlier run has done with the same weights are kept.
+    """Predict every item of a split; items that an earlier run has done with the same weights and settings are kept.
 
     Args:
         exp: a trained experiment.
@@ -42,9 +45,9 @@ def infer(exp: Path, data: Path, split: str, device: str, part: Part = WHOLE) ->
     manifest = Manifest.open(data / f"{getattr(built.data, split)}.jsonl")
     folder = exp / "predictions" / split
     with one_at_a_time(exp / "predictions" / f".{split}.lock"):
-        _forget_other_weights(folder, weights)
+        _forget_others(folder, {"weights": weights, "settings": _settings(exp, manifest)})
     index = folder / ("index.jsonl" if part.is_whole else f"index-{part}.jsonl")
-    done = {identity for path in folder.glob("index*.jsonl") for identity in records.predictions(folder, path.name)}
+    done = _done(task, folder)
     skipped = 0
     for number, item in enumerate(progress.track(manifest, f"predictions of {split}")):
         if item.id in done or not part.takes(number):
@@ -75,6 +78,12 @@ def _on(device: torch.device, inputs: Any) -> Any:
     return inputs.to(device) if isinstance(inputs, torch.Tensor) else to_device(inputs, device)
 
 
+def _done(task: Task, folder: Path) -> set[str]:
+    """The items that stand in the index and whose files are there."""
+    stored = [row for path in folder.glob("index*.jsonl") for row in records.predictions(folder, path.name).values()]
+    return {row["id"] for row in stored if all((folder / name).is_file() for name in task.files_of(row))}
+
+
 def _put_together(folder: Path, manifest: Manifest) -> None:
     """Lines that parts of the work have written go to the index, in the order of the manifest."""
     parts = sorted(folder.glob("index-*.jsonl"))
@@ -88,11 +97,17 @@ def _put_together(folder: Path, manifest: Manifest) -> None:
         path.unlink()
 
 
-def _forget_other_weights(folder: Path, weights: str) -> None:
-    """Drop predictions that other weights made; their mark first, so that a half of them never counts."""
+def _settings(exp: Path, manifest: Manifest) -> str:
+    """A fingerprint of what predictions depend on besides the weights."""
+    tree = config.read(exp / "config.yaml")
+    return config.fingerprint([*(tree.get(name) for name in SETTINGS), manifest.header.get("fingerprint")])
+
+
+def _forget_others(folder: Path, made_by: records.MadeBy) -> None:
+    """Drop predictions that were made otherwise; their mark first, so that a half of them never counts."""
     mark = folder / "made_by.json"
-    if mark.exists() and records.made_by(folder) == weights:
+    if mark.exists() and records.made_by(folder) == made_by:
         return
     mark.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-    files.write_json(mark, {"weights": weights})
+    files.write_json(mark, made_by)

@@ -14,6 +14,8 @@ import jsonargparse
 from toolkit import corpora, log
 from toolkit.log import UserError, suggestion
 
+GIVEN = {"self", "corpus", "data", "nj", "strict"}  # arguments of a corpus' functions that are no words of their own
+
 logger = log.get(__name__)
 
 
@@ -89,21 +91,28 @@ def _options(corpus: str, function: Any, words: list[str], *others: Any) -> dict
     """The keyword options of a corpus' function that stand on the command line; `--sample-rate` is `--sample_rate`.
 
     Words may also be options of the functions `others`, which the same command calls.
+
+    Raises:
+        UserError: a word is an option of none of them, or its value is of another type.
     """
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    given: set[str | int] = {"self", "corpus", "data", "nj", "strict"}
+    parser = jsonargparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    given: set[str | int] = set(GIVEN)
     for one in (function, *others):  # perhaps a method of `_rules.Corpus`; the parser wants the function that it is bound from
         parser.add_function_arguments(getattr(one, "__func__", one), skip=given, fail_untyped=False)
         given |= inspect.signature(one).parameters.keys()
     own = inspect.signature(function).parameters
-    underscored = [
-        word.replace("-", "_").replace("__", "--", 1) if word.startswith("--") and "=" not in word else word for word in words
-    ]
+    underscored = [_underscored(word) for word in words]
+    named = {word.partition("=")[0].removeprefix("--") for word in underscored if word.startswith("--")}
     try:
-        values = {key: value for key, value in vars(parser.parse_args(underscored)).items() if key in own}
-        return {key: value for key, value in values.items() if any(word.startswith(f"--{key}") for word in underscored)}
+        return {key: value for key, value in vars(parser.parse_args(underscored)).items() if key in own and key in named}
     except jsonargparse.ArgumentError as error:
         message = " ".join(str(error).split())
-        known = [f"--{action.dest}" for action in parser._actions if action.dest != "help"]
+        known = [f"--{name}" for name in given - GIVEN]
         wrong = next((word for word in underscored if word.startswith("--") and word not in known), "")
         raise UserError(f"{corpus}: {message}{suggestion(wrong, known)}") from error
+
+
+def _underscored(word: str) -> str:
+    """An option, `--sample-rate` or `--sample-rate=8000`, as the function calls it; other words as they are."""
+    name, equals, value = word.partition("=")
+    return f"--{name[2:].replace('-', '_')}{equals}{value}" if word.startswith("--") else word

@@ -140,13 +140,11 @@ class _Curves:
 
     def __init__(self, exp: Path, manifest: Manifest, missing: list[str]) -> None:
         self.played, self.stores = Played(), {}
-        name = str(manifest.header["name"])
-        data = manifest.path.parents[len(Path(name).parts) - 1]
         try:
             self.played = _played(exp)
             for kind, feature in vars(self.played).items():
                 if feature is not None:
-                    self.stores[kind] = store.Store(store.folder_of(data, feature.name, name))
+                    self.stores[kind] = store.Store(store.folder_of(manifest.data, feature.name, manifest.name))
         except UserError as error:
             missing.append(f"curves of pitch and loudness: {error}")
 

@@ -54,8 +54,10 @@ def real_time(config: Path, exp: Path, overrides: list[str]) -> None:
         overrides: words such as ``--model.synthesizer SourceFilter``.
 
     Raises:
-        UserError: the model renders no sound, or not in blocks.
+        UserError: the model renders no sound, or not in blocks; `exp` is a trained experiment, whose records would be lost.
     """
+    if (exp / "config.yaml").is_file():
+        raise UserError(f"{exp}: expected a folder of its own, found an experiment that is trained. Next: give another --exp")
     experiment = Experiment.read(config, overrides)
     task, built = experiment.build()
     model = task.model

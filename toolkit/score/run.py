@@ -7,37 +7,48 @@ Where all four ratios of BSSEval version 4 are measured, each item also has a fi
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from toolkit import files, log
+from toolkit import config, files, log
 from toolkit.data import parallel, records
-from toolkit.data.manifest import Item, Manifest, gone
+from toolkit.data.manifest import Manifest, gone
 from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
 from toolkit.metrics.framewise import IMAGES, WINDOW
-from toolkit.tasks.base import Task
+from toolkit.tasks.base import AGAIN, Task
 from toolkit.tasks.experiment import Experiment
 
 HEADLINES = ("mean", "median_of_medians")  # the aggregations that are told in the log
+Lines = dict[str, dict[str, Any]]  # of the index of predictions, by the items' ids
 MUSEVAL = {ratio: IMAGES + ratio.lower() for ratio in ("SDR", "SIR", "SAR", "ISR")}
 
 logger = log.get(__name__)
 
 
 class Work(NamedTuple):
-    """One item to score: whose experiment, of which manifest, its line of the index, and the folder of that."""
+    """One item to score: of which experiment, data and split, its number in the manifest, its line of the index."""
 
     exp: Path
-    manifest: Path
-    item: Item
+    data: Path
+    split: str
+    number: int
     stored: dict[str, Any]
-    folder: Path
+
+
+class Opened(NamedTuple):
+    """What all items of a split have in common."""
+
+    experiment: Experiment
+    task: Task
+    manifest: Manifest
+    predictions: Path
 
 
 def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE) -> None:
-    """Score every prediction of a split; what an earlier run has scored is kept as long as the predictions are the same.
+    """Score every prediction of a split; what an earlier run has scored is kept as long as what it follows from is the same.
 
     Args:
         exp: an experiment with predictions.
@@ -47,21 +58,16 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
         part: which items are this process's; one who takes all of them sums up.
 
     Raises:
-        UserError: nothing is predicted yet, a metric's package is missing, or a recording has gone since `prepare`.
+        UserError: nothing is predicted yet, a metric's package is missing, or a recording has gone since `prepare`, or a
+            prediction since `infer`.
     """
-    task, built = _task(exp)
-    name = getattr(built.data, split)
-    manifest = Manifest.open(data / f"{name}.jsonl")
-    predictions = exp / "predictions" / split
+    _opened.cache_clear()  # of another run of this process, whose files may have been others
+    opened = _opened(exp, data, split)
+    task, manifest, predictions = opened.task, opened.manifest, opened.predictions
     if not (predictions / "index.jsonl").is_file():
         raise UserError(f"no predictions in {predictions}. Next: run the stage `infer`")
-    signature = json.dumps([records.made_by(predictions), built.score.metrics])
     stored = records.predictions(predictions)
-    jobs = [
-        parallel.Job(item.id, Work(exp, manifest.path, item, stored[item.id], predictions), signature)
-        for item in manifest
-        if item.id in stored
-    ]
+    jobs = _jobs(opened, stored, lambda number, line: Work(exp, data, split, number, line))
     scores = exp / "scores"
     if not part.is_whole:
         journal = scores / f".{split}.journal-{part}.jsonl"
@@ -71,36 +77,59 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     journal = scores / f".{split}.journal.jsonl"
     _put_together(journal, sorted(scores.glob(f".{split}.journal-*.jsonl")))
     outcome = parallel.run(score_item, jobs, f"scores of {split}", nj=nj, journal=journal)
-    _require_recordings(manifest, {one.id for one in outcome.skipped})
-    rows = [outcome.results[job.id] for job in jobs if job.id in outcome.results]
+    _require_files(opened, stored, {one.id for one in outcome.skipped})
+    rows = list(outcome.results.values())
     if not rows:
         raise UserError(f"{manifest.path}: none of its items could be scored. Next: see {exp}/logs/score.log")
-    files.write_text(scores / f"{split}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    for row in rows:
-        if all(metric in row.get("metrics", {}) for metric in MUSEVAL.values()):
-            files.write_json(scores / split / "museval" / f"{PurePosixPath(row['id']).name}.json", as_museval(row["frames"]))
-    edition = manifest.header.get("edition", "unknown")
     figures = task.summarise(rows)
     figures["metrics"] |= task.compare(manifest, list(stored.values()), predictions)
-    summary = {"split": split, "data": name, "edition": edition, "items": len(rows), "skipped": len(manifest) - len(rows)}
-    files.write_json(scores / f"{split}.summary.json", {**summary, **figures})
+    edition = manifest.header.get("edition", "unknown")
+    name, skipped = opened.experiment.tree["data"][split], len(manifest) - len(rows)
+    summary = {"split": split, "data": name, "edition": edition, "items": len(rows), "skipped": skipped}
+    _write(scores, rows, {**summary, **figures})
     means = [f"{key} {value:.3g}" for key, value in figures["metrics"].items() if key.partition("/")[2] in HEADLINES]
     logger.info("%s, %d items: %s", name, len(rows), "  ".join(means))
 
 
-def _require_recordings(manifest: Manifest, skipped: set[str]) -> None:
+def _jobs(opened: Opened, stored: Lines, work: Callable[[int, dict[str, Any]], Work]) -> parallel.Jobs:
+    """Those of the predicted items, in the order of the manifest; made when they are needed, so that no item is held."""
+    numbers = {item.id: number for number, item in enumerate(opened.manifest) if item.id in stored}
+    made_from = [records.made_by(opened.predictions), opened.experiment.tree["score"]]
+
+    def job(identity: str) -> parallel.Job:
+        number = numbers[identity]
+        signature = config.fingerprint([*made_from, vars(opened.manifest[number])])
+        return parallel.Job(identity, work(number, stored[identity]), signature)
+
+    return parallel.Jobs(list(numbers), job)
+
+
+def _require_files(opened: Opened, stored: Lines, skipped: set[str]) -> None:
     """Figures of what is left would be those of another split.
 
     Raises:
-        UserError: a recording of an item that was skipped has gone since `prepare`.
+        UserError: of an item that was skipped, a recording has gone since `prepare`, or a prediction since `infer`.
     """
     if not skipped:  # the manifest need not be read
         return
-    for item in manifest:
+    for item in opened.manifest:
         if item.id in skipped:
             for role in item.audio:
-                if not (path := manifest.path_of(item, role)).exists():
+                if not (path := opened.manifest.path_of(item, role)).exists():
                     raise gone(path)
+            for name in opened.task.files_of(stored[item.id]):
+                if not (path := opened.predictions / name).exists():
+                    raise UserError(f"no such prediction: {path}. Next: {AGAIN}")
+
+
+def _write(scores: Path, rows: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+    """The lines, museval's files, the summary."""
+    split = summary["split"]
+    files.write_text(scores / f"{split}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    for row in rows:
+        if all(metric in row.get("metrics", {}) for metric in MUSEVAL.values()):
+            files.write_json(scores / split / "museval" / f"{PurePosixPath(row['id']).name}.json", as_museval(row["frames"]))
+    files.write_json(scores / f"{split}.summary.json", summary)
 
 
 def _put_together(journal: Path, parts: list[Path]) -> None:
@@ -116,8 +145,8 @@ def _put_together(journal: Path, parts: list[Path]) -> None:
 
 def score_item(work: Work) -> dict[str, Any]:
     """One item's line of scores."""
-    task, _ = _task(work.exp)
-    return task.score(Manifest.open(work.manifest), work.item, work.stored, work.folder)
+    opened = _opened(work.exp, work.data, work.split)
+    return opened.task.score(opened.manifest, opened.manifest[work.number], work.stored, opened.predictions)
 
 
 def as_museval(frames: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
@@ -131,6 +160,9 @@ def as_museval(frames: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     return {"targets": targets}
 
 
-@lru_cache(maxsize=2)
-def _task(exp: Path) -> tuple[Task, Any]:
-    return Experiment.read(exp / "config.yaml").build("meta")
+@lru_cache(maxsize=1)
+def _opened(exp: Path, data: Path, split: str) -> Opened:
+    """Once for all items that a process scores."""
+    experiment = Experiment.read(exp / "config.yaml")
+    manifest = data / f"{experiment.tree['data'][split]}.jsonl"
+    return Opened(experiment, experiment.build("meta")[0], Manifest.open(manifest), exp / "predictions" / split)

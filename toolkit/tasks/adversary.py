@@ -14,6 +14,11 @@ from toolkit.losses.total_correlation import TotalCorrelation
 from toolkit.models.latent import LatentModel
 
 
+def processes() -> int:
+    """How many train together."""
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
 class Adversary:
     """The discriminator's optimizer, and its steps.
 
@@ -40,7 +45,7 @@ class Adversary:
         Raises:
             UserError: several processes train together, each of which would have a discriminator of its own.
         """
-        if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        if processes() > 1:
             raise UserError("total_correlation: expected one process, found several. Next: --ngpu 1")
         self.correlation, parameters = correlation, list(correlation.parameters())
         self._optimizer = torch.optim.Adam(parameters, lr=1e-4) if optimizer is None else optimizer(parameters)

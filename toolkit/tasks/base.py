@@ -1,6 +1,8 @@
 """What a task is to the stages: it says what one batch means, and nothing about loops, files or devices."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from toolkit.blocks.features import Feature
 from toolkit.data.examples import ExampleSource
 from toolkit.data.manifest import Item, Manifest
+from toolkit.log import UserError
 from toolkit.models.base import Model
 
 
@@ -51,6 +54,29 @@ class Cells(NamedTuple):
 
 
 Seen = Lines | Cells | str
+# What to do about a prediction that is not as it was stored.
+AGAIN = "run the stage `infer` with --force; a damaged file is to be removed before"
+
+
+@contextmanager
+def trying_out() -> Iterator[None]:
+    """Within it a model is called for the first time: that its parts do not fit one another is told in a line.
+
+    Raises:
+        UserError: they do not.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Within it, what is drawn follows from the seed; afterwards all goes on as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 class Task(ABC):
@@ -168,6 +194,10 @@ class Task(ABC):
     @abstractmethod
     def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
         """Store what `predict` gave: files below `folder`; what is returned stands in the item's line of `index.jsonl`."""
+
+    def files_of(self, stored: dict[str, Any]) -> list[str]:
+        """The files below the folder that `store` wrote, given what it returned."""
+        return []
 
     @abstractmethod
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from toolkit.metrics import hypotheses
 from toolkit.metrics.earth_mover import earth_movers_distance
 from toolkit.metrics.summary import summarise
 from toolkit.models.hypothesis_mlp import Hypotheses, HypothesisModel
-from toolkit.tasks.base import Examples, Lines, Seen, Task
+from toolkit.tasks.base import AGAIN, Examples, Lines, Seen, Task, drawing, trying_out
 from toolkit.tasks.hypothesis_options import HypothesisConfig
 
 RULES: dict[str, Callable[[Item, Sequence[int]], Draws]] = {  # corpus to what draws the samples of an item
@@ -106,8 +106,7 @@ class HypothesisLearning(Task):
 
         What is drawn for the loss is the same each epoch.
         """
-        with torch.random.fork_rng(devices=[batch.inputs.device] if batch.inputs.is_cuda else []):
-            torch.manual_seed(0)
+        with drawing(0, batch.inputs.device):
             found = model(batch.inputs)
             values = {"loss": self._loss(found, batch)}
         values["distortion"] = hypotheses.distortion(found.points, batch.targets, batch.mask)
@@ -148,6 +147,10 @@ class HypothesisLearning(Task):
             tables.write(folder / names[name], values.cpu().numpy())
         return names
 
+    def files_of(self, stored: dict[str, Any]) -> list[str]:
+        """Both NumPy files."""
+        return [stored[name] for name in ("points", "weights")]
+
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
         """The configured metrics of one input; of an item whose samples have inputs of their own, the distortion alone.
 
@@ -184,10 +187,8 @@ class HypothesisLearning(Task):
     def check(self) -> None:
         """See that the model gives hypotheses, on the meta device."""
         inputs, _ = self.probe()
-        try:
+        with trying_out():
             found = self.model(inputs)
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
         expected = (1, self.model.hypotheses, self.model.outputs)
         if found.points.shape != expected:
             raise UserError(f"the model breaks its contract: expected {expected}, found {tuple(found.points.shape)}")
@@ -237,12 +238,9 @@ def read(folder: Path, stored: dict[str, Any], name: str) -> NDArray[Any]:
     """What was stored of an item.
 
     Raises:
-        UserError: it is not there.
+        UserError: it is not there, or damaged.
     """
-    path = folder / stored[name]
-    if not path.is_file():
-        raise UserError(f"no such prediction: {path}. Next: run the stage `infer` again, with --force")
-    return np.load(path, allow_pickle=False)
+    return tables.load(folder / stored[name], AGAIN)
 
 
 def measured(name: str, points: NDArray[Any], weights: NDArray[Any], samples: NDArray[Any], won: NDArray[Any]) -> float:

@@ -25,7 +25,7 @@ from toolkit.log import UserError
 from toolkit.losses.sequence import next_token_likelihood
 from toolkit.metrics import markov
 from toolkit.models.language_model import LanguageModel
-from toolkit.tasks.base import Cells, Examples, Seen, Task
+from toolkit.tasks.base import AGAIN, Cells, Examples, Seen, Task, trying_out
 from toolkit.tasks.language_options import LanguageConfig
 from toolkit.tasks.language_scores import MIXTURE, WINNER, of_all, transition_errors, yardsticks
 from toolkit.tasks.token_source import TokenSource
@@ -65,6 +65,8 @@ class LanguageModelling(Task):
             raise UserError(
                 f"model.vocabulary: expected {data.subwords.vocabulary}, as data.subwords has, found {model.vocabulary}"
             )
+        if model.context < 2:
+            raise UserError(f"model.context: expected at least 2, a token to read and one to predict, found {model.context}")
         self.source = TokenSource(data.subwords, data.train, model.context)
 
     def features(self) -> list[Feature]:
@@ -163,6 +165,10 @@ class LanguageModelling(Task):
             line["written"] = [self.source.codec.decode(tokens) for tokens in predictions["written"].tolist()]
         return line
 
+    def files_of(self, stored: dict[str, Any]) -> list[str]:
+        """The table of likelihoods."""
+        return [stored["nll"]]
+
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
         """One item's losses; of a mixture of Markov chains, what can be reached, and how far the learned ones are away.
 
@@ -170,7 +176,7 @@ class LanguageModelling(Task):
             `id`, `metrics`, `nll` (by `winner`, `mixture`, `each`, of all tokens), `tokens`, `characters`, `winners`: how many
             sequences each hypothesis serves best.
         """
-        nll = torch.from_numpy(np.load(folder / stored["nll"], allow_pickle=False))
+        nll = torch.from_numpy(tables.load(folder / stored["nll"], AGAIN))
         predicted = torch.tensor(stored["predicted"], dtype=torch.float64)
         if "characters" in stored:  # a text, perhaps in pieces
             nll, predicted = nll.sum(0, keepdim=True), predicted.sum(0, keepdim=True)
@@ -224,10 +230,8 @@ class LanguageModelling(Task):
         tokens, _ = self.probe()
         axis = [] if self.model.hypotheses is None else [self.model.hypotheses]
         expected = (1, *axis, tokens.shape[1], self.model.vocabulary)
-        try:
+        with trying_out():
             logits = self.model(tokens)
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
         if logits.shape != expected:
             raise UserError(f"the model breaks its contract: expected {expected}, found {tuple(logits.shape)}")
 
@@ -236,7 +240,7 @@ class LanguageModelling(Task):
         options = self.config.infer
         generator = torch.Generator(prompt.device)
         generator.manual_seed(zlib.crc32(prompt.cpu().numpy().tobytes()) + options.seed)
-        length = min(options.length, model.context - prompt.shape[1])
+        length = max(0, min(options.length, model.context - prompt.shape[1]))
         return model.generate(prompt, length, options.temperature, options.top_k, END, generator).view(
             -1, prompt.shape[1] + length
         )

@@ -8,7 +8,7 @@ from typing import Literal
 from toolkit.blocks.subwords import Subwords
 from toolkit.losses.sequence import SequenceLikelihood
 from toolkit.models.language_model import LanguageModel
-from toolkit.tasks.options import Training
+from toolkit.tasks.options import Training, require_counts
 
 
 @dataclass
@@ -33,6 +33,9 @@ class LanguageData:
     sequences: int | None = None
     workers: int = 0
 
+    def __post_init__(self) -> None:
+        require_counts("data", self, "sequences")
+
 
 @dataclass
 class LanguageInfer:
@@ -41,7 +44,7 @@ class LanguageInfer:
     Args:
         batch: sequences at once.
         length: tokens, at most, of what each hypothesis writes for a text that begins as an item does; 0 for nothing.
-        temperature: what its logits are divided by.
+        temperature: what its logits are divided by; 0 takes the likeliest token.
         top_k: how many of the likeliest tokens are drawn from; all if null.
         seed: of what is drawn.
     """
@@ -51,6 +54,13 @@ class LanguageInfer:
     temperature: float = 1.0
     top_k: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_counts("infer", self, "batch", "top_k")
+        if self.length < 0:
+            raise ValueError(f"infer.length: expected 0 or more, found {self.length}")
+        if not self.temperature >= 0:
+            raise ValueError(f"infer.temperature: expected 0, for the likeliest token, or more, found {self.temperature}")
 
 
 @dataclass

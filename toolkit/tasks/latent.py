@@ -19,8 +19,6 @@ mean over the attributes, and `<metric>/mean/<attribute>`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -38,8 +36,8 @@ from toolkit.log import UserError
 from toolkit.losses.latent import kl_divergence
 from toolkit.metrics.reconstruction import pixel_accuracy, token_accuracy
 from toolkit.models.latent import LatentModel
-from toolkit.tasks.adversary import Adversary
-from toolkit.tasks.base import Cells, Examples, Seen, Task
+from toolkit.tasks.adversary import Adversary, processes
+from toolkit.tasks.base import AGAIN, Cells, Examples, Seen, Task, drawing, trying_out
 from toolkit.tasks.latent_options import LatentConfig
 from toolkit.tasks.latent_scores import ATTRIBUTES, scores_of
 
@@ -79,7 +77,7 @@ class LatentLearning(Task):
     def training(self, data: Path) -> Examples:
         """All rows."""
         examples = self._examples(data, self.config.data.train)
-        at_once = self.config.data.batch_size * _processes()
+        at_once = self.config.data.batch_size * processes()
         self._steps_per_epoch = max(len(examples.source) // at_once // self.config.train.accumulate, 1)
         return examples
 
@@ -130,7 +128,7 @@ class LatentLearning(Task):
         Codes are drawn the same way each epoch.  ``train.monitor: valid/step`` keeps the last weights, whatever their loss.
         """
         items = self.read(batch.items)
-        with _drawing(0, items.device):
+        with drawing(0, items.device):
             encoded = cast(LatentModel, model)(items)
         loss = self.config.loss(encoded, items, batch.attributes)
         means = {name: value.expand(len(items)) for name, value in {"loss": loss, **self.config.loss.parts}.items()}
@@ -168,7 +166,7 @@ class LatentLearning(Task):
         """
         vae, options = cast(LatentModel, model), self.config.infer
         found: dict[str, list[Tensor]] = {}
-        with _drawing(options.seed, inputs.device):
+        with drawing(options.seed, inputs.device):
             for stored in inputs.split(options.batch_size):
                 items = self.read(stored)
                 posterior = vae.encode(items)
@@ -202,6 +200,10 @@ class LatentLearning(Task):
             save_file({key: value.contiguous().cpu() for key, value in predictions.items()}, partial)
         return {"file": name}
 
+    def files_of(self, stored: dict[str, Any]) -> list[str]:
+        """The one file."""
+        return [stored["file"]]
+
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
         """The protocol's metrics of one table, see `scores_of`."""
         found = self.predicted(folder / stored["file"])
@@ -227,11 +229,9 @@ class LatentLearning(Task):
 
     def check(self) -> None:
         """See that items come back in the shape they have, and that attributes and discriminator fit the code."""
-        try:
+        with trying_out():
             items, _ = self.probe()
             encoded = self.model(items)
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
         found = tuple(encoded.logits.shape if self._pictures else encoded.logits.shape[:2])
         if found != tuple(items.shape) or encoded.logits.ndim != (4 if self._pictures else 3):
             raise UserError(f"the model breaks its contract: expected logits of {self.config.data.items}, found shape {found}")
@@ -239,6 +239,8 @@ class LatentLearning(Task):
         if any(not 0 <= dimension < self.model.latent for dimension in dimensions):
             raise UserError(f"loss.attributes.dimensions: expected numbers below {self.model.latent}, found {dimensions}")
         if (correlation := self.config.total_correlation) is not None:
+            if (size := self.config.data.batch_size) < 2:
+                raise UserError(f"data.batch_size: expected at least 2, as total_correlation halves batches, found {size}")
             try:
                 correlation(encoded.latents)
             except (RuntimeError, ValueError) as error:
@@ -258,13 +260,7 @@ class LatentLearning(Task):
         Raises:
             UserError: it is not there, or no such file.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: expected predictions: {error}. Next: run the stage `infer` with --force") from error
+        return files.read_tensors(path, AGAIN)
 
     def _schedule(self, batches: int) -> None:
         self.config.loss.start_step(batches // self.config.train.accumulate, self._steps_per_epoch)
@@ -301,19 +297,6 @@ def _side_by_side(rows: Tensor) -> Tensor:
     return rows.flatten(1) if rows.ndim == 3 else rows.transpose(1, 2).flatten(2).flatten(0, 1)
 
 
-@contextmanager
-def _drawing(seed: int, device: torch.device) -> Iterator[None]:
-    """Within it, what is drawn follows from the seed; afterwards all goes on as if nothing had been drawn."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
 def _mean(values: list[float]) -> float:
     known = [value for value in values if math.isfinite(value)]
     return sum(known) / len(known) if known else math.nan
-
-
-def _processes() -> int:
-    """How many train together."""
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from toolkit.losses.latent import VariationalLoss
 from toolkit.losses.total_correlation import TotalCorrelation
 from toolkit.models.latent import LatentModel
-from toolkit.tasks.options import Training
+from toolkit.tasks.options import Training, require_counts
 
 
 @dataclass
@@ -55,6 +55,9 @@ class LatentInfer:
     steps: int = 9
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        require_counts("infer", self, "rows", "batch_size", "examples", "steps")
+
 
 @dataclass
 class LatentScore:
@@ -67,11 +70,6 @@ class LatentScore:
 
     protocol: Literal["ar_vae", "dmelodies", "latte"] = "ar_vae"
     codes: Literal["drawn", "means"] = "drawn"
-
-    @property
-    def metrics(self) -> list[str]:
-        """What tells whether stored scores are still those that are wanted."""
-        return [self.protocol, self.codes]
 
 
 @dataclass(kw_only=True)

@@ -11,6 +11,17 @@ LONGEST_CHUNK = 86400.0  # seconds
 COMPILE_MODES = ("reduce-overhead", "max-autotune")
 
 
+def require_counts(section: str, options: object, *names: str) -> None:
+    """See that options, of which null is let pass, are 1 or more.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name in names:
+        if (count := getattr(options, name)) is not None and count < 1:
+            raise ValueError(f"{section}.{name}: expected at least 1, found {count}")
+
+
 @dataclass
 class TrainOptions:
     """How a model is trained.
@@ -62,15 +73,13 @@ class TrainOptions:
     max_bad_steps: int = 20
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "accumulate", "checkpoint_every", "max_bad_steps")
-        for name in positive:
-            if getattr(self, name) < 1:
-                raise ValueError(f"train.{name}: expected at least 1, found {getattr(self, name)}")
+        require_counts("train", self, "epochs", "accumulate", "checkpoint_every", "max_bad_steps")
         if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
             raise ValueError(f"train.clip_grad_norm: expected more than 0, or null for none, found {self.clip_grad_norm}")
-        for decay in [*self.ema, *self.ema_epoch]:
-            if not 0 < decay < 1:
-                raise ValueError(f"train.ema: expected decays between 0 and 1, found {decay}")
+        for name in ("ema", "ema_epoch"):
+            for decay in getattr(self, name):
+                if not 0 < decay < 1:
+                    raise ValueError(f"train.{name}: expected decays between 0 and 1, found {decay}")
         if isinstance(self.compile, str) and self.compile not in COMPILE_MODES:
             raise ValueError(f"train.compile: expected true, false, {' or '.join(COMPILE_MODES)}, found {self.compile!r}")
         if isinstance(self.compile, str) and self.accumulate > 1:  # a graph replayed again writes over the gradients so far

@@ -8,14 +8,13 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from toolkit import audio
 from toolkit.audio import Recording
 from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 from toolkit.models.oracle import Oracle
 from toolkit.tasks.base import Examples
 from toolkit.tasks.options import InferOptions, ScoreOptions, TrainOptions
-from toolkit.tasks.separation import Separation, SeparationData
+from toolkit.tasks.separation import Separation, SeparationData, read_references
 
 
 @dataclass
@@ -54,10 +53,7 @@ class OracleSeparation(Separation):
 
     def inputs(self, manifest: Manifest, item: Item) -> Tensor:
         """The mixture with its sources below it, ((1 + S)·C, T)."""
-        references = [
-            torch.stack([audio.read(manifest.path_of(item, stem)) for stem in stems]).sum(0)
-            for stems in self.config.data.groups.values()
-        ]
+        references = read_references(manifest, item, self.config.data.groups)
         return torch.cat([super().inputs(manifest, item), *references])
 
     def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
@@ -74,6 +70,4 @@ class OracleSeparation(Separation):
 
     def check(self) -> None:
         """See that the oracle has as many sources as are named."""
-        names = list(self.config.data.groups)
-        if len(names) != self.model.sources:
-            raise UserError(f"the model has {self.model.sources} sources, data.sources names {len(names)}: {', '.join(names)}")
+        self._check_sources()

@@ -28,7 +28,7 @@ from toolkit.metrics import melody
 from toolkit.metrics.summary import summarise
 from toolkit.models.base import Pitch
 from toolkit.models.pesto import PESTO
-from toolkit.tasks.base import Examples, Lines, Seen, Task
+from toolkit.tasks.base import Examples, Lines, Seen, Task, drawing, trying_out
 from toolkit.tasks.options import Training
 
 CLEAN = "clean"
@@ -168,8 +168,7 @@ class PitchTracking(Task):
 
     def validate(self, model: nn.Module, batch: FrameBatch) -> dict[str, Tensor]:
         """The plain mean of all losses, and each of them, with the same transpositions each epoch; what the pitch is."""
-        with torch.random.fork_rng(devices=[batch.spectra.device] if batch.spectra.is_cuda else []):
-            torch.manual_seed(0)
+        with drawing(0, batch.spectra.device):
             loss = self.config.loss(self._views(model, batch))
         values = {"loss": loss, **self.config.loss.parts}
         means = {name: value.expand(len(batch.ids)) for name, value in values.items()}
@@ -257,10 +256,8 @@ class PitchTracking(Task):
     def check(self) -> None:
         """See that the model gives logits of the pitches, on the meta device."""
         frames, _ = self.probe()
-        try:
+        with trying_out():
             logits = self.model(frames)
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
         if logits.shape != (len(frames), self.model.encoder.pitches) or logits.shape[1] % SEMITONES:
             expected = f"({len(frames)}, a multiple of {SEMITONES})"
             raise UserError(f"the model breaks its contract: expected {expected}, found {tuple(logits.shape)}")

@@ -26,7 +26,7 @@ from toolkit.metrics import si_sdr
 from toolkit.metrics.summary import summarise
 from toolkit.models.base import SeparationModel
 from toolkit.tasks import streaming
-from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.base import Examples, Task, trying_out
 from toolkit.tasks.options import InferOptions, ScoreOptions, Training
 
 PROBE = 4.0  # seconds that a summary is made of where the configuration takes whole recordings
@@ -221,6 +221,10 @@ class Separation(Task):
             audio.write(folder / stored[role], waveform, item.sample_rate, subtype="FLOAT")
         return {"audio": stored}
 
+    def files_of(self, stored: dict[str, Any]) -> list[str]:
+        """The WAV files."""
+        return list(stored["audio"].values())
+
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
         """The configured metrics of one mixture, each source against its reference.
 
@@ -232,9 +236,7 @@ class Separation(Task):
         mixture = audio.read(manifest.path_of(item, "mixture"))
         names = list(self.config.data.groups)
         groups = self.config.data.groups or {role: [role] for role in item.sources}
-        references = torch.stack(
-            [torch.stack([audio.read(manifest.path_of(item, stem)) for stem in stems]).sum(0) for stems in groups.values()]
-        )
+        references = read_references(manifest, item, groups)
         roles = names or list(stored["audio"])
         estimates = torch.stack([audio.read(folder / stored["audio"][role]) for role in roles])
         measured = metrics.evaluate(
@@ -259,22 +261,25 @@ class Separation(Task):
 
     def check(self) -> None:
         """See that the model estimates what its `target` is, (B, S, C, T) if nothing else, on the meta device."""
-        names, model = list(self.config.data.groups), self.model
-        if names and len(names) != model.sources:
-            raise UserError(f"the model has {model.sources} sources, data.sources names {len(names)}: {', '.join(names)}")
+        model = self.model
+        if self.config.data.groups:
+            self._check_sources()
         samples = model.input_length(CHECK_SAMPLES)
         mixture = torch.empty(2, model.audio_channels, samples, device="meta")
         references = torch.empty(2, model.sources, model.audio_channels, samples, device="meta")
-        try:
+        with trying_out():
             estimate, _ = _outputs(model(mixture))
             expected = model.target(references)
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
         if estimate.shape != expected.shape:
             raise UserError(
                 f"the model breaks its contract: expected {tuple(expected.shape)} from {tuple(mixture.shape)}, "
                 f"found {tuple(estimate.shape)}"
             )
+
+    def _check_sources(self) -> None:
+        names = list(self.config.data.groups)
+        if len(names) != self.model.sources:
+            raise UserError(f"the model has {self.model.sources} sources, data.sources names {len(names)}: {', '.join(names)}")
 
     def _segments(self, data: Path, name: str, segment: float | None, **options: Any) -> SegmentDataset:
         rate = self.config.data.sample_rate
@@ -313,6 +318,22 @@ class Separation(Task):
         if self.config.data.normalize:
             mixture = (mixture - mixture.mean()) / (mixture.mean(0).std() + streaming.SILENCE)
         return mixture.mean(0, keepdim=True) if self.config.data.downmix else mixture
+
+
+def read_references(manifest: Manifest, item: Item, groups: dict[str, list[str]]) -> Tensor:
+    """What a mixture is to be separated into, (S, C, T).
+
+    Args:
+        manifest: that the mixture stands in.
+        item: the mixture.
+        groups: of each source, the stems that are summed for it.
+
+    Raises:
+        UserError: a stem is missing, or cannot be read.
+    """
+    return torch.stack(
+        [torch.stack([audio.read(manifest.path_of(item, stem)) for stem in stems]).sum(0) for stems in groups.values()]
+    )
 
 
 def _outputs(output: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:

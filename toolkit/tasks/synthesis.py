@@ -28,7 +28,7 @@ from toolkit.metrics import frechet, melody
 from toolkit.metrics.spectral_distance import log_spectral_distance
 from toolkit.metrics.summary import summarise
 from toolkit.models.base import SynthesisModel
-from toolkit.tasks.base import Examples, Task
+from toolkit.tasks.base import Examples, Task, trying_out
 from toolkit.tasks.options import Training
 
 PROBE, CHECK = 1.0, 0.2  # seconds that the model is described and checked with: recurrences are slow on the meta device
@@ -66,6 +66,10 @@ class SynthesisData:
     segment: float | None = None
     workers: int = 2
     shuffle: Shuffle = "examples"
+
+    def __post_init__(self) -> None:
+        if self.segment is not None and not self.segment > 0:
+            raise ValueError(f"data.segment: expected more than 0 seconds, or null for whole recordings, found {self.segment}")
 
 
 @dataclass
@@ -175,9 +179,9 @@ class Synthesis(Task):
 
     def inputs(self, manifest: Manifest, item: Item) -> Performance:
         """What is stored of a recording, as a batch of one."""
-        name = str(manifest.header["name"])
+        name = manifest.name
         if name not in self._performances:
-            self._performances[name] = self._dataset(_data_of(manifest), name)
+            self._performances[name] = self._dataset(manifest.data, name)
         performances = self._performances[name]
         number = performances.ids.find(item.id)
         if number is None:
@@ -204,6 +208,10 @@ class Synthesis(Task):
             else:
                 stored[name] = torch.round(values.double().cpu(), decimals=DECIMALS).tolist()
         return stored
+
+    def files_of(self, stored: dict[str, Any]) -> list[str]:
+        """The WAV files."""
+        return list(stored["audio"].values())
 
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
         """The configured metrics of one performance.
@@ -236,9 +244,8 @@ class Synthesis(Task):
         if embedding is None:
             return {}
         name = f"frechet_distance@{embedding.name.partition('/')[0]}"
-        data = _data_of(manifest)
-        background = frechet.gaussian(_stored(data, embedding, self.config.data.train))
-        real = frechet.gaussian(_stored(data, embedding, str(manifest.header["name"])))
+        background = frechet.gaussian(_stored(manifest.data, embedding, self.config.data.train))
+        real = frechet.gaussian(_stored(manifest.data, embedding, manifest.name))
         figures = {f"real/{name}": frechet.distance(real, background)}
         for kind, prefix in ((ESTIMATE, ""), (UNTRAINED, f"{UNTRAINED}/")):
             paths = [folder / row["audio"][kind] for row in stored if kind in row["audio"]]
@@ -254,10 +261,8 @@ class Synthesis(Task):
     def check(self) -> None:
         """See that the model renders every sample, on the meta device."""
         performance = self._probe(2, CHECK)
-        try:
+        with trying_out():
             rendered = self.model(performance)
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
         if rendered.shape != performance.waveform.shape:
             expected, found = tuple(performance.waveform.shape), tuple(rendered.shape)
             raise UserError(f"the model breaks its contract: expected {expected}, found {found}")
@@ -308,7 +313,7 @@ class Synthesis(Task):
         return {name: float(measures[name]()) for name in self.config.score.metrics if name in SPECTRAL}
 
     def _melody_metrics(self, label: dict[str, Any] | None, hertz: list[float] | None) -> dict[str, float]:
-        if label is None or hertz is None or not self._pitch_metrics:
+        if label is None or not label["hz"] or hertz is None or not self._pitch_metrics:
             return {}
         reference = torch.tensor(label["hz"], dtype=torch.float64)
         at = label["start"] + label["step"] * torch.arange(len(reference), dtype=torch.float64)
@@ -322,11 +327,6 @@ class Synthesis(Task):
             waveform = audio.read(path).mean(0).numpy()
             heard = torch.from_numpy(resample(waveform, self.model.sample_rate, embedding.sample_rate))
             yield embedding.compute(heard[None])[0].float() * embedding.scale
-
-
-def _data_of(manifest: Manifest) -> Path:
-    """The folder that manifests are named below."""
-    return manifest.path.parents[len(Path(str(manifest.header["name"])).parts) - 1]
 
 
 def _stored(data: Path, feature: Feature, name: str) -> Iterator[Tensor]:

@@ -24,7 +24,7 @@ from toolkit.metrics import tagging as metrics
 from toolkit.models.base import TaggingModel
 from toolkit.models.tagger import Tagger
 from toolkit.models.taps import tap
-from toolkit.tasks.base import Cells, Examples, Seen, Task
+from toolkit.tasks.base import Cells, Examples, Seen, Task, trying_out
 from toolkit.tasks.options import Training
 
 PROBE = 10.0  # seconds of audio that the model is checked with where the configuration takes whole clips
@@ -66,6 +66,10 @@ class TaggingData:
     shuffle: Shuffle = "examples"
 
     def __post_init__(self) -> None:
+        if self.segment is not None and not self.segment > 0:
+            raise ValueError(f"data.segment: expected more than 0 seconds, or null for whole clips, found {self.segment}")
+        if not self.mixup >= 0:
+            raise ValueError(f"data.mixup: expected 0 for none, or more, found {self.mixup}")
         if self.segment is not None and self.input.frame_rate is None:
             raise ValueError("data.segment: expected null, as the feature data.input has one vector a clip")
         if self.segment is not None and self.teacher is not None:
@@ -89,6 +93,8 @@ class TaggingInfer:
     chunks: int = 1
 
     def __post_init__(self) -> None:
+        if self.chunk is not None and not self.chunk > 0:
+            raise ValueError(f"infer.chunk: expected more than 0 seconds, or null for whole clips, found {self.chunk}")
         if self.chunks < 1 or (self.chunk is None and self.chunks > 1):
             raise ValueError(f"infer.chunks: expected 1, or more with infer.chunk, found {self.chunks}")
 
@@ -157,13 +163,14 @@ class Tagging(Task):
         segment = None if c.segment is None else c.frames(c.segment)
         source = self._clips(data, c.train, segment, c.shuffle)
         self.tags = source.tags
-        if len(self.tags) != self.model.tags:
-            raise UserError(f"model.tags: expected the {len(self.tags)} tags of {c.train}, found {self.model.tags}")
         return Examples(source, c.batch_size)
 
     def validation(self, data: Path) -> Examples:
         """Whole clips."""
-        return Examples(self._clips(data, self.config.data.valid, None), self.config.data.batch_size)
+        source, c = self._clips(data, self.config.data.valid, None), self.config.data
+        if self.tags and source.tags != self.tags:
+            raise UserError(f"data.valid: expected a manifest with the tags of {c.train}, in their order, found {c.valid}")
+        return Examples(source, c.batch_size)
 
     def prepare_training(self, data: Path) -> None:
         """Let a model that is not learned by gradient see all training clips."""
@@ -225,10 +232,9 @@ class Tagging(Task):
 
     def inputs(self, manifest: Manifest, item: Item) -> Tensor:
         """What is stored of a clip: (T,) or (L, D)."""
-        feature, name = self.config.data.input, str(manifest.header["name"])
+        feature, name = self.config.data.input, manifest.name
         if name not in self._stores:
-            data = manifest.path.parents[len(Path(name).parts) - 1]
-            self._stores[name] = store.Store(store.folder_of(data, feature.name, name))
+            self._stores[name] = store.Store(store.folder_of(manifest.data, feature.name, name))
         return torch.from_numpy(self._stores[name].read(item.id).astype("float32")) * feature.scale
 
     def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
@@ -248,10 +254,17 @@ class Tagging(Task):
         return {name: _rounded(values) for name, values in predictions.items()}
 
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:
-        """The probabilities beside the labels: 0, 1, or null where there is none."""
+        """The probabilities beside the labels: 0, 1, or null where there is none.
+
+        Raises:
+            UserError: the manifest has not as many tags as the model.
+        """
+        tags, found = clips.tags_of(manifest), len(stored["probabilities"])
+        if len(tags) != found:
+            raise UserError(f"{manifest.path}: expected {found} tags, as the model has, found {len(tags)}")
         labels, mask = clips.binary([item.labels["tags"]], self.config.data.ambiguous)
         known = [int(label) if there else None for label, there in zip(labels[0].tolist(), mask[0].tolist(), strict=True)]
-        return {"id": item.id, "tags": clips.tags_of(manifest), "probabilities": stored["probabilities"], "labels": known}
+        return {"id": item.id, "tags": tags, "probabilities": stored["probabilities"], "labels": known}
 
     def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """Every metric, for each tag and as mean over the tags, with confidence intervals of the means."""
@@ -280,11 +293,8 @@ class Tagging(Task):
         """See that the model gives a logit for each tag, on the meta device."""
         inputs, _ = self.probe()
         inputs = inputs.expand(2, *inputs.shape[1:])
-        try:
-            with tap(self.model, self.config.loss.taps):
-                logits = self.model(inputs)
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"the model cannot be put together: {' '.join(str(error).split())}") from error
+        with trying_out(), tap(self.model, self.config.loss.taps):
+            logits = self.model(inputs)
         if logits.shape != (2, self.model.tags):
             raise UserError(
                 f"the model breaks its contract: expected {(2, self.model.tags)} from {tuple(inputs.shape)}, "
@@ -294,7 +304,10 @@ class Tagging(Task):
     def _clips(self, data: Path, name: str, segment: int | None, shuffle: Shuffle = "examples") -> ClipDataset:
         c = self.config.data
         manifest = Manifest.open(data / f"{name}.jsonl")
-        return ClipDataset(manifest, data, c.input, c.teacher, segment, c.ambiguous, self.config.train.seed, shuffle)
+        source = ClipDataset(manifest, data, c.input, c.teacher, segment, c.ambiguous, self.config.train.seed, shuffle)
+        if len(source.tags) != self.model.tags:
+            raise UserError(f"model.tags: expected the {len(source.tags)} tags of {name}, found {self.model.tags}")
+        return source
 
     def _loss(self, model: nn.Module, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """Loss and logits."""

@@ -84,8 +84,7 @@ class TokenSource:
     def _pieces(self, manifest: Manifest, item: Item) -> list[NDArray[np.int64]]:
         if self._codec is None:
             assert self._subwords is not None
-            data = manifest.path.parents[len(Path(str(manifest.header["name"])).parts) - 1]
-            self._codec = self._subwords.learned(data, self._train)
+            self._codec = self._subwords.learned(manifest.data, self._train)
         return sequences.pieces(encode(self._codec, text_of(manifest, item)), self._context)
 
     def _drawn(self, manifest: Manifest, item: Item) -> NDArray[np.int64]:
