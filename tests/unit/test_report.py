@@ -264,10 +264,14 @@ def test_an_experiment_started_from_elsewhere_is_recognised(recipe: Path, experi
     assert cells(results_of(recipe), "Net, ours")[2] == "15.50 (+0.20)"
 
 
-def test_what_is_not_scored_yet_is_named(recipe: Path, experiment: MakeExperiment) -> None:
-    exp = experiment("half", 1.0)
-    (exp / "scores" / "test.summary.json").unlink()
-    assert "Not scored yet: exp/half." in results_of(recipe)
+def test_what_is_not_scored_yet_is_named_here_alone(recipe: Path, experiment: MakeExperiment) -> None:
+    """On the terminal and in the index, which stay on this machine; `RESULTS.md` is kept with the recipe."""
+    (experiment("half", 1.0) / "scores" / "test.summary.json").unlink()
+    exp = experiment("paper", 15.5)
+    report(exp, recipe / "paper.yaml")
+    assert (exp / "report" / "table.txt").read_text().endswith("\n\nNot scored yet: exp/half.\n")
+    assert "Not scored yet: half." in (recipe / "exp" / "index.html").read_text()
+    assert "half" not in (recipe / "RESULTS.md").read_text()
 
 
 def test_runs_on_the_full_corpus_outlive_their_folders(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
