@@ -17,6 +17,7 @@ from toolkit.log import UserError
 from toolkit.report import display, examples, figures, report, spectrograms
 from toolkit.report.compare import compare
 from toolkit.report.results import Results, markdown, write_index
+from toolkit.report.runs import Run
 from toolkit.report.table import Table
 
 DATA = "wsj0-2mix/8k/min/tt"
@@ -259,6 +260,13 @@ def test_a_swap_is_a_row_of_its_own(recipe: Path, experiment: MakeExperiment) ->
     assert swap[1:] == ["exp/dprnn, seed 0", "16.40", "17.40", ""]
 
 
+def test_of_an_option_said_twice_the_last_word_counts() -> None:
+    words = ["--train.epochs", "5", "--model.norm", "gLN", "--train.epochs", "3", "--model.norm=2"]
+    assert Run(Path("exp/twice"), {"config": "conf/paper.yaml", "overrides": words}, {}).description == (
+        "conf/paper.yaml --model.norm 2 --train.epochs 3"
+    )
+
+
 def test_an_experiment_started_from_elsewhere_is_recognised(recipe: Path, experiment: MakeExperiment) -> None:
     experiment("paper", 15.5, config="egs/wsj0_mix/net/conf/paper.yaml")
     assert cells(results_of(recipe), "Net, ours")[2] == "15.50 (+0.20)"
@@ -286,6 +294,42 @@ def test_runs_on_the_full_corpus_outlive_their_folders(recipe: Path, data: Path,
     report(experiment("paper_1", 15.7, seed=1), recipe / "paper.yaml", "test")  # made anew: that one counts
     assert [row["tag"] for row in files.read_json(recipe / "RESULTS.json")] == ["paper_0", "paper_1"]
     assert cells(results_of(recipe), "Net, ours")[2] == "15.60 ± 0.14 (+0.30)"
+
+
+def test_a_small_run_of_the_same_name_does_not_replace_one_that_is_kept(recipe: Path, experiment: MakeExperiment) -> None:
+    report(experiment("paper", 15.5), recipe / "paper.yaml")
+    shutil.rmtree(recipe / "exp")
+    report(experiment("paper", 3.25, edition="mini"), recipe / "paper.yaml")
+    table, _, small = (recipe / "RESULTS.md").read_text().partition("not comparable)")
+    assert cells(table, "Net, ours")[2] == "15.50 (+0.20)"
+    assert cells(small, "exp/paper")[1] == "3.25"
+    index = (recipe / "exp" / "index.html").read_text()
+    assert index.count(">paper<") == 2
+    assert index.count('href="paper/report/index.html"') == 1  # only of the small one there is a page
+    assert len(files.read_json(recipe / "RESULTS.json")) == 1
+
+
+def test_a_run_of_several_splits_is_kept_once(recipe: Path, experiment: MakeExperiment) -> None:
+    exp = experiment("paper", 15.5)
+    files.write_json(exp / "scores" / "valid.summary.json", files.read_json(exp / "scores" / "test.summary.json"))
+    report(exp, recipe / "paper.yaml")
+    assert [sorted(row["summaries"]) for row in files.read_json(recipe / "RESULTS.json")] == [["test", "valid"]]
+
+
+@pytest.mark.parametrize("metrics", [{SI_SDRI: float("nan")}, {SI_SDRI: None}, {}], ids=str)
+def test_a_run_without_a_figure_is_reported_like_others(
+    recipe: Path, experiment: MakeExperiment, metrics: dict[str, float | None]
+) -> None:
+    """It stands behind them in the index, whose order it does not upset."""
+    exp = experiment("b_silent", 0.0, seed=1)
+    summary = files.read_json(exp / "scores" / "test.summary.json")
+    files.write_json(exp / "scores" / "test.summary.json", {**summary, "metrics": metrics})
+    for tag, value, seed in (("a", 15.0, 0), ("c", 16.0, 2), ("d", 14.0, 3)):
+        experiment(tag, value, seed=seed)
+    report(exp, recipe / "paper.yaml")
+    assert re.search(r" this +- +exp/b_silent", (exp / "report" / "table.txt").read_text())
+    names = re.findall(r'<th scope="row">(?:<a [^>]+>)?(\w+)', (recipe / "exp" / "index.html").read_text())
+    assert names == ["c", "a", "d", "b_silent"]
 
 
 def test_report_writes_page_table_and_results(recipe: Path, data: Path, experiment: MakeExperiment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,14 @@ def sections(results: Results, folder: Path) -> list[Section]:
 
 def _lines(results: Results, groups: list[Group], folder: Path) -> list[Line]:
     found = [Line(run, headline(results, run, group.split), _page(run, folder)) for group in groups for run in group.runs]
-    return sorted(found, key=lambda line: (line.headline.metric, -display.merit(line.headline.ours, line.headline.metric)))
+    return sorted(found, key=_place)
+
+
+def _place(line: Line) -> tuple[str, bool, float]:
+    """What lines are sorted by: their metric, the best figures first, at the end those that have none."""
+    figure, metric = line.headline.ours, line.headline.metric
+    lacking = math.isnan(figure)
+    return metric, lacking, 0.0 if lacking else -display.merit(figure, metric)
 
 
 def _page(run: Run, folder: Path) -> str:
