@@ -13,8 +13,9 @@ import yaml
 
 from toolkit import audio, files
 from toolkit.data import manifest
+from toolkit.infer.tracker import PitchCurve
 from toolkit.log import UserError
-from toolkit.report import display, examples, figures, report, spectrograms
+from toolkit.report import activity, display, examples, figures, pitch_picture, report, spectrograms
 from toolkit.report.compare import compare
 from toolkit.report.results import Results, markdown, write_index
 from toolkit.report.runs import Run
@@ -455,6 +456,10 @@ def test_the_index_stands_between_its_markers(recipe: Path, experiment: MakeExpe
     reproduced = readme.read_text().partition("<!-- reproduced:begin -->")[2]
     figures = [line.split(" | ")[1:7] for line in reproduced.splitlines() if "wsj0_mix/net" in line]
     assert figures == [["Net", DATA, "SI-SDRi, mean (dB)", "15.3", "15.50", "+0.20"]]
+    elsewhere = egs.parent / "site" / "README.md"
+    files.write_text(elsewhere, readme.read_text())
+    write_index(egs, elsewhere)
+    assert "| [wsj0_mix/net](../egs/wsj0_mix/net/RESULTS.md) |" in elsewhere.read_text()
     readme.write_text("no markers")
     with pytest.raises(UserError, match="expected the lines"):
         write_index(egs, readme)
@@ -504,6 +509,14 @@ def test_pictures_take_their_colours_from_the_page() -> None:
         assert not re.search(r"#0[14a]0[25b]0", picture)
 
 
+def test_a_name_with_dollar_signs_is_no_formula(tmp_path: Path) -> None:
+    name = "A$AP_$.mp3"
+    activity.draw(tmp_path / "tags.png", name, [name], torch.rand(1, 3), every=1.0)
+    curve = PitchCurve(torch.arange(3) / 10, torch.full((3,), 220.0), torch.full((3,), 0.5))
+    pitch_picture.draw(tmp_path / "pitch.png", name, curve, torch.zeros(4, 3), [110.0, 220.0, 440.0, 880.0])
+    assert {path.name for path in tmp_path.iterdir()} == {"tags.png", "pitch.png"}
+
+
 @pytest.mark.parametrize(
     ("identity", "shown"),
     [
@@ -521,6 +534,7 @@ def test_numbers_as_they_are_read() -> None:
     assert display.number(float("nan"), SI_SDRI) == "-"
     assert [display.signed(value, SI_SDRI) for value in (0.2, -0.2, -0.001)] == ["+0.20", "-0.20", "+0.00"]
     assert [display.count(value) for value in (None, 12, 5050545, 23600000)] == ["-", "12", "5.05 M", "23.6 M"]
+    assert [display.count(value) for value in (999, 999_499, 999_500, 999_999_999)] == ["999", "999 k", "1 M", "1 G"]
     assert [display.duration(value) for value in (None, 42.2, 210, 25560)] == ["-", "42 s", "3.5 min", "7.1 h"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from toolkit import files
@@ -203,5 +204,5 @@ def _reproduced_rows(path: Path, root: Path) -> list[list[str]]:
 
 def _link(path: Path, root: Path) -> str:
     """A recipe's name with the way to its results, given its `paper.yaml` and the folder that links start from."""
-    link = (path.parent.resolve().relative_to(root.resolve()) / "RESULTS.md").as_posix()
+    link = Path(os.path.relpath(path.parent.resolve() / "RESULTS.md", root.resolve())).as_posix()  # from beside `egs` too
     return f"[{'/'.join(path.parts[-3:-1])}]({link})"
