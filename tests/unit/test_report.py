@@ -15,7 +15,7 @@ from toolkit import audio, files
 from toolkit.data import manifest
 from toolkit.infer.tracker import PitchCurve
 from toolkit.log import UserError
-from toolkit.report import activity, display, examples, figures, pitch_picture, report, spectrograms
+from toolkit.report import activity, curves, display, examples, figures, pitch_picture, report, spectrograms
 from toolkit.report.compare import compare
 from toolkit.report.results import Results, markdown, write_index
 from toolkit.report.runs import Run
@@ -528,6 +528,16 @@ def test_a_name_with_dollar_signs_is_no_formula(tmp_path: Path) -> None:
 )
 def test_metrics_are_called_as_in_papers(identity: str, shown: str) -> None:
     assert display.label(identity) == shown
+
+
+def test_quantities_of_the_training_by_name() -> None:
+    assert [curves.opening(name) for name in ("loss", "own_part", "average_precision", "nsdr")] == [
+        "Loss",
+        "Own part",
+        "mAP",
+        "nSDR (dB)",
+    ]
+    assert curves.name("own_part") == "own part"
 
 
 def test_numbers_as_they_are_read() -> None:
