@@ -171,6 +171,17 @@ def test_seeds_of_one_configuration_are_one_column(experiment: MakeExperiment) -
     assert compare_page.mean_curve([([1, 2], [0.0, 2.0]), ([2, 3], [4.0, 0.0])]) == ([2], [3.0])
 
 
+def test_what_was_written_down_in_training_is_laid_over_each_other(experiment: MakeExperiment) -> None:
+    """Not what was never a number, nor how many steps there were; more experiments than colours can be told apart."""
+    exps = [experiment(str(number), scored(np.arange(6.0)), {SDR: 2.5}) for number in range(7)]
+    for exp in exps:
+        files.append_jsonl(exp / "metrics.jsonl", {"epoch": 3, "valid/loss": 1.0, "valid/step": 9.0, "valid/snr": float("nan")})
+    found = of(*exps)
+    [(caption, picture)] = compare_page.pictures(found.groups, found.names)
+    assert caption == "valid/loss by epoch."
+    assert "stroke-dasharray" in picture
+
+
 def test_seeds_alone_are_held_against_each_other(experiment: MakeExperiment) -> None:
     exps = [experiment(tag, scored(np.arange(6.0)), {SDR: 2.5}, seed=seed, hash="same") for seed, tag in enumerate("ab")]
     assert [group.first.tag for group in gathered([Run.read(exp) for exp in exps], "test")] == ["a", "b"]

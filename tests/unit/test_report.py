@@ -13,10 +13,12 @@ import yaml
 
 from toolkit import audio, files
 from toolkit.data import manifest
+from toolkit.infer.tracker import PitchCurve
 from toolkit.log import UserError
-from toolkit.report import display, examples, figures, report, spectrograms
+from toolkit.report import activity, curves, display, examples, figures, pitch_picture, report, spectrograms
 from toolkit.report.compare import compare
 from toolkit.report.results import Results, markdown, write_index
+from toolkit.report.runs import Run
 from toolkit.report.table import Table
 
 DATA = "wsj0-2mix/8k/min/tt"
@@ -259,15 +261,26 @@ def test_a_swap_is_a_row_of_its_own(recipe: Path, experiment: MakeExperiment) ->
     assert swap[1:] == ["exp/dprnn, seed 0", "16.40", "17.40", ""]
 
 
+def test_of_an_option_said_twice_the_last_word_counts() -> None:
+    words = ["--train.epochs", "5", "--model.norm", "gLN", "--train.epochs", "3", "--model.norm=2"]
+    assert Run(Path("exp/twice"), {"config": "conf/paper.yaml", "overrides": words}, {}).description == (
+        "conf/paper.yaml --model.norm 2 --train.epochs 3"
+    )
+
+
 def test_an_experiment_started_from_elsewhere_is_recognised(recipe: Path, experiment: MakeExperiment) -> None:
     experiment("paper", 15.5, config="egs/wsj0_mix/net/conf/paper.yaml")
     assert cells(results_of(recipe), "Net, ours")[2] == "15.50 (+0.20)"
 
 
-def test_what_is_not_scored_yet_is_named(recipe: Path, experiment: MakeExperiment) -> None:
-    exp = experiment("half", 1.0)
-    (exp / "scores" / "test.summary.json").unlink()
-    assert "Not scored yet: exp/half." in results_of(recipe)
+def test_what_is_not_scored_yet_is_named_here_alone(recipe: Path, experiment: MakeExperiment) -> None:
+    """On the terminal and in the index, which stay on this machine; `RESULTS.md` is kept with the recipe."""
+    (experiment("half", 1.0) / "scores" / "test.summary.json").unlink()
+    exp = experiment("paper", 15.5)
+    report(exp, recipe / "paper.yaml")
+    assert (exp / "report" / "table.txt").read_text().endswith("\n\nNot scored yet: exp/half.\n")
+    assert "Not scored yet: half." in (recipe / "exp" / "index.html").read_text()
+    assert "half" not in (recipe / "RESULTS.md").read_text()
 
 
 def test_runs_on_the_full_corpus_outlive_their_folders(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
@@ -282,6 +295,42 @@ def test_runs_on_the_full_corpus_outlive_their_folders(recipe: Path, data: Path,
     report(experiment("paper_1", 15.7, seed=1), recipe / "paper.yaml", "test")  # made anew: that one counts
     assert [row["tag"] for row in files.read_json(recipe / "RESULTS.json")] == ["paper_0", "paper_1"]
     assert cells(results_of(recipe), "Net, ours")[2] == "15.60 ± 0.14 (+0.30)"
+
+
+def test_a_small_run_of_the_same_name_does_not_replace_one_that_is_kept(recipe: Path, experiment: MakeExperiment) -> None:
+    report(experiment("paper", 15.5), recipe / "paper.yaml")
+    shutil.rmtree(recipe / "exp")
+    report(experiment("paper", 3.25, edition="mini"), recipe / "paper.yaml")
+    table, _, small = (recipe / "RESULTS.md").read_text().partition("not comparable)")
+    assert cells(table, "Net, ours")[2] == "15.50 (+0.20)"
+    assert cells(small, "exp/paper")[1] == "3.25"
+    index = (recipe / "exp" / "index.html").read_text()
+    assert index.count(">paper<") == 2
+    assert index.count('href="paper/report/index.html"') == 1  # only of the small one there is a page
+    assert len(files.read_json(recipe / "RESULTS.json")) == 1
+
+
+def test_a_run_of_several_splits_is_kept_once(recipe: Path, experiment: MakeExperiment) -> None:
+    exp = experiment("paper", 15.5)
+    files.write_json(exp / "scores" / "valid.summary.json", files.read_json(exp / "scores" / "test.summary.json"))
+    report(exp, recipe / "paper.yaml")
+    assert [sorted(row["summaries"]) for row in files.read_json(recipe / "RESULTS.json")] == [["test", "valid"]]
+
+
+@pytest.mark.parametrize("metrics", [{SI_SDRI: float("nan")}, {SI_SDRI: None}, {}], ids=str)
+def test_a_run_without_a_figure_is_reported_like_others(
+    recipe: Path, experiment: MakeExperiment, metrics: dict[str, float | None]
+) -> None:
+    """It stands behind them in the index, whose order it does not upset."""
+    exp = experiment("b_silent", 0.0, seed=1)
+    summary = files.read_json(exp / "scores" / "test.summary.json")
+    files.write_json(exp / "scores" / "test.summary.json", {**summary, "metrics": metrics})
+    for tag, value, seed in (("a", 15.0, 0), ("c", 16.0, 2), ("d", 14.0, 3)):
+        experiment(tag, value, seed=seed)
+    report(exp, recipe / "paper.yaml")
+    assert re.search(r" this +- +exp/b_silent", (exp / "report" / "table.txt").read_text())
+    names = re.findall(r'<th scope="row">(?:<a [^>]+>)?(\w+)', (recipe / "exp" / "index.html").read_text())
+    assert names == ["c", "a", "d", "b_silent"]
 
 
 def test_report_writes_page_table_and_results(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
@@ -407,6 +456,10 @@ def test_the_index_stands_between_its_markers(recipe: Path, experiment: MakeExpe
     reproduced = readme.read_text().partition("<!-- reproduced:begin -->")[2]
     figures = [line.split(" | ")[1:7] for line in reproduced.splitlines() if "wsj0_mix/net" in line]
     assert figures == [["Net", DATA, "SI-SDRi, mean (dB)", "15.3", "15.50", "+0.20"]]
+    elsewhere = egs.parent / "site" / "README.md"
+    files.write_text(elsewhere, readme.read_text())
+    write_index(egs, elsewhere)
+    assert "| [wsj0_mix/net](../egs/wsj0_mix/net/RESULTS.md) |" in elsewhere.read_text()
     readme.write_text("no markers")
     with pytest.raises(UserError, match="expected the lines"):
         write_index(egs, readme)
@@ -462,6 +515,14 @@ def test_pictures_take_their_colours_from_the_page() -> None:
         assert not re.search(r"#0[14a]0[25b]0", picture)
 
 
+def test_a_name_with_dollar_signs_is_no_formula(tmp_path: Path) -> None:
+    name = "A$AP_$.mp3"
+    activity.draw(tmp_path / "tags.png", name, [name], torch.rand(1, 3), every=1.0)
+    curve = PitchCurve(torch.arange(3) / 10, torch.full((3,), 220.0), torch.full((3,), 0.5))
+    pitch_picture.draw(tmp_path / "pitch.png", name, curve, torch.zeros(4, 3), [110.0, 220.0, 440.0, 880.0])
+    assert {path.name for path in tmp_path.iterdir()} == {"tags.png", "pitch.png"}
+
+
 @pytest.mark.parametrize(
     ("identity", "shown"),
     [
@@ -475,10 +536,21 @@ def test_metrics_are_called_as_in_papers(identity: str, shown: str) -> None:
     assert display.label(identity) == shown
 
 
+def test_quantities_of_the_training_by_name() -> None:
+    assert [curves.opening(name) for name in ("loss", "own_part", "average_precision", "nsdr")] == [
+        "Loss",
+        "Own part",
+        "mAP",
+        "nSDR (dB)",
+    ]
+    assert curves.name("own_part") == "own part"
+
+
 def test_numbers_as_they_are_read() -> None:
     assert display.number(float("nan"), SI_SDRI) == "-"
     assert [display.signed(value, SI_SDRI) for value in (0.2, -0.2, -0.001)] == ["+0.20", "-0.20", "+0.00"]
     assert [display.count(value) for value in (None, 12, 5050545, 23600000)] == ["-", "12", "5.05 M", "23.6 M"]
+    assert [display.count(value) for value in (999, 999_499, 999_500, 999_999_999)] == ["999", "999 k", "1 M", "1 G"]
     assert [display.duration(value) for value in (None, 42.2, 210, 25560)] == ["-", "42 s", "3.5 min", "7.1 h"]
 
 

@@ -123,6 +123,7 @@ def test_multiply_adds_are_those_of_a_second(tmp_path: Path) -> None:
     assert found.multiply_adds == 8 + 64 + 32
     assert str(found) == "0.104 k per example"
     assert str(effort.Work(3e9, 2.0, 0)) == "1.5 G per second of audio"
+    assert [effort.Work(adds, 1.0, 0).rate for adds in (999_700.0, 2.5e12)] == ["1 M", "2.5 T"]
     files.write_text(tmp_path / "exp" / "config.yaml", yaml.safe_dump({**tree, "model": {"class_path": "os.system"}}))
     assert effort.work_of(Run(tmp_path / "exp", {"parameters": 3}, {})) is None
 

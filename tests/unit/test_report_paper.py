@@ -162,6 +162,8 @@ def test_rows_of_one_system_come_together(tmp_path: Path) -> None:
     [
         ({"value": "15.3"}, "value: expected float | None, found '15.3'"),
         ({"options": "--train.epochs 3"}, "options: expected list[str], found '--train.epochs 3'"),
+        ({"options": ["--train.epochs"]}, "row 1 (Net): options: --train.epochs: expected a value after it"),
+        ({"options": ["train.epochs", "3"]}, "row 1 (Net): options: expected an option such as --train.epochs 3"),
         ({"metric": "si_sdr"}, "metric: expected an id such as si_sdr/mean"),
         ({"unverified": "yes"}, "unverified: expected bool, found 'yes'"),
     ],

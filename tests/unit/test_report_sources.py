@@ -132,6 +132,12 @@ def test_the_figures_of_a_summary_by_source() -> None:
     assert table.rows[1] == ["nSDR, mean (dB)", "3.00", "-", "-", "-"]
 
 
+def test_a_metric_of_all_sources_together_is_not_lost_beside_one_of_single_ones() -> None:
+    table = metrics_table({"metrics": {f"{SDR}/vocals": 2.0, f"{SDR}/drums": 0.0, "nsdr/mean": 3.0}})
+    assert table.columns == ["Metric", "All", "drums", "vocals"]
+    assert [row[1:] for row in table.rows] == [["-", "0.00", "2.00"], ["3.00", "-", "-"]]
+
+
 def test_a_source_goes_by_its_name_where_that_is_clear() -> None:
     sir = f"{SDR.replace('sdr', 'sir')}/vocals"
     assert labels([SDR, f"{SDR}/drums", f"{SDR}/vocals"]) == ["All", "drums", "vocals"]

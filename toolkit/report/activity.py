@@ -1,5 +1,7 @@
 """A picture of the tags of a recording over time."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -9,7 +11,7 @@ from torch import Tensor
 from toolkit import files
 
 
-@rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+@rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False})
 def draw(path: Path, title: str, tags: list[str], activity: Tensor, every: float) -> None:
     """Write a picture with a row for each tag, the darker the likelier it is.
 

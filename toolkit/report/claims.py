@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class Headline:
     Attributes:
         row: the paper's row that it is held against: its own, else the first reproducible one on its test data.
         metric: the row's, or the experiment's first one if it has not been measured.
-        ours: the experiment's figure.
+        ours: the experiment's figure; NaN where it has none.
         published: the paper's; None where it was not found or is of another metric.
         comparable: whether the experiment is what the row says, on full corpora.
     """
@@ -91,10 +92,10 @@ def headline(results: Results, run: Run, split: str) -> Headline:
     group, metrics = results.of_run(run, split), run.summaries[split]["metrics"]
     rows = [row for row in results.paper.rows if row.config is not None and not display.variant(row.metric)[0]]
     own = [row for row in rows if stands_for(group, row) and group.values(row.metric)]
-    row = next(iter([*own, *(row for row in rows if row.data == group.data), results.paper.headline]))
-    metric = row.metric if row.metric in metrics else next(iter(metrics))
-    published = row.value if metric == row.metric else None
-    return Headline(row, metric, metrics[metric], published, group.edition == FULL and row in own)
+    row = [*own, *(row for row in rows if row.data == group.data), results.paper.headline][0]
+    metric = row.metric if row.metric in metrics else next(iter(metrics), row.metric)
+    ours, published = metrics.get(metric), row.value if metric == row.metric else None
+    return Headline(row, metric, math.nan if ours is None else ours, published, group.edition == FULL and row in own)
 
 
 def lesser(results: Results) -> list[tuple[str, list[Group]]]:

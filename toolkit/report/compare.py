@@ -9,8 +9,8 @@ from typing import Any
 from toolkit import config, files
 from toolkit.log import UserError
 from toolkit.report import display
-from toolkit.report.compare_items import Significance
-from toolkit.report.runs import Group, Run
+from toolkit.report.compare_items import Significance, same_ground
+from toolkit.report.runs import FULL, Group, Run
 from toolkit.report.sources import ALL, base, source
 from toolkit.report.table import NOTHING, Table
 from toolkit.report.tables import measured
@@ -153,11 +153,6 @@ def _figures(groups: list[Group], metric: str, significance: Significance) -> li
     return shown
 
 
-def same_ground(one: Group, other: Group) -> bool:
-    """Whether two groups were measured on the same data."""
-    return (one.data, one.edition) == (other.data, other.edition)
-
-
 def _warning(groups: list[Group]) -> str:
     if not all(same_ground(groups[0], group) for group in groups):
         return (
@@ -166,7 +161,7 @@ def _warning(groups: list[Group]) -> str:
     edition = groups[0].edition
     return (
         ""
-        if edition == "full"
+        if edition == FULL
         else f"All were measured on the edition `{edition}` of the data: not comparable with published figures."
     )
 

@@ -22,6 +22,11 @@ MOST_NAMED = 8  # figures without an interval, each by its name
 TOLERANCE = 1e-6  # of a figure that is calculated again
 
 
+def same_ground(one: Group, other: Group) -> bool:
+    """Whether two groups were measured on the same data."""
+    return (one.data, one.edition) == (other.data, other.edition)
+
+
 class Significance:
     """Intervals of the differences between experiments and the first of them.
 
@@ -41,7 +46,7 @@ class Significance:
         read = {id(group): [_read(run, group.split) for run in group.runs] for group in groups}
         for metric in metrics:
             for name, group in zip(names[1:], others, strict=True):
-                if (group.data, group.edition) != (first.data, first.edition):
+                if not same_ground(first, group):
                     continue
                 apart = _apart(group, read[id(group)], first, read[id(first)], metric)
                 if apart is None or math.isnan(apart.low):

@@ -11,14 +11,14 @@ from matplotlib.ticker import MaxNLocator
 from toolkit.data import records
 from toolkit.report import display, figures
 from toolkit.report.compare import Comparison
+from toolkit.report.curves import curve, keys
 from toolkit.report.figures import Curve
 from toolkit.report.runs import Group, Run
+from toolkit.report.templates import environment
 
 
 def page(found: Comparison) -> str:
     """The comparison with the curves of its experiments, as HTML."""
-    from toolkit.report.html import environment
-
     title = ", ".join(found.names)
     recipe = found.groups[0].first.info.get("recipe", "")
     context = {"found": found, "title": title, "recipe": recipe, "pictures": pictures(found.groups, found.names)}
@@ -39,13 +39,12 @@ def section(run: Run, baseline: Run | None, split: str) -> tuple[Comparison, lis
 
 def pictures(groups: list[Group], names: list[str]) -> list[tuple[str, str]]:
     """(caption, SVG) of every quantity that was written down in training, the experiments laid over each other."""
-    from toolkit.report.html import curve
-
     read = {name: [records.epochs(run.folder) for run in group.runs] for name, group in zip(names, groups, strict=True)}
-    keys = dict.fromkeys(key for histories in read.values() for rows in histories for row in rows for key in row if "/" in key)
     drawn = []
-    for key in keys:
+    for key in keys(row for histories in read.values() for rows in histories for row in rows):
         lines = {name: [line for rows in histories if (line := curve(rows, key))[0]] for name, histories in read.items()}
+        if not any(lines.values()):  # it was never a number
+            continue
         several = " Thin lines are single seeds." if any(len(found) > 1 for found in lines.values()) else ""
         drawn.append((f"{key} by epoch.{several}", overlaid(lines, display.label(key.partition("/")[2]))))
     return drawn
@@ -53,7 +52,7 @@ def pictures(groups: list[Group], names: list[str]) -> list[tuple[str, str]]:
 
 @rc_context(figures.STYLE)
 def overlaid(lines: Mapping[str, Sequence[Curve]], ylabel: str, xlabel: str = "epoch") -> str:
-    """Curves of several experiments, a colour each; of several seeds, their mean, with each of them thin behind it.
+    """Curves of several experiments, each with a look of its own; of several seeds, their mean, with each thin behind it.
 
     Args:
         lines: name of an experiment to the x and y values of each of its seeds; one without any is left out.
@@ -61,16 +60,15 @@ def overlaid(lines: Mapping[str, Sequence[Curve]], ylabel: str, xlabel: str = "e
         xlabel: quantity and unit.
     """
     figure, axes = figures.panel(figures.WIDTH, figures.HEIGHT)
-    for (name, seeds), colour in zip(lines.items(), itertools.cycle(figures.SERIES)):
+    for (name, seeds), (dash, colour) in zip(lines.items(), itertools.cycle(figures.LOOKS)):
         if not seeds:
             continue
         for x, y in seeds if len(seeds) > 1 else []:
-            axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.5)
-        x, y = mean_curve(seeds)
-        axes.plot(x, y, color=colour, label=name, linewidth=1.8, marker="o", markersize=4 if len(x) < 15 else 0)
+            axes.plot(x, y, color=colour, linestyle=dash, linewidth=0.7, alpha=0.5)
+        figures.plot(axes, name, mean_curve(seeds), dash, colour)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    figures.name_lines(figure, axes, len(lines))
     return figures.svg(figure, f"{ylabel} over {xlabel}: {', '.join(lines)}")
 
 

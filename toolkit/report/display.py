@@ -97,6 +97,7 @@ METRICS = {
     "voicing_false_alarm": Metric("Voicing false alarm", "%", 1, scale=100, aim="lowest"),
 }
 DIGITS = 6  # of a share in percent, after which there is only what floating point adds
+SIZES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 IMPROVEMENT, BEST_OF_ALL, PERMUTED = "_improvement", "mcl_", "_permuted"
 VARIANTS = {"untrained": "untrained", "real": "real audio"}  # what is measured in place of the estimates, before an id
 
@@ -161,10 +162,14 @@ def count(parameters: int | None) -> str:
     """5050545 as `5.05 M`."""
     if parameters is None:
         return NOTHING
-    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if parameters >= size:
-            return f"{parameters / size:.3g} {letter}"
-    return str(parameters)
+    return str(parameters) if parameters < 1000 else large(parameters)
+
+
+def large(quantity: float) -> str:
+    """Three digits of it: 5050545 as `5.05 M`, 999999 as `1 M`; less than a thousand too: 104 as `0.104 k`."""
+    rounded = float(f"{quantity:.3g}")
+    size, letter = next((pair for pair in SIZES if rounded >= pair[0]), SIZES[-1])
+    return f"{quantity / size:.3g} {letter}"
 
 
 def duration(seconds: float | None) -> str:

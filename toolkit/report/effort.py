@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from toolkit import config
 from toolkit.data import records
 from toolkit.log import UserError
+from toolkit.report import display
 from toolkit.report.runs import Run
 from toolkit.report.scored import Scored
 from toolkit.tasks import Task, find
@@ -30,11 +31,19 @@ class Work(NamedTuple):
     seconds: float
     activations: int
 
+    @property
+    def rate(self) -> str:
+        """Multiply-adds of a second, where examples have some, else of an example: `1.25 G`."""
+        return display.large(self.multiply_adds / (self.seconds or 1))
+
+    @property
+    def per(self) -> str:
+        """What `rate` is of: `per second of audio`."""
+        return "per second of audio" if self.seconds else "per example"
+
     def __str__(self) -> str:
         """`1.25 G per second of audio`."""
-        per = self.multiply_adds / (self.seconds or 1)
-        size, letter = next(((size, letter) for size, letter in ((1e9, "G"), (1e6, "M")) if per >= size), (1e3, "k"))
-        return f"{per / size:.3g} {letter} {'per second of audio' if self.seconds else 'per example'}"
+        return f"{self.rate} {self.per}"
 
 
 class Pace(NamedTuple):

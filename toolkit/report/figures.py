@@ -20,6 +20,7 @@ INK = "#010203"  # stands for the page's text colour
 FAINT = "#040506"  # for its rules
 SERIES = [f"#0a0b{number:02x}" for number in range(6)]  # for its palette `--series-0` ...
 DASHES = ("-", "--", ":")  # of lines, once there are more than colours
+LOOKS = list(itertools.product(DASHES, SERIES))  # of lines, one after the other
 MOST_INSIDE = 2  # lines whose names stand among them; more stand below
 STEPS = (1, 2, 2.5, 5, 10)  # between the numbers below a picture, times a power of ten
 STYLE: dict[Any, Any] = {
@@ -64,19 +65,29 @@ def curves(lines: Mapping[str, Curve], ylabel: str, xlabel: str = "epoch") -> st
         xlabel: quantity and unit.
     """
     figure, axes = panel(WIDTH, HEIGHT)
-    looks = itertools.product(DASHES, SERIES)
-    for (name, (x, y)), (dash, colour) in zip(lines.items(), itertools.cycle(looks)):
-        size = 4 if len(x) < 15 else 0
-        axes.plot(x, y, color=colour, linestyle=dash, label=name, linewidth=1.8, marker="o", markersize=size)
+    for (name, line), (dash, colour) in zip(lines.items(), itertools.cycle(LOOKS)):
+        plot(axes, name, line, dash, colour)
     axes.set(xlabel=xlabel, ylabel=fill(ylabel, BESIDE))
     whole = all(float(place).is_integer() for x, _ in lines.values() for place in x)
     axes.xaxis.set_major_locator(MaxNLocator(integer=whole, steps=STEPS))
-    if len(lines) > MOST_INSIDE:
-        figure.set_figheight(HEIGHT + 0.19 * -(-len(lines) // 2))
-        figure.legend(loc="outside lower center", ncols=2, fontsize=9)
-    elif len(lines) > 1:
-        axes.legend()
+    name_lines(figure, axes, len(lines))
     return svg(figure, f"{ylabel} over {xlabel}: {', '.join(lines)}")
+
+
+def plot(axes: Axes, name: str, line: Curve, dash: str, colour: str) -> None:
+    """A line of its own name; of few points, each is a dot too."""
+    x, y = line
+    size = 4 if len(x) < 15 else 0
+    axes.plot(x, y, color=colour, linestyle=dash, label=name, linewidth=1.8, marker="o", markersize=size)
+
+
+def name_lines(figure: Figure, axes: Axes, count: int) -> None:
+    """Say which of so many lines is which, where there are several: among them or, of more, below, where that takes room."""
+    if count > MOST_INSIDE:
+        figure.set_figheight(HEIGHT + 0.19 * -(-count // 2))
+        figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    elif count > 1:
+        axes.legend()
 
 
 @rc_context(STYLE)

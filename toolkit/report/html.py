@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import markupsafe
-
 from toolkit import files
 from toolkit.data import records
 from toolkit.data.manifest import Manifest
-from toolkit.report import compare_page, display, effort, figures, spectrograms
+from toolkit.report import compare_page, curves, display, effort, figures
 from toolkit.report.claims import Results, headline, lesser, unlisted
-from toolkit.report.runs import FULL, Group, Run
+from toolkit.report.runs import Group, Run
 from toolkit.report.scored import Scored
 from toolkit.report.sources import base, plain
 from toolkit.report.table import Table
@@ -32,6 +28,7 @@ from toolkit.report.tables import (
     tag_table,
     title,
 )
+from toolkit.report.templates import environment
 
 WARNINGS = 20  # log lines shown, at most
 VIEWS = {  # of tasks; the others separate
@@ -43,7 +40,6 @@ VIEWS = {  # of tasks; the others separate
     "latent": "toolkit.report.latent",
 }
 SPLIT_CURVES = {"train": "training", "valid": "validation"}
-COUNTED = "step"  # of a validation, which tells no more than the epoch does
 
 
 def page(results: Results, run: Run, split: str, manifest: Manifest | None, baseline: Run | None = None) -> str:
@@ -89,30 +85,6 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None, base
     return environment().get_template("page.html").render(context)
 
 
-def environment() -> jinja2.Environment:
-    """Jinja with what all pages use."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    made = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    made.filters |= {
-        "label": display.label,
-        "count": display.count,
-        "duration": display.duration,
-        "typographic": display.typographic,
-        "coded": _coded,
-    }
-    made.globals |= {"number": display.number, "signed": display.signed, "published": display.published}
-    made.globals |= {"metric": display.metric, "FULL": FULL}
-    made.globals["dynamic_range"] = spectrograms.DYNAMIC_RANGE
-    return made
-
-
-def _coded(text: str) -> markupsafe.Markup:
-    """Words between backticks as code."""
-    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(text))))
-
-
 def _over_seeds(group: Group, metric: str) -> str | None:
     spread = group.deviation(metric)
     if spread is None:
@@ -150,34 +122,22 @@ def _tables(found: Results, run: Run, group: Group, metric: str) -> list[tuple[s
 
 def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """(caption, SVG): training and validation of one quantity share a picture; the learning rate has its own."""
-    keys = list(dict.fromkeys(key for row in rows for key in row if "/" in key))
-    quantities = [name for name in dict.fromkeys(key.partition("/")[2] for key in keys) if name != COUNTED]
+    known = curves.keys(rows)
     drawn = []
-    for quantity in quantities:
+    for quantity in dict.fromkeys(key.partition("/")[2] for key in known):
         lines = {
-            SPLIT_CURVES.get(split, split): curve(rows, f"{split}/{quantity}")
-            for split in dict.fromkeys(key.partition("/")[0] for key in keys)
-            if f"{split}/{quantity}" in keys
+            SPLIT_CURVES.get(split, split): line
+            for split in dict.fromkeys(key.partition("/")[0] for key in known)
+            if (line := curves.curve(rows, f"{split}/{quantity}"))[0]
         }
-        name = "loss" if quantity == "loss" else display.label(quantity).replace("_", " ")
-        begin = name if quantity in display.METRICS else f"{name[0].upper()}{name[1:]}"  # mAP stays as it is
+        if not lines:  # it was never a number
+            continue
         own = " A quantity of this task or its loss." if display.metric(quantity).name == quantity != "loss" else ""
-        drawn.append((f"{begin} by epoch ({' and '.join(lines)}).{own}", figures.curves(lines, name)))
+        caption = f"{curves.opening(quantity)} by epoch ({' and '.join(lines)}).{own}"
+        drawn.append((caption, figures.curves(lines, curves.name(quantity))))
     if len({row.get("lr") for row in rows} - {None}) > 1:
-        drawn.append(("Learning rate by epoch.", figures.curves({"learning rate": curve(rows, "lr")}, "learning rate")))
+        drawn.append(("Learning rate by epoch.", figures.curves({"learning rate": curves.curve(rows, "lr")}, "learning rate")))
     return drawn
-
-
-def curve(rows: list[dict[str, Any]], key: str) -> figures.Curve:
-    """Epochs, and a quantity's values as they are shown, of the lines of `metrics.jsonl` that have it.
-
-    Args:
-        rows: the lines.
-        key: split and quantity: `valid/loss`.
-    """
-    scale = display.metric(key.partition("/")[2]).scale
-    known = [(row["epoch"], scale * row[key]) for row in rows if key in row and math.isfinite(row[key])]
-    return [x for x, _ in known], [y for _, y in known]
 
 
 def _facts(

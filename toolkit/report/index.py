@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 from toolkit import files
 from toolkit.data import records
-from toolkit.report import display, figures
+from toolkit.report import curves, display, figures
 from toolkit.report.claims import Headline, Results, heading, headline
-from toolkit.report.html import curve, environment
 from toolkit.report.runs import FULL, Group, Run
+from toolkit.report.templates import environment
 
 FIRST = ("valid/loss", "train/loss")  # curves that stand before others
 MOST_PICTURES = 6
@@ -89,7 +90,14 @@ def sections(results: Results, folder: Path) -> list[Section]:
 
 def _lines(results: Results, groups: list[Group], folder: Path) -> list[Line]:
     found = [Line(run, headline(results, run, group.split), _page(run, folder)) for group in groups for run in group.runs]
-    return sorted(found, key=lambda line: (line.headline.metric, -display.merit(line.headline.ours, line.headline.metric)))
+    return sorted(found, key=_place)
+
+
+def _place(line: Line) -> tuple[str, bool, float]:
+    """What lines are sorted by: their metric, the best figures first, at the end those that have none."""
+    figure, metric = line.headline.ours, line.headline.metric
+    lacking = math.isnan(figure)
+    return metric, lacking, 0.0 if lacking else -display.merit(figure, metric)
 
 
 def _page(run: Run, folder: Path) -> str:
@@ -104,16 +112,16 @@ def _pictures(lines: list[Line]) -> list[tuple[str, str]]:
     for run in runs:
         if rows := records.epochs(run.folder):
             histories[run.tag] = rows
-    keys = dict.fromkeys(key for rows in histories.values() for key in rows[-1] if "/" in key)
-    known = [key for key in keys if key in FIRST or key.partition("/")[2] in display.METRICS or "@" in key]
+    told = curves.keys(rows[-1] for rows in histories.values())
+    known = [key for key in told if key in FIRST or key.partition("/")[2] in display.METRICS or "@" in key]
     drawn = []
     for key in sorted(known, key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))[:MOST_PICTURES]:
         split, _, quantity = key.partition("/")
-        name = "loss" if quantity == "loss" else display.label(quantity)
-        curves = {tag: line for tag, rows in histories.items() if (line := curve(rows, key))[0]}
-        if curves:
+        lines_of = {tag: line for tag, rows in histories.items() if (line := curves.curve(rows, key))[0]}
+        if lines_of:
             where = "training" if split == "train" else "validation"
             more = f" The first {MOST_LINES} of {len(lines)}." if len(lines) > MOST_LINES else ""
             remark = " Of different losses only the shapes can be held against each other." if quantity == "loss" else ""
-            drawn.append((f"{name[0].upper()}{name[1:]} of the {where} by epoch.{remark}{more}", figures.curves(curves, name)))
+            caption = f"{curves.opening(quantity)} of the {where} by epoch.{remark}{more}"
+            drawn.append((caption, figures.curves(lines_of, curves.name(quantity))))
     return drawn

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from toolkit import files
+from toolkit import config, files
 from toolkit.log import UserError, suggestion
 from toolkit.report import display
 from toolkit.report.sources import ALL, MOST_COLUMNS, base, by_metric, column, columns, identity
@@ -210,6 +210,10 @@ def _row(tree: Any, where: str) -> Row:
         raise UserError(f"{where} ({row.system}): value: expected a share, such as 0.961 for 96.1 %, found {row.value}")
     if "/" not in row.metric and not row.metric.startswith(OF_A_SET):
         raise UserError(f"{where} ({row.system}): metric: expected an id such as {row.metric}/mean, found {row.metric!r}")
+    try:
+        config.parse_overrides(row.options)
+    except UserError as error:
+        raise UserError(f"{where} ({row.system}): options: {error}") from error
     return row
 
 

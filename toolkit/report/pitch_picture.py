@@ -65,7 +65,7 @@ class Spectrogram:
         return number + magnitudes.shape[1]
 
 
-@rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+@rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False})
 def draw(path: Path, title: str, curve: PitchCurve, spectrum: Tensor, frequencies: list[float], frames: int = 1) -> None:
     """Write a picture of the curve over the spectrum: the surer it is, the more of its colour; nothing at 0 Hz.
 

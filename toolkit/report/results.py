@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from toolkit import files
@@ -44,7 +45,10 @@ BY_LEVEL = "*Clean*: without accompaniment; *dB*: by how much it is softer."
 
 
 def terminal(results: Results, run: Run, split: str) -> str:
-    """What `toolkit report` prints: the headline, then every table, in plain text; where it gets wide, metrics one by one."""
+    """What `toolkit report` prints: the headline, then every table, in plain text; where it gets wide, metrics one by one.
+
+    What is not scored yet stands at the end.
+    """
     found, first = results.of_run(run, split), headline(results, run, split)
     same = first.metric == first.row.metric
     theirs, own = (published(first.row), ours(first.row, results.reproduction(first.row))) if same else (NOTHING, NOT_RUN)
@@ -70,11 +74,13 @@ def terminal(results: Results, run: Run, split: str) -> str:
             parts.append(f"{title(data, some)}\n\n{paper_table(results, data, some).text()}")
     if others := unlisted(results):
         parts.append(f"{FURTHER}\n\n{other_table(results, others).text()}")
+    if results.unfinished:
+        parts.append("Not scored yet: " + ", ".join(f"exp/{tag}" for tag in results.unfinished) + ".\n")
     return "\n".join(parts)
 
 
 def markdown(results: Results, recipe: str) -> str:
-    """The whole of `RESULTS.md`."""
+    """The whole of `RESULTS.md`, which is kept with the recipe: what is not scored yet is told elsewhere."""
     paper = results.paper
     citations = paper.citations
     links = [f"arXiv [{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv})"] if paper.arxiv else []
@@ -101,8 +107,6 @@ def markdown(results: Results, recipe: str) -> str:
     beside = [(FURTHER, others)] if (others := unlisted(results)) else []
     for heading, found in [*beside, *lesser(results)]:
         parts += [f"## {heading}", other_table(results, found).markdown().rstrip()]
-    if results.unfinished:
-        parts.append("Not scored yet: " + ", ".join(f"exp/{tag}" for tag in results.unfinished) + ".")
     numbered = [f"{number}. {citation}" for number, citation in enumerate(citations, 1)]
     parts += ["## Sources", "\n".join(numbered)] if numbered else []
     parts += ["## Notes", "\n".join(_notes(paper))] if any(row.note for row in paper.rows) else []
@@ -200,5 +204,5 @@ def _reproduced_rows(path: Path, root: Path) -> list[list[str]]:
 
 def _link(path: Path, root: Path) -> str:
     """A recipe's name with the way to its results, given its `paper.yaml` and the folder that links start from."""
-    link = (path.parent.resolve().relative_to(root.resolve()) / "RESULTS.md").as_posix()
+    link = Path(os.path.relpath(path.parent.resolve() / "RESULTS.md", root.resolve())).as_posix()  # from beside `egs` too
     return f"[{'/'.join(path.parts[-3:-1])}]({link})"

@@ -25,7 +25,7 @@ class Run:
     """One training with one seed.
 
     Attributes:
-        folder: `exp/<tag>`.
+        folder: `exp/<tag>`; of a run that is kept as figures alone, a path where nothing is.
         info: its `run.json`.
         summaries: its `scores/<split>.summary.json`, by split.
     """
@@ -47,6 +47,11 @@ class Run:
     def tag(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has figures of full corpora."""
+        return any(self.edition(split) == FULL for split in self.summaries)
 
     @property
     def task(self) -> str | None:
@@ -154,8 +159,8 @@ def collect(recipe: Path, *further: Path) -> tuple[list[Run], list[str]]:
         further: experiments that lie elsewhere.
 
     Returns:
-        Runs that have scores, by tag, and the tags of experiments that are not that far; also runs whose folder is not here,
-        but which were kept with the recipe.
+        Runs that have scores, by tag, and those on full corpora that were kept with the recipe and have not been run here
+        since; and the tags of experiments that are not that far.
     """
     folders = {path.resolve(): path for path in [*(recipe / "exp").glob("*/"), *further]}
     scored, unfinished = [], []
@@ -165,22 +170,26 @@ def collect(recipe: Path, *further: Path) -> tuple[list[Run], list[str]]:
             scored.append(run)
         elif (folder / "config.yaml").is_file():
             unfinished.append(folder.name)
-    return [*scored, *_kept(recipe, {run.tag for run in scored})], unfinished
+    return [*scored, *_kept(recipe, {run.tag for run in scored if run.is_full})], unfinished
 
 
 def keep(recipe: Path, runs: list[Run]) -> None:
     """Write what is known of the runs on full corpora beside `RESULTS.md`, so that their figures outlive their folders."""
-    full = [run for run in runs if any(run.edition(split) == FULL for split in run.summaries)]
+    full = {run.folder: run for run in runs if run.is_full}  # each once: of several splits it is in several groups
     if full:
-        rows = [{"tag": run.tag, "info": run.info, "summaries": run.summaries} for run in sorted(full, key=lambda run: run.tag)]
+        ordered = sorted(full.values(), key=lambda run: run.tag)
+        rows = [{"tag": run.tag, "info": run.info, "summaries": run.summaries} for run in ordered]
         files.write_json(recipe / KEPT, rows)
 
 
 def _kept(recipe: Path, but: set[str]) -> list[Run]:
-    """The runs that were kept, but those of some tags."""
+    """The runs that were kept, but those of some tags.
+
+    A folder of the same name may hold something else by now, a mini one, say, which neither stands for them nor is theirs.
+    """
     path = recipe / KEPT
     rows = files.read_json(path, list[records.Kept]) if path.is_file() else []
-    return [Run(recipe / "exp" / row["tag"], row["info"], row["summaries"]) for row in rows if row["tag"] not in but]
+    return [Run(path / row["tag"], row["info"], row["summaries"]) for row in rows if row["tag"] not in but]
 
 
 def group(runs: list[Run]) -> list[Group]:
@@ -198,5 +207,6 @@ def group(runs: list[Run]) -> list[Group]:
 
 
 def without_resultless(words: list[str]) -> dict[str, Any]:
-    """Overrides as keys and values, sorted; the seed and the like are left out."""
-    return {key: value for key, value in sorted(config.parse_overrides(words)) if key not in RESULTLESS}
+    """Overrides as keys and values, sorted by their keys, of each the last word; the seed and the like are left out."""
+    said = dict(config.parse_overrides(words))
+    return {key: said[key] for key in sorted(said) if key not in RESULTLESS}

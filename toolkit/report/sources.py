@@ -120,8 +120,8 @@ def metrics_table(summary: dict[str, Any]) -> Table:
     """Every figure of a summary: a line a metric, its aggregations as columns, or its sources where they have figures."""
     metrics = summary["metrics"]
     bases = list(dict.fromkeys(map(base, metrics)))
-    sources = list(dict.fromkeys(name for metric in bases for name in columns(metrics, metric)))
-    if sources:
+    sources = in_order({name for metric in bases for name in columns(metrics, metric) or [ALL] * (metric in metrics)})
+    if set(sources) - {ALL}:
         rows = [
             [display.label(metric), *(display.number(metrics.get(identity(metric, name)), metric) for name in sources)]
             for metric in bases
