@@ -2,8 +2,10 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -358,6 +360,13 @@ def test_a_page_is_whole_in_itself(recipe: Path, data: Path, experiment: MakeExp
     assert "Mini corpus" not in html
     assert "15.50 (+0.20)" in html
     assert "<h3>Runs on full corpora</h3>" in html
+
+
+def test_commands_of_a_page_can_be_pasted(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
+    command = "toolkit train --config conf/paper.yaml --data '../my data' --exp exp/paper"
+    page = report(experiment("paper", 14.0, command=command), recipe / "paper.yaml", "test", data)
+    words = [shlex.split(line) for line in unescape(page.read_text()).splitlines() if line.startswith("toolkit infer")]
+    assert words == [["toolkit", "infer", "--exp", "exp/paper", "--data", "../my data", "--split", "test"]]
 
 
 def test_a_report_is_the_same_each_time(recipe: Path, data: Path, experiment: MakeExperiment) -> None:

@@ -180,7 +180,7 @@ def _commands(run: Run, split: str) -> list[str]:
     if command is None:
         return []
     exp = f"exp/{run.tag}"
-    found = re.search(r"--data[ =](\S+)", command)
+    found = re.search(r"--data[ =]((?:'[^']*'|\S)+)", command)
     data = f" --data {found[1]}" if found else ""
     later = [f"toolkit {verb} --exp {exp}{data} --split {split}" for verb in ("infer", "score", "report")]
     return [f"cd egs/{run.info.get('recipe', '')}", command, *later]

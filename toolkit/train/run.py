@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -67,7 +68,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
             "recipe": "/".join(Path.cwd().parts[-2:]),
             "config": str(config),
             "overrides": overrides,
-            "command": " ".join(["toolkit", *sys.argv[1:]]),
+            "command": shlex.join(["toolkit", *sys.argv[1:]]),
             "commit": commit(),
             "config_hash": experiment.fingerprint,
             "seed": built.train.seed,
