@@ -137,6 +137,23 @@ def test_a_name_that_will_not_do(tmp_path: Path) -> None:
         export(tmp_path, tmp_path / "model.ts")
 
 
+def test_a_place_that_cannot_be_written_to_is_not_the_models_fault(
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported(torch.tanh)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", str(tmp_path), "-o", str(tmp_path / "file" / "model.ts")])
+    assert capsys.readouterr().err.endswith("Next: give the name of a folder, or remove the file that stands in its place\n")
+
+
+def test_an_oracle_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = SimpleNamespace(task=SimpleNamespace(config=SimpleNamespace(task="oracle")))
+    monkeypatch.setattr(exporting, "opened", lambda path: oracle)
+    with pytest.raises(UserError, match=r"expected a model of separation, .*, found one of the task oracle"):
+        export(tmp_path, tmp_path / "model.ts")
+
+
 def test_without_the_package_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(UserError, match="Next: pip install onnx onnxscript onnxruntime"):

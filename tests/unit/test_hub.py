@@ -199,6 +199,16 @@ def test_what_was_fetched_needs_no_network(packed: Path, remote: type[Hub], monk
         hub.fetch("someone/other")
 
 
+def test_a_cache_that_cannot_be_written_to_is_not_the_hubs_fault(
+    packed: Path, remote: type[Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(packed, REPO)
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(NotADirectoryError):
+        hub.fetch(REPO)
+
+
 def test_a_repository_without_a_pack(remote: type[Hub]) -> None:
     (remote.folder / "pytorch_model.bin").write_text("something")
     with pytest.raises(UserError, match=r"expected a pack, found no config\.yaml"):

@@ -185,6 +185,9 @@ def test_a_model_of_tokens_takes_and_gives_tokens(chains):
         trained.generate("0")
     with pytest.raises(ValueError, match="expected 1 to 32 tokens, found 0"):
         trained.generate([])
+    for call in (trained.generate, trained.likelihood):
+        with pytest.raises(ValueError, match="expected tokens from 0 to 1, found some from 0 to 2"):
+            call([0, 2])
 
 
 def test_adapters_are_put_upon_a_trained_base(tunes, data, tmp_path):

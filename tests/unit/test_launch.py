@@ -12,7 +12,8 @@ from typing import cast
 import pytest
 
 from toolkit import files, launch
-from toolkit.cli import main
+from toolkit.cli import main, verbs
+from toolkit.cli.options import Arguments
 from toolkit.data.manifest import Manifest
 from toolkit.infer import run as infer
 from toolkit.launch import Job, local, resources
@@ -200,6 +201,14 @@ def test_several_processes_that_are_asked_to_stop_are_begun_again(monkeypatch: p
         with pytest.raises(SystemExit) as end:
             stopping.run_together(["sh", "-c", f"kill -{how} $PPID; kill -USR2 $$; exec sleep 60"])
         assert end.value.code == launch.AGAIN
+
+
+def test_each_of_several_processes_is_given_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[list[str]] = []
+    monkeypatch.setattr(stopping, "run_together", lambda command: began.append(command) or 0)
+    words = ["train", "--config", "conf/paper.yaml", "--ngpu", "2"]
+    verbs.train(Arguments(ngpu=2, words=words))
+    assert began[0][-len(words) - 1 :] == ["toolkit", *words]
 
 
 def test_lines_of_parts_are_put_in_the_order_of_the_manifest(tmp_path: Path) -> None:

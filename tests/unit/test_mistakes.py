@@ -1,7 +1,11 @@
 """Mistakes of users end in one line, which says what is wrong, where, and what to do, and in exit code 2; nothing is lost."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ import torch
 import yaml
 
 import toolkit
-from toolkit import audio, files
+from toolkit import audio, cli, files
 from toolkit.cli import main
 from toolkit.data import manifest
 from toolkit.data.manifest import Item
@@ -227,6 +231,29 @@ def test_what_is_no_experiment_is_not_loaded(furnished: Path) -> None:
     for path in (furnished, furnished / "nowhere", furnished / "conf" / "tiny.yaml"):
         with pytest.raises(UserError, match="no trained experiment"):
             toolkit.load(path)
+    for value in (None, 3, b"exp", [furnished]):
+        with pytest.raises(UserError, match="expected the folder of a trained experiment or of a pack, found"):
+            toolkit.load(value)  # type: ignore[arg-type]
+
+
+def test_a_gpu_whose_memory_does_not_suffice(told: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1.00 GiB")
+
+    monkeypatch.setitem(cli.VERBS, "blocks", replace(cli.VERBS["blocks"], run=run))
+    wanted = "toolkit blocks: CUDA out of memory. Tried to allocate 2.00 GiB. Next: train with a smaller --data.batch_size, "
+    assert told("blocks").startswith(wanted)
+    with pytest.raises(torch.OutOfMemoryError):
+        main(["blocks", "--debug"])
+
+
+def test_whoever_reads_what_is_printed_may_have_read_enough(tmp_path: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    words = ["fetch", "wsj0_mix", "--status", "--data", str(tmp_path)]
+    ended = subprocess.run([sys.executable, "-m", "toolkit", *words], stdout=writes, stderr=subprocess.PIPE, text=True)
+    os.close(writes)
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_the_first_value_that_is_of_another_type_is_told_with_its_place() -> None:

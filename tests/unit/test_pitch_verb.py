@@ -146,6 +146,12 @@ def test_nothing_heard_has_no_frames(tracker: TrainedPitch) -> None:
     assert len(tracker.listener().rest().hertz) == 0
 
 
+@pytest.mark.parametrize("samples", [torch.zeros(1, 512), np.zeros(512, np.int16), 0.5])
+def test_what_a_listener_cannot_hear(tracker: TrainedPitch, samples: Any) -> None:
+    with pytest.raises(ValueError, match=r"samples: expected \(time,\), floating point"):
+        tracker.listener().hear(samples)
+
+
 @pytest.mark.parametrize("wave", [torch.ones(1, 100, dtype=torch.int16), torch.ones(0), torch.ones(2, 3, 4)])
 def test_what_is_no_waveform_has_no_pitch(tracker: TrainedPitch, wave: Tensor) -> None:
     with pytest.raises(ValueError, match="wave: expected"):

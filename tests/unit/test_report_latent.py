@@ -1,6 +1,7 @@
 """The page of an autoencoder, its pictures, and the trained model in a user's hands."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from toolkit.data import manifest, tables
 from toolkit.dsp.notes import NoteEvent
 from toolkit.dsp.tick_grid import HOLD, REST
 from toolkit.infer.autoencoder import TrainedLatent
+from toolkit.infer.pack import pack
 from toolkit.infer.run import infer
 from toolkit.report import latent, latent_figures, report
 from toolkit.report.runs import Group, Run
@@ -129,6 +131,8 @@ def test_a_trained_model_encodes_and_decodes(exp: Path) -> None:
     assert trained.use.gives.startswith("codes of 3 dimensions")
     with pytest.raises(ValueError, match="items: expected shape"):
         trained.encode(items[:, :5])
+    with pytest.raises(ValueError, match=f"items: expected 0 to {1 if trained.pictures else 8}, found"):
+        trained.encode(items + 9)
     with pytest.raises(ValueError, match="codes: expected 3 dimensions"):
         trained.decode(codes[0])
     with pytest.raises(ValueError, match="dimension: expected one from 0 to 2"):
@@ -136,6 +140,12 @@ def test_a_trained_model_encodes_and_decodes(exp: Path) -> None:
     if not trained.pictures:
         assert trained.notes([0, 2, 2, 1, 9, 2]) == [NoteEvent(0, 18, 60), NoteEvent(18, 6, 64)]
         assert json.loads((exp / "labels.json").read_text())["grid"]["ticks"] == [0, 6]
+
+
+def test_what_has_no_names_is_packed_without(exp: Path, tmp_path: Path) -> None:
+    nameless = shutil.copytree(exp, tmp_path / "exp")
+    (nameless / "labels.json").unlink()
+    assert toolkit.load(pack(nameless, tmp_path / "pack")).attributes == []
 
 
 def test_a_picture_of_dependence() -> None:

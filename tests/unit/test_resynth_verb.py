@@ -244,6 +244,12 @@ def test_the_model_that_was_trained_on_an_instrument(exps: Path, violin: Trained
     torch.testing.assert_close(audio.read(played)[0], expected, rtol=0, atol=1e-4)
 
 
+def test_a_model_that_one_stands_in_has_a_name(exps: Path, solo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shutil.copytree(exps / "violin_6", solo.parent / "violin_6"))
+    main(["resynth", str(solo), "--model", "."])
+    assert [path.name for path in Path("resynthesized").iterdir()] == ["solo-violin_6.wav"]
+
+
 @pytest.mark.parametrize("name", ["deep/out.flac", "out.mp3"])
 def test_formats(exps: Path, solo: Path, name: str) -> None:
     main(["resynth", str(solo), "--model", str(exps / "flute_hpn"), "--out", name, "--pitch", "pyin"])

@@ -1,7 +1,9 @@
 """What `toolkit.load` gives has in common, whatever its task."""
 
 from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import torch
 
 from toolkit.infer.use import Usable, Use
@@ -22,3 +24,11 @@ def test_the_model_goes_where_it_is_told() -> None:
     assert loaded.to("meta") is loaded
     assert loaded.device == loaded.task.model.weight.device == torch.device("meta")
     assert other.device == other.task.model.weight.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", ["quantum", "cuda:99", 3.5])
+def test_where_it_cannot_go_it_stays(device: Any) -> None:
+    loaded = Doubling()
+    with pytest.raises(ValueError, match=r"^device: expected cpu, cuda or cuda:N that torch can use here, found .*\(.+\)$"):
+        loaded.to(device)
+    assert loaded.device == loaded.task.model.weight.device == torch.device("cpu")

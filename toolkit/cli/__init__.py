@@ -62,22 +62,30 @@ def main(argv: list[str] | None = None) -> None:
             verb.run(arguments)
         else:
             _run_stage(verb, verb.stage(arguments), arguments)
-    except UserError as error:
-        if arguments.debug:
-            raise
-        print(f"toolkit {arguments.verb}: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.stdout.flush()  # here, where it is told what came of it
     except BrokenPipeError:  # whoever reads what is printed has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except OSError as error:
-        if arguments.debug or (told := files.advice(error)) is None:
+    except (UserError, OSError, RuntimeError) as error:
+        if arguments.debug or (told := _told(error)) is None:
             raise
         print(f"toolkit {arguments.verb}: {told}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"toolkit {arguments.verb}: stopped. Next: run the same command again to go on", file=sys.stderr)
         sys.exit(130)
+
+
+def _told(error: Exception) -> str | None:
+    """What is wrong and what to do, in a line; None where a program is to blame."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return files.advice(error)
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be loaded
+        wanted = ". ".join(str(error).split(". ")[:2])
+        return f"{wanted}. Next: train with a smaller --data.batch_size, or give --device cpu"
+    return None
 
 
 def _with_name(words: list[str]) -> list[str]:

@@ -14,16 +14,19 @@ WEIGHTS = ("weights", "pca", "init", "teacher", "exp")  # options that name file
 
 
 def fetch(arguments: Arguments) -> Stage:
+    """A corpus, where the toolkit makes it itself; what else is obtained, its module knows."""
     made = [_corpus(arguments)] if arguments.corpus == "mini" else []
     return _stage("fetch", arguments.data, arguments, arguments.rest, outputs=made)
 
 
 def prepare(arguments: Arguments) -> Stage:
+    """A corpus, and the lists that were obtained beside it, to manifests, which `manifests_in` finds."""
     lists = [folder for name in ("lists", "metadata") if (folder := arguments.data / name).is_dir()]
     return _stage("prepare", arguments.data, arguments, [wanted(arguments), arguments.rest], [_corpus(arguments), *lists])
 
 
 def features(arguments: Arguments) -> Stage:
+    """Manifests to what the model, its teacher and the scores read of recordings."""
     tree = _tree(arguments)
     section = config.section(tree, "data")
     scored_in = config.section(tree, "score").get("embedding")
@@ -37,6 +40,7 @@ def features(arguments: Arguments) -> Stage:
 
 
 def train(arguments: Arguments) -> Stage:
+    """Manifests, but for that of the test, and the weights that the configuration names, to weights."""
     tree = _tree(arguments)
     section = {key: value for key, value in config.section(tree, "data").items() if key != "test"}
     inputs = [*_manifests_of(section, arguments.data), *_weights(tree)]
@@ -45,12 +49,14 @@ def train(arguments: Arguments) -> Stage:
 
 
 def infer(arguments: Arguments) -> Stage:
+    """Weights and the manifest of a split to predictions."""
     exp = arguments.exp
     inputs = [exp / "config.yaml", exp / "model.safetensors", *_split(arguments)]
     return _stage("infer", exp, arguments, inputs=inputs, outputs=[exp / "predictions" / arguments.split / "index.jsonl"])
 
 
 def score(arguments: Arguments) -> Stage:
+    """Predictions and the manifest of their split to figures."""
     exp = arguments.exp
     inputs = [exp / "config.yaml", exp / "predictions" / arguments.split / "index.jsonl", *_split(arguments)]
     outputs = [exp / "scores" / f"{arguments.split}{suffix}" for suffix in (".jsonl", ".summary.json")]
@@ -58,6 +64,7 @@ def score(arguments: Arguments) -> Stage:
 
 
 def report(arguments: Arguments) -> Stage:
+    """Figures of one experiment, or of two, and the paper's to a page and tables."""
     exp = arguments.exp
     seen = [folder for folder in (exp, arguments.baseline) if folder is not None]
     parts = ("run.json", "metrics.jsonl", f"scores/{arguments.split}.jsonl")
@@ -125,9 +132,14 @@ def _weights(node: Any) -> list[Path]:
     """Every file of weights that a configuration names: itself, or by the experiment that makes it."""
     if not isinstance(node, dict):
         return []
-    here = [Path(value) for key, value in node.items() if key in WEIGHTS and isinstance(value, str)]
-    found = [path if path.suffix else path / "model.safetensors" for path in here]
+    here = [Path(value) for key, value in node.items() if key in WEIGHTS and _is_path(key, value)]
+    found = [path if path.suffix and not path.is_dir() else path / "model.safetensors" for path in here]
     return found + [path for value in node.values() for path in _weights(value)]
+
+
+def _is_path(key: str, value: Any) -> bool:
+    """Whether it is one of weights: `init` is also how a block draws its own, as in `he_uniform`."""
+    return isinstance(value, str) and not (key == "init" and value.isidentifier())
 
 
 def corpus_of(path: Path | None) -> str:
@@ -150,8 +162,10 @@ def corpus_of(path: Path | None) -> str:
 
 
 def wanted(arguments: Arguments) -> list[str]:
+    """The manifests that a corpus is prepared for, as its configuration names them; none if there is none."""
     return sorted(_names(config.section(config.read(arguments.config), "data"))) if arguments.config else []
 
 
 def manifests_in(data: Path) -> list[Path]:
+    """Every manifest below a folder of prepared data."""
     return sorted(path for path in data.rglob("*.jsonl") if path.relative_to(data).parts[0] not in ("corpus", "features"))

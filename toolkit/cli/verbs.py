@@ -41,7 +41,7 @@ def train(a: Arguments) -> None:
 
         where = [] if one_of_several else ["--standalone"]
         command = [sys.executable, "-m", "torch.distributed.run", *where, f"--nproc-per-node={count}"]
-        if stopping.run_together([*command, "-m", "toolkit", *sys.argv[1:]]):
+        if stopping.run_together([*command, "-m", "toolkit", *a.words]):
             raise UserError(f"training in {count} processes failed; the reason stands above. Next: run the same command again")
         return
     from toolkit.train.run import train

@@ -36,8 +36,6 @@ class TrainedLatent(Usable):
         latent: dimensions of a code, Z.
     """
 
-    kept = (LABELS,)
-
     def __init__(self, path: Path | str) -> None:
         """Open an experiment's folder or a pack; nothing in it is executed or unpickled.
 
@@ -48,10 +46,14 @@ class TrainedLatent(Usable):
         self.model: LatentModel = task.model
         self.latent = self.model.latent
         self.pictures = task.config.data.items == "pictures"
-        labels = files.read_json(Path(path) / LABELS, Labels) if (Path(path) / LABELS).is_file() else {}
+        self.kept = (LABELS,) if (Path(path) / LABELS).is_file() else ()
+        labels = files.read_json(Path(path) / LABELS, Labels) if self.kept else {}
         self.attributes: list[str] = labels.get("attributes", [])
         self._grid = labels.get("grid")
-        self._shape = list(self._given_back(self.model.reconstruct(torch.zeros(1, self.latent))).shape[1:])
+        with torch.no_grad():
+            logits = self.model.decode(torch.zeros(1, self.latent))
+        self._shape = list(self._given_back(self.model.items(logits)).shape[1:])
+        self._most = 1 if self.pictures else logits.shape[-1] - 1
 
     @property
     def use(self) -> Use:
@@ -73,12 +75,14 @@ class TrainedLatent(Usable):
         """What is known of the codes of items: means and log variances, (N, Z) each.
 
         Raises:
-            ValueError: they are of another shape.
+            ValueError: they are of another shape, or hold what is no token of the model's or not from 0 to 1.
         """
-        given = torch.as_tensor(np.asarray(items), device=self.device)
+        given = (items if isinstance(items, Tensor) else torch.as_tensor(np.asarray(items))).to(self.device)
         if list(given.shape[1:]) != self._shape or (not self.pictures and given.is_floating_point()):
             expected = f"({', '.join(map(str, ['N', *self._shape]))})" + ("" if self.pictures else " of integers")
             raise ValueError(f"items: expected shape {expected}, found {tuple(given.shape)} of {given.dtype}")
+        if given.numel() and not 0 <= given.min() <= given.max() <= self._most:
+            raise ValueError(f"items: expected 0 to {self._most}, found {given.min().item():g} to {given.max().item():g}")
         found = self.model.encode(given[:, None].float() if self.pictures else given)
         return Posterior(*(part.cpu() for part in found))
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from toolkit import __version__, files, log
 from toolkit.infer.export_formats import FORMATS, Axes, Format, Runner, quiet
 from toolkit.infer.export_networks import Network, network
-from toolkit.infer.export_table import others
+from toolkit.infer.export_table import OPEN, others
 from toolkit.infer.opened import opened
 from toolkit.log import UserError
 
@@ -41,6 +41,7 @@ def export(model: Path, out: Path) -> Path:
 
     Raises:
         UserError: the file's name tells no format or is taken, a package is missing, or the model cannot be exported.
+        OSError: nothing can be written there.
     """
     form = FORMATS.get(out.suffix)
     if form is None:
@@ -49,26 +50,34 @@ def export(model: Path, out: Path) -> Path:
         raise UserError(f"{out} exists already. Next: give -o another name, or remove it")
     form.check()
     trained = opened(model)
+    task = trained.task.config.task
+    if task not in OPEN:
+        raise UserError(f"{model}: expected a model of {', '.join(OPEN)}, found one of the task {task}, which is not exported")
     exported = network(trained)
     _refuse_random(exported)
     names: Axes = frozenset(name for read in exported.reads for name in read.axes.values())
     reason = ""
     for axes in dict.fromkeys([names, names & {"batch"}, frozenset[str]()]):  # the fewer are open, the more models allow it
-        tried = exported if "batch" in axes else exported.of_one()
         try:
-            with quiet(), files.atomic(out) as partial:
-                left = form.write(tried, axes, partial)
-                if "batch" in axes - left:
-                    raise DifferentError("it would be for as many items as the example has")
-                told = compared(tried, form.open(partial), left)
+            _write(exported if "batch" in axes else exported.of_one(), form, axes, out)
+            return out
         except Exception as error:  # exporters raise what they like
+            if isinstance(error, OSError) and files.advice(error):  # a full disk, whatever the axes
+                raise
             reason = _reason(error)
             logger.info("not with %s open: %s", " and ".join(sorted(axes)) or "nothing", reason)
-            continue
-        files.write_json(out.with_name(out.name + ".json"), {**_made(out, form), **exported.facts, **told})
-        return out
-    known = " or ".join(str(out.with_suffix(suffix)) for suffix in others(trained.task.config.task, out.suffix))
+    known = " or ".join(str(out.with_suffix(suffix)) for suffix in others(task, out.suffix))
     raise UserError(f"{model} cannot be exported as {out.suffix[1:]}: {reason}. Next: -o {known}")
+
+
+def _write(exported: Network, form: Format, axes: Axes, out: Path) -> None:
+    """Write the file, and what it holds beside it, if it computes what the network computes."""
+    with quiet(), files.atomic(out) as partial:
+        left = form.write(exported, axes, partial)
+        if "batch" in axes - left:
+            raise DifferentError("it would be for as many items as the example has")
+        told = compared(exported, form.open(partial), left)
+        files.write_json(out.with_name(out.name + ".json"), {**_made(out, form), **exported.facts, **told})
 
 
 class DifferentError(Exception):

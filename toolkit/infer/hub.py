@@ -155,6 +155,8 @@ def _told(repo: str, revision: str | None = None) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         raise UserError(f"{repo}: the hub answered {_answer(error)}. {_next(error)}") from error
     except (errors.HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.filename and files.advice(error):  # a full disk, a folder of somebody else's
+            raise
         reason = str(error.__cause__ or error).partition("\n")[0]
         raise UserError(
             f"{repo}: the hub cannot be reached ({reason}). Next: see to the network, and run this again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -35,17 +36,23 @@ BY_TASK = {  # the others separate
 def opened(path: Path | str) -> Trained:
     """Open it; nothing in it is executed or unpickled.
 
+    Args:
+        path: folder of the experiment, or of the pack.
+
     Raises:
         UserError: there is no trained model in it, or its configuration names what is not the toolkit's; of a pack that another
             version made, both versions are told.
     """
-    file = Path(path) / "config.yaml"
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"expected the folder of a trained experiment or of a pack, found {path!r}. Next: toolkit.load(FOLDER)")
+    folder = Path(path)
+    file = folder / "config.yaml"
     task = config.read(file).get("task") if file.is_file() else None
     module, _, name = BY_TASK.get(str(task), "toolkit.infer.trained.TrainedModel").rpartition(".")
     try:
-        return getattr(import_module(module), name)(path)
+        return getattr(import_module(module), name)(folder)
     except UserError as error:
-        version = _packed_by(Path(path))
+        version = _packed_by(folder)
         if version == __version__:
             raise
         raise UserError(f"{error} (it was packed by Reprise {version}, this is {__version__})") from error

@@ -13,8 +13,7 @@ import torch
 from toolkit import files, log, progress
 from toolkit.audio import Recording
 from toolkit.data.annotations import F0, read_f0
-from toolkit.infer.separate import expand
-from toolkit.infer.told import Failures, as_csv, as_json, files_for, opened_recording
+from toolkit.infer.told import Failures, as_csv, as_json, expand, files_for, opened_recording
 from toolkit.infer.tracker import PitchCurve, TrainedPitch, joined, pieces
 from toolkit.log import UserError
 from toolkit.metrics import melody

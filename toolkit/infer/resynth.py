@@ -52,7 +52,7 @@ def resynth(
     if not -MOST <= transpose <= MOST:
         raise UserError(f"--transpose: expected {-MOST:g} to {MOST:g} semitones, found {transpose:g}")
     exp = choose(model, instrument)
-    name = f"{recording.stem}-{instrument or exp.name}{f'{transpose:+g}' if transpose else ''}.wav"
+    name = f"{recording.stem}-{instrument or exp.absolute().name}{f'{transpose:+g}' if transpose else ''}.wav"
     target = FOLDER / name if out is None else out
     encoding = Encoding(_format(target))
     place = distributed.start(device)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import soundfile
 import torch
 from torch import Tensor
 
 from toolkit import log, progress
-from toolkit.audio import Encoding, Recording, writing
+from toolkit.audio import Encoding, writing
+from toolkit.infer.told import Failures, expand, opened_recording
 from toolkit.infer.trained import TrainedModel
 from toolkit.log import UserError
 from toolkit.train import distributed
@@ -134,27 +132,20 @@ def separate(
     if jobs > 1:  # instead of all cores at one segment
         torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     written: list[Path] = []
-    failed = 0
+    failures = Failures("separated", "a shorter --segment")
     for path, files in targets.items():
         if not output.force and all(target.exists() for target in files.values()):
             logger.info("%s: skipped, was separated before: %s. --force does it again", path, _folders(files))
             continue
-        try:
+        with failures.at(path):
             _separate_file(path, trained, output, files, jobs)
             written += files.values()
-        except (UserError, OSError, soundfile.LibsndfileError, torch.OutOfMemoryError) as error:
-            failed += 1
-            hint = ". Next: a shorter --segment" if isinstance(error, torch.OutOfMemoryError) else ""
-            logger.error("%s: not separated: %s%s", path, str(error).partition("\n")[0], hint)
-    if failed:
-        raise UserError(f"{failed} of {len(targets)} recordings could not be separated; they are named above")
+    failures.tell()
     return written
 
 
 def _separate_file(path: Path, trained: TrainedModel, output: Output, files: dict[str, Path], jobs: int) -> None:
-    recording = Recording.of_file(path)
-    if not recording.frames:
-        raise UserError("it holds no samples")
+    recording = opened_recording(path)
     began, rate = time.monotonic(), recording.sample_rate
     seconds = recording.frames / rate
     mixture = _Samples(recording.blocks())
@@ -182,21 +173,6 @@ class _Samples:
             self.held = torch.cat([self.held, block], dim=-1) if self.held.numel() else block
         taken, self.held = self.held.split([count, self.held.shape[-1] - count], dim=-1)
         return taken
-
-
-def expand(inputs: Sequence[str]) -> list[Path]:
-    """Every path once; a pattern stands for what it matches, in alphabetical order.
-
-    Raises:
-        UserError: a pattern matches nothing.
-    """
-    found: list[Path] = []
-    for one in inputs:
-        matches = sorted(glob.glob(one, recursive=True)) if glob.has_magic(one) and not os.path.exists(one) else [one]
-        if not matches:
-            raise UserError(f"no file matches {one!r}. Next: see that the pattern is right")
-        found += [Path(match) for match in matches]
-    return list(dict.fromkeys(found))
 
 
 def _refuse_one_name_for_two(targets: dict[Path, dict[str, Path]]) -> None:

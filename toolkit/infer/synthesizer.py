@@ -87,7 +87,7 @@ class TrainedSynthesis(Usable):
             (time,), as long as `wave` and of the same rate; what the model renders reaches up to half its own rate.
 
         Raises:
-            ValueError: as of `toolkit.infer.trained.given`.
+            ValueError: as of `toolkit.infer.trained.given`, or more semitones than `MOST`.
             UserError: the model cannot transpose, or what it reads cannot be computed here.
         """
         recording = given(wave, sample_rate)

@@ -11,9 +11,8 @@ from typing import Literal
 from torch import Tensor
 
 from toolkit import log
-from toolkit.infer.separate import expand
 from toolkit.infer.tagger import TrainedTagger
-from toolkit.infer.told import Failures, as_csv, as_json, files_for, opened_recording
+from toolkit.infer.told import Failures, as_csv, as_json, expand, files_for, opened_recording
 from toolkit.log import UserError
 from toolkit.report.table import Table
 from toolkit.train import distributed

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
@@ -21,15 +23,31 @@ from toolkit.log import UserError
 logger = log.get(__name__)
 
 
+def expand(inputs: Sequence[str]) -> list[Path]:
+    """Every path once; a pattern stands for what it matches, in alphabetical order.
+
+    Raises:
+        UserError: a pattern matches nothing.
+    """
+    found: list[Path] = []
+    for one in inputs:
+        matches = sorted(glob.glob(one, recursive=True)) if glob.has_magic(one) and not os.path.exists(one) else [one]
+        if not matches:
+            raise UserError(f"no file matches {one!r}. Next: see that the pattern is right")
+        found += [Path(match) for match in matches]
+    return list(dict.fromkeys(found))
+
+
 class Failures:
     """Counts recordings that could not be worked on; each is named as it fails, and the others go on.
 
     Args:
         done: what should have been done with them: ``tagged``.
+        smaller: what to type where memory is short.
     """
 
-    def __init__(self, done: str) -> None:
-        self.done, self.of, self.failed = done, 0, 0
+    def __init__(self, done: str, smaller: str = "--device cpu") -> None:
+        self.done, self.smaller, self.of, self.failed = done, smaller, 0, 0
 
     @contextmanager
     def at(self, path: Path) -> Iterator[None]:
@@ -39,7 +57,8 @@ class Failures:
             yield
         except (UserError, OSError, soundfile.LibsndfileError, torch.OutOfMemoryError) as error:
             self.failed += 1
-            logger.error("%s: not %s: %s", path, self.done, str(error).partition("\n")[0])
+            hint = f". Next: {self.smaller}" if isinstance(error, torch.OutOfMemoryError) else ""
+            logger.error("%s: not %s: %s%s", path, self.done, str(error).partition("\n")[0], hint)
 
     def tell(self) -> None:
         """Say at the end how many there were.

@@ -124,8 +124,15 @@ class Listener:
 
         Args:
             samples: (time,) at the model's rate, in [-1, 1]; any number.
+
+        Raises:
+            ValueError: they have channels, or are whole numbers.
         """
-        next_ones = torch.as_tensor(samples, dtype=torch.float32)
+        next_ones = torch.as_tensor(samples)
+        if next_ones.ndim != 1 or not next_ones.is_floating_point():
+            told = f"found {tuple(next_ones.shape)} of {next_ones.dtype}"
+            raise ValueError(f"samples: expected (time,), floating point numbers in [-1, 1], {told}")
+        next_ones = next_ones.float()
         self._heard += len(next_ones)
         return self._step(next_ones)
 

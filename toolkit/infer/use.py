@@ -41,9 +41,21 @@ class Usable(ABC):
     task: Any  # each has a Task of its own class
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the model; what it is given stays where it is, and what it gives comes back to the CPU."""
-        self.device = torch.device(device)
-        self.task.model.to(device)
+        """Move the model; what it is given stays where it is, and what it gives comes back to the CPU.
+
+        Raises:
+            ValueError: torch knows no such device, or finds none here; then the model stays where it was.
+        """
+        try:
+            place = torch.device(device)
+            self.task.model.to(place)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError, AssertionError) as error:  # the latter of a torch that was built without CUDA
+            reason = str(error).partition("\n")[0]
+            found = f"{device!r} ({reason})"
+            raise ValueError(f"device: expected cpu, cuda or cuda:N that torch can use here, found {found}") from error
+        self.device = place
         return self
 
     @property

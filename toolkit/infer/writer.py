@@ -67,7 +67,7 @@ class TrainedLanguage(Usable):
             For each hypothesis the beginning and what follows it: texts, or lists of tokens.
 
         Raises:
-            ValueError: the beginning has no token, or is longer than the model's context.
+            ValueError: the beginning has no token, one that the model does not know, or more than its context.
         """
         begin = self._encode(prompt, end=False)
         if not 0 < len(begin) <= self.model.context:
@@ -85,7 +85,7 @@ class TrainedLanguage(Usable):
         """How unlikely a whole text is, in nats, under each hypothesis, (K,); longer ones than the context are read in pieces.
 
         Raises:
-            ValueError: there is no token.
+            ValueError: there is no token, or one that the model does not know.
         """
         found = batch_of(pieces(torch.tensor(self._encode(text, end=True)).numpy(), self.model.context), [])
         tokens, mask = found.tokens.to(self.device), found.mask.to(self.device)
@@ -95,7 +95,11 @@ class TrainedLanguage(Usable):
         if self.codec is None:
             if isinstance(text, str):
                 raise ValueError("expected a sequence of tokens, as the model was trained on, found text")
-            return [int(token) for token in text]
+            tokens = [int(token) for token in text]
+            if tokens and not 0 <= min(tokens) <= max(tokens) < self.model.vocabulary:
+                found = f"{min(tokens)} to {max(tokens)}"
+                raise ValueError(f"expected tokens from 0 to {self.model.vocabulary - 1}, found some from {found}")
+            return tokens
         if not isinstance(text, str):
             raise ValueError("expected text, as the model was trained on, found tokens")
         return self.codec.encode(text, begin=True, end=end)
