@@ -19,8 +19,8 @@ def exp_sigmoid(values: Tensor) -> Tensor:
 def noise_keys(f0: Tensor, training: bool) -> Tensor:
     """Which noise (B) each example gets: any while training, else always the same."""
     if training:
-        return torch.randint(2**31, (len(f0),)).to(f0.device)
-    return torch.arange(len(f0), device=f0.device)
+        return torch.randint(2**31, f0.shape[:1]).to(f0.device)
+    return torch.arange(f0.shape[0], device=f0.device)
 
 
 class HarmonicNoise(Synthesizer):
@@ -89,7 +89,7 @@ class HarmonicNoise(Synthesizer):
         return tones + breath, {name: value.detach() for name, value in carried.items()}
 
     def _start(self, amplitudes: Tensor, f0: Tensor) -> State:
-        batch, reach = len(f0), self.bands - 1
+        batch, reach = f0.shape[0], self.bands - 1
         return {
             "phases": f0.new_zeros(batch, 1, dtype=torch.float64),
             "f0": f0[:, :1],
@@ -155,10 +155,10 @@ class SourceFilter(Synthesizer):
 
     def _start(self, controls: Tensor, responses: Tensor) -> State:
         return {
-            "phases": controls.new_zeros(len(controls), 1, dtype=torch.float64),
+            "phases": controls.new_zeros(controls.shape[0], 1, dtype=torch.float64),
             "controls": controls[:, 0],
             "response": responses[:, 0],
-            "tail": controls.new_zeros(len(controls), responses.shape[-1] - 1),
+            "tail": controls.new_zeros(controls.shape[0], responses.shape[-1] - 1),
             "keys": noise_keys(controls, self.training),
             "position": torch.zeros((), dtype=torch.int64, device=controls.device),
         }

@@ -159,8 +159,9 @@ class HybridDemucs(SeparationModel):
             magnitudes = made.unflatten(1, (self.sources, -1)) / unit
             filtered = wiener(magnitudes, mixture / unit, self.wiener_iterations, window=WIENER_FRAMES)
             return F.pad(filtered * unit, (0, 0, 0, 1))
-        parts = made.permute(0, 2, 3, 1).contiguous().unflatten(3, (self.sources, -1, 2))
-        return F.pad(torch.view_as_complex(parts).permute(0, 3, 4, 2, 1), (0, 1)).mT
+        padded = F.pad(made, (0, 0, 0, 1))  # while its numbers are real: ONNX cannot do it afterwards
+        parts = padded.permute(0, 2, 3, 1).contiguous().unflatten(3, (self.sources, -1, 2))
+        return torch.view_as_complex(parts).permute(0, 3, 4, 1, 2)
 
 
 def _bins(bins: int, kernel_size: int) -> list[int]:
