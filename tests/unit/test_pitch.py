@@ -51,6 +51,15 @@ def test_toeplitz_layer_is_a_padded_convolution():
     torch.testing.assert_close(layer(features), expected)
 
 
+def test_a_centred_layer_begins_by_putting_the_bins_in_the_middle():
+    layer, bins = ToeplitzLinear(2 * 6, 10), torch.randn(3, 2, 6)
+    layer.weight.data.zero_()
+    layer.centre(channels=2)
+    torch.testing.assert_close(layer(bins.flatten(1))[:, 2:-2], bins.sum(1))
+    with pytest.raises(ValueError, match="toeplitz: false"):
+        PESTOEncoder(toeplitz=False, centred=True)
+
+
 def plain(weights: dict[str, torch.Tensor], spectra: torch.Tensor) -> torch.Tensor:
     """Probabilities of the released network, under its names of weights."""
     hidden = F.layer_norm(spectra[:, None], (1, spectra.shape[-1]), weights["layernorm.weight"], weights["layernorm.bias"])

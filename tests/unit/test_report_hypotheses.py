@@ -116,7 +116,7 @@ def test_what_is_not_there_is_left_out_and_named(scored: Scored) -> None:
     view = hypotheses.view(Scored(scored.run, "test", scored.group, scored.metric, [], scored.manifest), missing)
     assert (view.lines, len(view.cooling), len(view.examples)) == ([], 2, 3)
     assert len(missing) == 1
-    assert missing[0].startswith("hypotheses of paper: no such prediction")
+    assert missing[0].startswith("hypotheses of paper: no such file: ")
 
 
 def test_samples_with_inputs_of_their_own_have_no_line_over_the_inputs(scored: Scored) -> None:

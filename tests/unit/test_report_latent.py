@@ -114,7 +114,7 @@ def test_without_attributes_dimensions_go_by_their_numbers(tmp_path: Path) -> No
     (folder / "x.safetensors").unlink()
     missing: list[str] = []
     assert latent.view(scored, missing).examples == []
-    assert missing[0].startswith(f"examples: {folder}/x.safetensors: expected predictions")
+    assert missing[0].startswith(f"examples: no such file: {folder}/x.safetensors. Next: ")
 
 
 def test_a_trained_model_encodes_and_decodes(exp: Path) -> None:

@@ -307,7 +307,7 @@ def test_a_phase_whose_optimizer_makes_no_sense_is_told_before_the_first(tmp_pat
 def test_options_are_checked() -> None:
     with pytest.raises(ValueError, match=r"train\.epochs: expected at least 1, found 0"):
         TrainOptions(epochs=0)
-    with pytest.raises(ValueError, match=r"train\.ema: expected decays between 0 and 1, found 1"):
+    with pytest.raises(ValueError, match=r"train\.ema_epoch: expected decays between 0 and 1, found 1"):
         TrainOptions(ema=[0.9], ema_epoch=[1.0])
 
 

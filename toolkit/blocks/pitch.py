@@ -57,6 +57,16 @@ class ToeplitzLinear(nn.Module):
         drawn = nn.Conv1d(1, 1, features + pitches - 1, bias=False)  # whose initialisation is the released one's
         self.weight = nn.Parameter(drawn.weight.detach())
 
+    @torch.no_grad()
+    def centre(self, channels: int) -> None:
+        """Let the layer begin as one that gives its input back, the bins of all channels added in the middle of the pitches.
+
+        At the edges of the pitches a channel's bins meet those of its neighbours, as they do in any Toeplitz layer.
+        """
+        bins = (self.weight.shape[-1] + 1 - self.pitches) // channels
+        taps = self.pitches - 1 - (self.pitches - bins) // 2 + bins * torch.arange(channels)
+        self.weight[0, 0, taps] += 1
+
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, C · F) to (B, P)."""
         matrix = self.weight[0, 0].unfold(0, features.shape[-1], 1)  # the last output looks at the first taps
@@ -81,9 +91,11 @@ class PESTOEncoder(PitchEncoder):
         linear_prefilters: the wide convolutions but the first have neither leaky ReLU nor dropout.  So it is in the released
             code of the first version, whose list of layers takes in the convolution alone, and in its released weights.
         toeplitz: whether the last layer is one; or a linear layer without bias, as in an ablation (Table 3).
+        centred: the Toeplitz layer begins as one that puts the bins in the middle of the pitches (ours).  As released it begins
+            with small random weights, and where among the pitches the bins come to lie, or how many beyond, is chance.
 
     Raises:
-        ValueError: the kernel's size is even, or there is no channel or no wide convolution.
+        ValueError: the kernel's size is even, there is no channel or no wide convolution, or no Toeplitz layer to be centred.
     """
 
     def __init__(
@@ -97,6 +109,7 @@ class PESTOEncoder(PitchEncoder):
         dropout: float = 0.2,
         linear_prefilters: bool = False,
         toeplitz: bool = True,
+        centred: bool = False,
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
@@ -113,6 +126,10 @@ class PESTOEncoder(PitchEncoder):
         self.narrow = nn.Sequential(*(_layer(before, after, 1, slope, dropout) for before, after in pairwise(channels)))
         features = bins * channels[-1]
         self.last = ToeplitzLinear(features, self.pitches) if toeplitz else nn.Linear(features, self.pitches, bias=False)
+        if centred:
+            if not isinstance(self.last, ToeplitzLinear):
+                raise ValueError("centred: expected the last layer to be a Toeplitz one, found toeplitz: false")
+            self.last.centre(channels[-1])
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Map log spectra (B, F) to logits (B, P)."""
