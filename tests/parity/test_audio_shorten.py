@@ -1,6 +1,5 @@
 """Our SPHERE and shorten against other people's decoders: ffmpeg for shorten, libsndfile for the rest."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import pytest
 import soundfile
 
 from toolkit.audio import shorten, sphere
-
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+from toolkit.audio.ffmpeg import program
 
 
 class Stream:
@@ -104,7 +102,7 @@ def test_every_command_is_understood(seed: int, channels: int, version: int) -> 
 
 
 def ffmpeg(path: Path, channels: int) -> np.ndarray:
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "s16le", "-"]
+    command = [program(), "-v", "error", "-i", str(path), "-f", "s16le", "-"]
     samples = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, "<i2")
     return samples.reshape(-1, channels).T
 
@@ -113,7 +111,6 @@ def noise(channels: int, frames: int) -> np.ndarray:
     return np.random.default_rng(0).normal(0, 2000, (channels, frames)).astype(np.int16)
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("coding", ["pcm", "shorten"])
 def test_ffmpeg_reads_what_we_write(tmp_path: Path, coding: str, channels: int) -> None:
@@ -122,7 +119,6 @@ def test_ffmpeg_reads_what_we_write(tmp_path: Path, coding: str, channels: int) 
     assert np.array_equal(ffmpeg(tmp_path / "a.sph", channels), samples)
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("version", [1, 2])
