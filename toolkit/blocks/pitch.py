@@ -62,6 +62,9 @@ class ToeplitzLinear(nn.Module):
         """Let the layer begin as one that gives its input back, the bins of all channels added in the middle of the pitches.
 
         At the edges of the pitches a channel's bins meet those of its neighbours, as they do in any Toeplitz layer.
+
+        Args:
+            channels: C, of which the features are made up.
         """
         bins = (self.weight.shape[-1] + 1 - self.pitches) // channels
         taps = self.pitches - 1 - (self.pitches - bins) // 2 + bins * torch.arange(channels)

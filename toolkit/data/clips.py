@@ -82,7 +82,7 @@ class ClipDataset(ExampleSource[ClipBatch]):
         seed: int = 0,
         shuffle: Shuffle = "examples",
     ) -> None:
-        name = str(manifest.header["name"])
+        name = manifest.name
         self.segment, self.seed = segment, seed
         self.feature, self.teacher = feature, teacher
         self.tags = tags_of(manifest)

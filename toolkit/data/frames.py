@@ -63,7 +63,7 @@ class FrameDataset(ExampleSource[FrameBatch]):
         background: Feature | None = None,
         shuffle: Shuffle = "examples",
     ) -> None:
-        name = str(manifest.header["name"])
+        name = manifest.name
         self.stores = [
             store.Store(store.folder_of(data, feature.name, name), in_order=shuffle == "shards")
             for feature in (spectra, background)

@@ -72,7 +72,7 @@ class PerformanceDataset(ExampleSource[Performance]):
         seed: int = 0,
         shuffle: Shuffle = "examples",
     ) -> None:
-        name = str(manifest.header["name"])
+        name = manifest.name
         self.hop_length, self.segment, self.seed = hop_length, segment, seed
         self.features = (waveform, f0, loudness)
         self.stores = [
