@@ -132,6 +132,29 @@ def test_a_temperature_falls(recipe: Path) -> None:
     torch.testing.assert_close(weights, torch.full((1, 4), 0.25))
 
 
+def test_networks_that_are_trained_apart(recipe: Path, tmp_path: Path) -> None:
+    """As many samples for each of three as one would have, none of them another's."""
+    tree = {
+        **TREE,
+        "data": {**TREE["data"], "batch_size": 3 * 128, "draws": 3},
+        "model": {"class_path": "HypothesisEnsemble", "init_args": {"hypotheses": 3, "hidden": [8], "apart": True}},
+        "loss": {"class_path": "NearestReference", "init_args": {"pairwise": {"class_path": "EuclideanDistance"}}},
+    }
+    task, _ = Experiment(tree).build()
+    source = task.training(recipe / "data").source
+    count = Manifest.open(recipe / "data/quadrants/train.jsonl")[0].frames
+    assert len(source) == 3 * count
+    parts = [source.batch(0, range(part * count, part * count + 5)).inputs for part in range(3)]
+    assert not any(torch.equal(parts[one], parts[other]) for one, other in ((0, 1), (0, 2), (1, 2)))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    train(tmp_path / "config.yaml", recipe / "data", tmp_path / "exp", "cpu", [])
+    assert np.load(tmp_path / "exp" / hypotheses.WAYS).shape == (3, 2, 3, 2)
+    with pytest.raises(UserError, match="multiple of the 3 networks that are trained apart, found 128"):
+        train(tmp_path / "config.yaml", recipe / "data", tmp_path / "other", "cpu", ["--data.batch_size", "128"])
+    with pytest.raises(UserError, match=r"data.draws: expected at least 1, found 0"):
+        train(tmp_path / "config.yaml", recipe / "data", tmp_path / "other", "cpu", ["--data.draws", "0"])
+
+
 def test_samples_stay_the_same_where_they_are_not_redrawn(recipe: Path) -> None:
     for redrawn in (True, False):
         task, _ = Experiment({**TREE, "data": {**TREE["data"], "redrawn": redrawn}}).build()

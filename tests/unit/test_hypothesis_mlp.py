@@ -89,6 +89,20 @@ def test_members_learn_alone() -> None:
         assert gradient.flatten(1).any(1).tolist() == [False, True, False]
 
 
+def test_members_that_are_trained_apart_have_samples_of_their_own() -> None:
+    torch.manual_seed(0)
+    ensemble = HypothesisEnsemble(hypotheses=3, hidden=(8,), apart=True)
+    inputs, targets, loss = torch.rand(12, 1), torch.randn(12, 2, 2), NearestReference(EuclideanDistance())
+    points, scores = ensemble(inputs)
+    assert points.shape == (12, 1, 2) and scores is None
+    torch.testing.assert_close(points[4:8], ensemble.eval()(inputs[4:8]).points[:, 1:2])  # the second of three shares
+    gradients = torch.autograd.grad(loss(points, targets)[4:8].mean(), list(ensemble.parameters()))
+    for gradient in gradients:
+        assert gradient.flatten(1).any(1).tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="expected a batch that 3 networks can share, found 4 examples"):
+        ensemble.train()(inputs[:4])
+
+
 def test_competing_hypotheses_cover_what_independent_ones_leave_bare() -> None:
     torch.manual_seed(0)
     draws = _quadrants.draw(1000, seed=0)

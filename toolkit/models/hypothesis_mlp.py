@@ -112,6 +112,8 @@ class HypothesisEnsemble(HypothesisModel):
         hidden: sizes of each one's layers.
         bounded: whether hypotheses are held between -1 and 1, by tanh.
         activation: of the hidden layers.
+        apart: whether, while training, a batch is dealt out to the networks, as if each were trained without the others.
+            Taught by the same batches, networks that could go either of two ways go the same way.
     """
 
     def __init__(
@@ -122,22 +124,35 @@ class HypothesisEnsemble(HypothesisModel):
         hidden: Sequence[int] = (256, 256),
         bounded: bool = False,
         activation: Activation = "relu",
+        apart: bool = False,
     ) -> None:
         super().__init__()
         _check(hypotheses, hidden)
         self.inputs, self.outputs, self.hypotheses = inputs, outputs, hypotheses
-        self.bounded, self.activation = bounded, ACTIVATIONS[activation]
+        self.bounded, self.activation, self.apart = bounded, ACTIVATIONS[activation], apart
         self.layers = nn.ModuleList(SideBySide(hypotheses, a, b) for a, b in pairwise([inputs, *hidden, outputs]))
 
     def forward(self, inputs: Tensor) -> Hypotheses:
-        """Map inputs (B, inputs) to a hypothesis of each network."""
+        """Map inputs (B, inputs) to a hypothesis of each network; networks that are trained apart, to one hypothesis in all.
+
+        Raises:
+            ValueError: networks are trained apart, and B is no multiple of K.
+        """
         check_shape(inputs, "inputs", batch=None, numbers=self.inputs)
-        x = inputs.expand(self.hypotheses, -1, -1)
+        if not (self.apart and self.training):
+            return Hypotheses(self._points(inputs.expand(self.hypotheses, -1, -1)).transpose(0, 1), None)
+        if len(inputs) % self.hypotheses:
+            raise ValueError(f"expected a batch that {self.hypotheses} networks can share, found {len(inputs)} examples")
+        shares = inputs.unflatten(0, (self.hypotheses, -1))
+        return Hypotheses(self._points(shares).flatten(0, 1)[:, None], None)
+
+    def _points(self, x: Tensor) -> Tensor:
+        """Map what each network is given (K, B, inputs) to (K, B, D)."""
         *inner, last = self.layers
         for layer in inner:
             x = self.activation(layer(x))
-        points = last(x).transpose(0, 1)
-        return Hypotheses(points.tanh() if self.bounded else points, None)
+        points: Tensor = last(x)
+        return points.tanh() if self.bounded else points
 
 
 class SideBySide(nn.Module):

@@ -67,7 +67,8 @@ class HypothesisLearning(Task):
 
     def training(self, data: Path) -> Examples:
         """Samples that are drawn anew in each epoch, other ones with another seed; or the same ones."""
-        return self._drawn(data, self.config.data.train, self.config.train.seed, fixed=not self.config.data.redrawn)
+        options = self.config.data
+        return self._drawn(data, options.train, self.config.train.seed, fixed=not options.redrawn, draws=options.draws)
 
     def validation(self, data: Path) -> Examples:
         """Samples that are the same whatever the epoch and the seed."""
@@ -86,7 +87,7 @@ class HypothesisLearning(Task):
         self._epoch = epoch
         self.config.loss.start_epoch(epoch)
         if epoch == 0 and not self._ways:
-            self._ways[0] = self._shown(self.model)
+            self._ways[0] = self._shown(self.model.eval())
 
     def start_validation(self, model: nn.Module) -> None:
         """See where the hypotheses are."""
@@ -188,19 +189,24 @@ class HypothesisLearning(Task):
         """See that the model gives hypotheses, on the meta device."""
         inputs, _ = self.probe()
         with trying_out():
-            found = self.model(inputs)
+            found = self.model.eval()(inputs)
         expected = (1, self.model.hypotheses, self.model.outputs)
         if found.points.shape != expected:
             raise UserError(f"the model breaks its contract: expected {expected}, found {tuple(found.points.shape)}")
         if getattr(self.config.loss, "scoring", 0) and found.scores is None:
             raise UserError("loss.scoring: expected a model with scores. Next: --model.scored true, or --loss.scoring 0")
+        if getattr(self.model, "apart", False) and self.config.data.batch_size % self.model.hypotheses:
+            raise UserError(
+                f"data.batch_size: expected a multiple of the {self.model.hypotheses} networks that are trained apart, "
+                f"found {self.config.data.batch_size}"
+            )
 
     def _loss(self, found: Hypotheses, batch: HypothesisBatch) -> Tensor:
         loss: Any = self.config.loss  # those of multiple choice and of single members take a mask
         return loss(found.points.float(), batch.targets, found.scores, batch.mask)
 
-    def _drawn(self, data: Path, name: str, seed: int, fixed: bool) -> Examples:
-        draw = partial(_draw, Manifest.open(data / f"{name}.jsonl"))
+    def _drawn(self, data: Path, name: str, seed: int, fixed: bool, draws: int = 1) -> Examples:
+        draw = partial(_draw, Manifest.open(data / f"{name}.jsonl"), draws)
         return Examples(Drawn(HypothesisBatch, draw, seed, fixed), self.config.data.batch_size)
 
     @torch.no_grad()
@@ -210,10 +216,10 @@ class HypothesisLearning(Task):
         return model(inputs).points.float().cpu()
 
 
-def _draw(manifest: Manifest, seeds: Sequence[int]) -> list[NDArray[Any]]:
+def _draw(manifest: Manifest, draws: int, seeds: Sequence[int]) -> list[NDArray[Any]]:
     """The rows of all items, of a function that loading processes can be given: inputs, targets, which of them there are."""
-    draws = [samples_of(manifest, item, seeds) for item in manifest]
-    t, targets, mask = (np.concatenate(parts) for parts in zip(*draws, strict=True))
+    drawn = [samples_of(manifest, item, (*seeds, draw) if draw else seeds) for draw in range(draws) for item in manifest]
+    t, targets, mask = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
     return [t[:, None], targets, mask]
 
 

@@ -31,6 +31,7 @@ class HypothesisData:
         test: manifest that results are reported on, an item for each input.
         batch_size: samples in a batch.
         redrawn: whether each epoch of training has new samples.
+        draws: how many times the samples of the training manifest are drawn in an epoch.
         shown: inputs whose hypotheses are followed while training goes on, and drawn in the report.
         workers: processes that load; with 0 a thread does.
     """
@@ -40,10 +41,13 @@ class HypothesisData:
     test: str
     batch_size: int
     redrawn: bool = True
+    draws: int = 1
     shown: list[float] = field(default_factory=lambda: [0.1, 0.6, 0.9])
     workers: int = 0
 
     def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise ValueError(f"data.draws: expected at least 1, found {self.draws}")
         if not self.shown:
             raise ValueError("data.shown: expected at least one input, such as 0.5, found none")
 
