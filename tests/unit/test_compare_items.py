@@ -14,7 +14,8 @@ from toolkit import cli, files
 from toolkit.log import UserError
 from toolkit.metrics import bootstrap, tagging
 from toolkit.report import compare_page
-from toolkit.report.compare import Comparison, compare, gathered
+from toolkit.report.compare import compare
+from toolkit.report.comparison import Comparison, gathered
 from toolkit.report.runs import Run
 
 MakeExperiment = Callable[..., Path]

@@ -94,7 +94,8 @@ def test_members_that_are_trained_apart_have_samples_of_their_own() -> None:
     ensemble = HypothesisEnsemble(hypotheses=3, hidden=(8,), apart=True)
     inputs, targets, loss = torch.rand(12, 1), torch.randn(12, 2, 2), NearestReference(EuclideanDistance())
     points, scores = ensemble(inputs)
-    assert points.shape == (12, 1, 2) and scores is None
+    assert points.shape == (12, 1, 2)
+    assert scores is None
     torch.testing.assert_close(points[4:8], ensemble.eval()(inputs[4:8]).points[:, 1:2])  # the second of three shares
     gradients = torch.autograd.grad(loss(points, targets)[4:8].mean(), list(ensemble.parameters()))
     for gradient in gradients:

@@ -137,6 +137,7 @@ def test_a_damaged_record_of_a_stage_is_as_good_as_none(house: Path, capsys: pyt
         ("train --exp exp/n --train 3", "train: expected keys and values, found 3"),
         ("train --exp exp/n --train.seed -1", "train.seed: expected 0 or more"),
         ("train --exp exp/n --train.clip_grad_norm 0", "train.clip_grad_norm: expected more than 0"),
+        ("train --exp exp/n --train.patience 0", "train.patience: expected 1 or more epochs"),
         ("train --exp exp/n --task [1]", "no task is called [1]"),
         ("train --exp exp/n --model.class_path 3", "model.class_path: expected the name of a block, found 3"),
         ("train --exp exp/n --model.init_args [1]", "init_args: expected keys and values, found [1]"),

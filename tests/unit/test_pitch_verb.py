@@ -126,6 +126,10 @@ def test_what_is_very_short(tracker: TrainedPitch, samples: int) -> None:
     same(tracker.pitch(wave, RATE), whole(tracker, wave[0]))
 
 
+def test_a_wave_that_a_gradient_is_wanted_of(tracker: TrainedPitch) -> None:
+    same(tracker.pitch(melody().requires_grad_(), RATE), tracker.pitch(melody(), RATE))
+
+
 @given(st.lists(st.integers(0, 3000), max_size=6))
 @settings(max_examples=8)
 def test_what_is_heard_piece_by_piece_is_the_whole(tracker: TrainedPitch, lengths: list[int]) -> None:

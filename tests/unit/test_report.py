@@ -507,6 +507,7 @@ def test_only_scored_experiments_of_one_recipe_are_compared(recipe: Path, experi
 
 
 def test_what_stands_beside_a_picture_is_no_longer_than_it() -> None:
+    assert "a$b$c" in figures.curves({"a$b$c": ([1, 2], [0.5, 0.4])}, "loss")
     picture = figures.curves({"valid": ([1, 2], [0.5, 0.4])}, "Divergence of the codes (nats)")
     assert "Divergence of the codes (nats) over epoch" in picture
     assert ">Divergence of the codes<" in picture.replace("\n", "")

@@ -1,5 +1,6 @@
 """Reports of music: figures of single sources as columns, stems to be heard."""
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 import yaml
 
@@ -204,3 +206,7 @@ def test_music_is_heard_as_mp3() -> None:
     (clip,) = examples._clips({"mixture": tone}, 44100, seconds, iter([encoded]), {})
     assert clip.audio.startswith("data:audio/mpeg;base64,")
     assert len(encoded) < 30_000
+    _, (four,) = sound.fitting([(tone.expand(4, -1), 44100)], room=30_000, longest=1.0)
+    heard, rate = soundfile.read(io.BytesIO(four))
+    assert heard.ndim == 1
+    assert rate == 44100

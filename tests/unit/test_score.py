@@ -15,7 +15,7 @@ from toolkit.data.manifest import Item
 from toolkit.log import UserError
 from toolkit.metrics import aggregate_frames
 from toolkit.metrics.summary import summarise
-from toolkit.score.run import as_museval
+from toolkit.score.run import as_museval, museval_names
 from toolkit.tasks.separation import Separation
 
 NAN = math.nan
@@ -92,6 +92,14 @@ def test_musevals_format() -> None:
     assert target["name"] == "vocals"
     assert [(frame["time"], frame["duration"]) for frame in target["frames"]] == [(0, 1), (1, 1)]
     assert target["frames"][0]["metrics"] == dict.fromkeys(["SDR", "SIR", "SAR", "ISR"], 1.0)
+
+
+def test_musevals_files_are_named_after_tracks() -> None:
+    assert museval_names(["test/AM Contra - Heart Peripheral", "test/Speak Softly"]) == [
+        "AM Contra - Heart Peripheral",
+        "Speak Softly",
+    ]
+    assert museval_names(["live/Speak Softly", "studio/Speak Softly"]) == ["live_Speak Softly", "studio_Speak Softly"]
 
 
 # Medians of medians of SiSEC 2018, SDR in dB: drums, bass, other, vocals, accompaniment

@@ -258,7 +258,8 @@ def test_options_that_cannot_be_are_told_in_one_line(exp: Path, song: Path, tmp_
 
     assert told(two_stems="voice") == "--two-stems: expected one of drums, vocals, found 'voice'"
     assert told(filename="{song}/{stem}").startswith("--filename: expected a pattern of {track}")
-    assert "expected {stem} in it" in told(filename="{track}.{ext}")
+    for alike in ("{track}.{ext}", "{{stem}}.{ext}"):
+        assert "expected {stem} in it" in told(filename=alike)
     for wrong, message in (({"overlap": 0.7}, "0 to 0.5"), ({"segment": 0.0}, "more than 0"), ({"shifts": -1}, "0 or more")):
         with pytest.raises(UserError, match=message):
             separate([str(song)], exp, Output(tmp_path), **wrong)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ class Output:
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             known = ", ".join(f"{{{name}}}" for name in FIELDS)
             raise UserError(f"--filename: expected a pattern of {known}, found {self.filename!r}") from error
-        if "{stem}" not in self.filename:
+        if len({self.filename.format(**{**dict.fromkeys(FIELDS, ""), "stem": stem}) for stem in ("drums", "vocals")}) < 2:
             raise UserError(f"--filename: expected {{stem}} in it, found {self.filename!r}: all sources would be one file")
 
     def stems(self, sources: list[str]) -> list[str]:

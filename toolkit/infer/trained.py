@@ -99,7 +99,7 @@ def given(wave: Tensor | np.ndarray, sample_rate: int) -> Recording:
     if not isinstance(sample_rate, int | np.integer) or sample_rate < 1:
         raise ValueError(f"sample_rate: expected a whole number of Hz, found {sample_rate!r}")
     try:
-        tensor = torch.as_tensor(wave)
+        tensor = torch.as_tensor(wave).detach()
     except (TypeError, RuntimeError) as error:
         raise ValueError(f"wave: expected a tensor or an array, found {type(wave).__name__}") from error
     if not tensor.is_floating_point():

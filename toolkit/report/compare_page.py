@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from toolkit.data import records
 from toolkit.report import display, figures
-from toolkit.report.compare import Comparison
+from toolkit.report.comparison import Comparison
 from toolkit.report.curves import curve, keys
 from toolkit.report.figures import Curve
 from toolkit.report.runs import Group, Run

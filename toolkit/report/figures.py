@@ -26,6 +26,7 @@ STEPS = (1, 2, 2.5, 5, 10)  # between the numbers below a picture, times a power
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "reprise",
+    "text.parse_math": False,  # a name may have dollars
     "font.size": 11,
     "axes.edgecolor": FAINT,
     "axes.spines.top": False,

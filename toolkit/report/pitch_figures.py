@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
 from toolkit.report import spectrograms
@@ -93,6 +94,7 @@ def errors_in_all(cents: np.ndarray) -> str:
     axes.set(yscale="log", ylim=(_floor(len(cents)), 150), xlim=(-FAR, FAR), xlabel="error (cents)", ylabel="voiced frames (%)")
     axes.set_xticks(range(-2 * OCTAVE, 2 * OCTAVE + 1, OCTAVE))
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     return svg(figure, f"Histogram of the errors of {len(cents)} voiced frames in cents, up to two octaves")
 
 

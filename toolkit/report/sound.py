@@ -15,6 +15,7 @@ from toolkit.audio.encode import MP3_RATES
 SHORTEST = 0.1  # seconds below which nothing is cut
 MARGIN = 0.95  # of the room that is aimed at, where there was too little: bytes do not follow seconds exactly
 LOSSLESS_RATE = 16000  # Hz
+STEREO = 2  # channels
 MP3_LEVEL = 0.5  # of libsndfile, of 0 (the best) to 1: about 125 kbit/s, less where there is little to hear
 
 
@@ -56,5 +57,7 @@ def _encode(waveform: Tensor, sample_rate: int, seconds: float) -> bytes:
     form: dict[str, Any] = {"format": "FLAC", "subtype": "PCM_16"}
     if _is_music(sample_rate):
         form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE", "compression_level": MP3_LEVEL}
-    soundfile.write(stream, waveform[:, : max(1, int(seconds * sample_rate))].numpy().T, sample_rate, **form)
+    heard = waveform[:, : max(1, int(seconds * sample_rate))]
+    heard = heard if len(heard) <= STEREO else heard.mean(0, keepdim=True)  # more are not played, and MP3 has no more
+    soundfile.write(stream, heard.numpy().T, sample_rate, **form)
     return stream.getvalue()

@@ -126,9 +126,9 @@ def _write(scores: Path, rows: list[dict[str, Any]], summary: dict[str, Any]) ->
     """The lines, museval's files, the summary."""
     split = summary["split"]
     files.write_text(scores / f"{split}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    for row in rows:
+    for row, name in zip(rows, museval_names([row["id"] for row in rows]), strict=True):
         if all(metric in row.get("metrics", {}) for metric in MUSEVAL.values()):
-            files.write_json(scores / split / "museval" / f"{PurePosixPath(row['id']).name}.json", as_museval(row["frames"]))
+            files.write_json(scores / split / "museval" / f"{name}.json", as_museval(row["frames"]))
     files.write_json(scores / f"{split}.summary.json", summary)
 
 
@@ -147,6 +147,12 @@ def score_item(work: Work) -> dict[str, Any]:
     """One item's line of scores."""
     opened = _opened(work.exp, work.data, work.split)
     return opened.task.score(opened.manifest, opened.manifest[work.number], work.stored, opened.predictions)
+
+
+def museval_names(ids: list[str]) -> list[str]:
+    """What museval's files of items are called: as MUSDB18 calls its tracks, or where two would be called the same, in full."""
+    names = [PurePosixPath(one).name for one in ids]
+    return names if len(set(names)) == len(names) else [one.replace("/", "_") for one in ids]
 
 
 def as_museval(frames: dict[str, dict[str, list[float]]]) -> dict[str, Any]:

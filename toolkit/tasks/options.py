@@ -74,6 +74,8 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         require_counts("train", self, "epochs", "accumulate", "checkpoint_every", "max_bad_steps")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"train.patience: expected 1 or more epochs, or null for no end, found {self.patience}")
         if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
             raise ValueError(f"train.clip_grad_norm: expected more than 0, or null for none, found {self.clip_grad_norm}")
         for name in ("ema", "ema_epoch"):
