@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from toolkit.report.figures import HEIGHT, INK, SERIES, STYLE, WIDTH, Curve, panel, svg
@@ -83,7 +82,7 @@ def ways(samples: Array, systems: Mapping[str, Array], limits: tuple[float, floa
     return svg(figure, f"Ways of the hypotheses among the samples: {', '.join(systems)}")
 
 
-@rc_context(STYLE)
+@rc_context({**STYLE, "text.parse_math": True})  # for powers of ten
 def cooling(
     lines: Mapping[str, Curve],
     critical: Sequence[float] = (),
@@ -107,9 +106,6 @@ def cooling(
     for number, (name, risk) in enumerate((levels or {}).items(), start=len(lines)):
         axes.axhline(risk, color=SERIES[number % len(SERIES)], linewidth=1.2, linestyle="--", label=name)
     axes.set(xscale="log", yscale="log", xlabel="temperature", ylabel=quantity)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(LogFormatter())  # matplotlib's own choice is set as a formula
-        axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
     axes.invert_xaxis()
     axes.legend()
     return svg(figure, f"{quantity.capitalize()} over temperature: {', '.join(lines)}")
