@@ -78,6 +78,40 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {  # that of separation is the fixtu
 }
 
 
+OTHERS: dict[str, dict[str, Any]] = {  # models that are built of other operations than those of the table
+    "CP-ResNet": CONFIGURATIONS["tagging"]
+    | {
+        "task": "tagging",
+        "data": {**DATA, "input": block("Waveform", sample_rate=32000)},
+        "model": block(
+            "Tagger",
+            tags=2,
+            frontend=block("KaldiMel", sample_rate=32000, bins=16),
+            backbone=block("CPResNet", rho=2, base=4),
+            pooling=block("MeanPooling"),
+            head=block("LinearHead"),
+        ),
+    },
+    "sprites": CONFIGURATIONS["latent"]
+    | {
+        "task": "latent",
+        "data": {**DATA, "items": "pictures"},
+        "model": block("SpriteVAE", channels=2, hidden=4, latent=2),
+        "loss": {"reconstruction": block("PixelCrossEntropy"), "divergence": block("BetaDivergence", beta=1.0)},
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("CP-ResNet", ".ts"), ("sprites", ".pt2"), ("sprites", ".ts")])
+def test_other_models_of_a_task(name: str, suffix: str, untrained: Callable[..., Path], tmp_path: Path) -> None:
+    exp = untrained(tmp_path / "exp", {"optimizer": ADAM, **OTHERS[name]})
+    if name == "CP-ResNet":
+        files.write_json(exp / "tags.json", ["flute", "voice"])
+    export(exp, tmp_path / f"model{suffix}")
+    told = files.read_json(tmp_path / f"model{suffix}.json")
+    assert told["largest_difference"] <= told["tolerance"]
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("task", OPEN)
 def test_a_cell_of_the_table(task: str, suffix: str, untrained: Callable[..., Path], tmp_path: Path) -> None:
