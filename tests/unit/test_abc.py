@@ -87,6 +87,11 @@ def test_files_are_read(tmp_path):
         abc.read([tmp_path / "c.abc"])
 
 
+def test_tunes_of_one_number_are_told_apart():
+    tunes = abc.parse("X:1\nK:G\nGBd|\nX:1\nK:D\ndfa|\nX: 1\nK:C\nceg|\n", "mine.abc").tunes
+    assert [one.origin for one in tunes] == ["mine.abc/1", "mine.abc/1-2", "mine.abc/1-3"]
+
+
 def test_versions_of_a_tune_stay_in_one_split():
     one = abc.Tune("a/1", {"T": ["Soldier's Joy"], "K": ["D"]}, "d|")
     assert abc.split_of(one) == abc.split_of(one._replace(fields={"T": ["SOLDIERS JOY"], "K": ["G"]}, body="g|"))

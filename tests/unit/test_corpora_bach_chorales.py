@@ -39,6 +39,16 @@ class TestChoraleCorpus:
         assert item.labels["attributes"] == ["rhythmic_complexity", "pitch_range", "note_density", "contour"]
         np.testing.assert_array_equal(tables.read(manifest, item, "attributes"), attributes(on_grid))
 
+    def test_other_bars_of_the_same_number_are_other_data(self, corpus: Path, tmp_path: Path) -> None:
+        head, *lines = (corpus / "chorales.jsonl").read_text().splitlines()
+        found = []
+        for order in (lines, lines[::-1]):
+            (tmp_path / "chorales.jsonl").write_text("\n".join([head, *order]) + "\n")
+            bach_chorales.prepare(tmp_path, tmp_path / "data")
+            found.append(Manifest.open(tmp_path / "data/bach_chorales/all_meters/train.jsonl"))
+        assert found[0].content() == found[1].content()
+        assert found[0].header["fingerprint"] != found[1].header["fingerprint"]
+
     def test_names_of_manifests(self) -> None:
         assert bach_chorales.options_for(["bach_chorales/common_time/valid", "other/train"]) == {}
         with pytest.raises(UserError, match="expected bach_chorales/all_meters or bach_chorales/common_time"):

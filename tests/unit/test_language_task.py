@@ -1,6 +1,7 @@
 """A language model from sequences to scores: chains that two hypotheses tell apart, texts as subwords, a trained base."""
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -201,10 +202,12 @@ def test_adapters_are_put_upon_a_trained_base(tunes, data, tmp_path):
     assert rows[-1]["valid/loss"] < files.read_jsonl(tunes / "metrics.jsonl")[-1]["valid/loss"] + 0.02
 
 
-def test_subwords_are_learned_once(data):
+def test_subwords_are_learned_once(data, caplog):
     path = data / "features/subwords/bpe-300/nottingham/melody/train/subwords.model"
     before = path.stat().st_mtime_ns
-    features(data, data / "config.yaml", [], "cpu")
+    with caplog.at_level(logging.INFO):
+        features(data, data / "config.yaml", [], "cpu")
+    assert "nottingham/melody/train: 96 items, mini" in caplog.text  # texts have no hours
     assert path.stat().st_mtime_ns == before
     path.with_name("made_from.json").unlink()  # as if it had been stopped while learning
     features(data, data / "config.yaml", [], "cpu")

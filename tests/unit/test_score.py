@@ -15,7 +15,7 @@ from toolkit.data.manifest import Item
 from toolkit.log import UserError
 from toolkit.metrics import aggregate_frames
 from toolkit.metrics.summary import summarise
-from toolkit.score.run import as_museval, museval_names
+from toolkit.score.run import as_museval, museval_names, told
 from toolkit.tasks.separation import Separation
 
 NAN = math.nan
@@ -55,6 +55,11 @@ def test_named_sources() -> None:
     }
     assert {key: found[key] for key in expected} == pytest.approx(expected)
     assert not any(key.startswith(("v4/mean", "nsdr/pooled")) for key in found)
+
+
+def test_what_the_log_tells_of_figures() -> None:
+    assert told({"nsdr/mean": 2.75, "nsdr/mean/bass": 1, "nsdr/median": 3}) == "nsdr/mean 2.75"
+    assert told({"bits_per_character/winner": 2.9, "bits_per_character/mixture": 3.118}).endswith("/mixture 3.12")
 
 
 def test_frames_that_are_all_undefined() -> None:

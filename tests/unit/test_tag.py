@@ -317,6 +317,7 @@ def test_recordings_of_one_name_get_pictures_of_their_own(exp: Path, songs: Path
 
 def test_unlikely_tags_are_left_out(exp: Path, songs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(run(capsys, songs / "a.wav", "--model", exp, "--json", "--threshold", 1))["tags"] == {}
+    assert "no tag has a probability of 1 or more" in run(capsys, songs / "a.wav", "--model", exp, "--threshold", 1)
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_go_on(

@@ -13,13 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from toolkit import files, launch
+from toolkit.data import manifest
 from toolkit.data.examples import Batch, Example, MixtureSource
+from toolkit.data.manifest import Item, Manifest
 from toolkit.log import UserError
 from toolkit.models.base import Model
 from toolkit.tasks.base import Examples, Task
 from toolkit.tasks.options import Phase, TrainOptions
 from toolkit.train import checkpoint, stopping
 from toolkit.train.loop import Trainer
+from toolkit.train.run import examples_of
 
 CPU = torch.device("cpu")
 
@@ -200,7 +203,7 @@ def test_a_second_stage_begins_with_the_weights_of_the_first(tmp_path: Path) -> 
     assert files.read_jsonl(tmp_path / "second" / "metrics.jsonl")[0]["train/loss"] < first[0]["train/loss"] / 2
     going_on = trainer(tmp_path / "second", epochs=2, init=str(tmp_path / "none.safetensors"))  # which needs no first stage
     assert going_on.step == second.step
-    with pytest.raises(UserError, match="no weights at"):
+    with pytest.raises(UserError, match=r"train\.init: expected weights, found no file .*none\.safetensors\. Next: train"):
         trainer(tmp_path / "third", init=str(tmp_path / "none.safetensors"))
 
 
@@ -208,6 +211,27 @@ def test_checkpoints_of_another_configuration_are_set_aside(tmp_path: Path) -> N
     trainer(tmp_path, epochs=1, key="old").fit()
     assert trainer(tmp_path, epochs=1, key="new").step == 0
     assert (tmp_path / "checkpoints-of-old").is_dir()
+
+
+def test_checkpoints_of_other_training_data_are_set_aside(tmp_path: Path) -> None:
+    trainer(tmp_path, epochs=1, key="old").fit()
+    trainer(tmp_path, epochs=2, key="old-tunes").fit()  # an older checkpoint does not tell its data: it is gone on from
+    assert trainer(tmp_path, epochs=2, key="old-tunes").epoch == 2
+    assert trainer(tmp_path, epochs=2, key="old-more_tunes").step == 0
+    assert (tmp_path / "checkpoints-of-old-tunes").is_dir()
+
+
+def test_training_data_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+    def examples(name: str, rate: int, frames: int, **header: str) -> str:
+        manifest.write(tmp_path / f"{name}.jsonl", {"root": "."} | header, [Item("one", "train", rate, frames, 1, {}, {})])
+        return examples_of(Manifest.open(tmp_path / f"{name}.jsonl"))
+
+    assert examples("here", 8000, 400, fingerprint="a") == examples("there", 8000, 400, fingerprint="b")
+    assert examples("here", 8000, 400) != examples("there", 8000, 500)
+    # A table's values are in files of their own.
+    assert examples("table", 0, 400, fingerprint="a") != examples(
+        "table", 0, 400, fingerprint="b"
+    )  # whose values are elsewhere
 
 
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:

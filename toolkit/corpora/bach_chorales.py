@@ -133,7 +133,8 @@ def prepare(corpus: Path, data: Path, *, nj: int | None = None, strict: bool = F
                 tables.write(path.with_name(f"{split}.{role}.npy"), values[part])
             item = tables.item(split, split, count, {role: f"{split}.{role}.npy" for role in columns}, labels)
             name = {"root": ".", "name": f"{NAME}/{variant}/{split}", "corpus": NAME, "edition": edition, "split": split}
-            fingerprint = config.fingerprint([head, variant, count, labels])
+            held = [tables.digest(values[part]) for values in columns.values()]
+            fingerprint = config.fingerprint([head, variant, count, labels, *held])
             manifest.write(path, {**name, "fingerprint": fingerprint, "skipped": len(rows) - len(pieces)}, [item])
         told = (f"{NAME}/{variant}", len(np.unique(made.chorale)), len(made.tokens), len(vocabulary))
         logger.info("%s: %d sopranos, %d bars, a vocabulary of %d tokens", *told)

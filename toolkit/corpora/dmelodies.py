@@ -5,7 +5,6 @@ Nothing is downloaded: the corpus is generated, in full by what is called `downl
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ def verify(corpus: Path) -> str:
     found = _read(corpus)
     edition = _edition(corpus, len(found["tokens"]))
     whole = edition == "full"
-    if whole and all(_digest(table) == DIGESTS[name] for name, table in found.items()):
+    if whole and all(tables.digest(table) == DIGESTS[name] for name, table in found.items()):
         return edition
     _check_rows(corpus, **found)
     if whole:
@@ -152,7 +151,7 @@ def _write_split(data: Path, variant: str, split: str, found: dict[str, Table], 
         "corpus": NAME,
         "edition": edition,
         "split": split,
-        "fingerprint": config.fingerprint([labels, *(_digest(table) for table in found.values())]),
+        "fingerprint": config.fingerprint([labels, *(tables.digest(table) for table in found.values())]),
         "skipped": 0,
     }
     manifest.write(data / variant / f"{split}.jsonl", head, [tables.item(split, split, count, roles, labels)])
@@ -187,10 +186,6 @@ def _write(corpus: Path, numbers: NDArray[Any]) -> None:
     """Write the tables of melodies of these numbers."""
     tables.write(corpus / "tokens.npy", _dmelodies.melodies(numbers))
     tables.write(corpus / "factors.npy", _dmelodies.factors(numbers))
-
-
-def _digest(table: Table) -> str:
-    return hashlib.sha256(table.tobytes()).hexdigest()
 
 
 def _is_whole(corpus: Path, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ class Tune(NamedTuple):
     """One tune.
 
     Attributes:
-        origin: file and number, e.g. `jigs.abc/12`.
+        origin: file and number, e.g. `jigs.abc/12`; of a second tune of that number in the file `jigs.abc/12-2`.
         fields: what stands above the body, by letter (`T` titles, `M` meter, `L` unit of length, `K` key), in their order.
         body: lines of music, and of fields that change on the way; without comments and without broken lines.
     """
@@ -76,9 +77,12 @@ def parse(text: str, name: str = "") -> Collection:
         name: of the file, for `origin`.
     """
     tunes, skipped = [], []
+    known: Counter[str] = Counter()  # tunes that were collected one by one are often all number 1
     for piece in re.split(r"^(?=X:)", _clean(text), flags=re.MULTILINE)[1:]:
         lines = [line for line in piece.split("\n") if line]
         number = lines[0][2:].strip()
+        known[number] += 1
+        number += f"-{known[number]}" if known[number] > 1 else ""
         origin = f"{name}/{number}" if name else number
         head = next((place for place, line in enumerate(lines) if line.startswith("K:")), None)
         if head is None:

@@ -11,6 +11,7 @@ What reads a manifest keeps of it numbers of items and what else fits into array
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import heapq
 import itertools
 import json
@@ -160,6 +161,15 @@ class Manifest:
             UserError: its first line does not say what it is called.
         """
         return self.path.parents[len(Path(self.name).parts) - 1]
+
+    def content(self) -> str:
+        """Hexadecimal SHA-256 of the lines of its items: the same wherever the data lie."""
+        digest = hashlib.sha256()
+        with self.path.open("rb") as stream:
+            stream.readline()
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
 
     def path_of(self, item: Item, role: str) -> Path:
         """Where one role's audio of an item lies.

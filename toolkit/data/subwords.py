@@ -71,7 +71,8 @@ class SubwordCodec:
         except RuntimeError as error:
             reason = str(error).rpartition("] ")[2].strip()
             raise UserError(
-                f"subwords: a vocabulary of {vocabulary} cannot be learned from {len(lines)} lines: {reason}"
+                f"subwords: a vocabulary of {vocabulary} cannot be learned from {len(lines)} lines: {reason} "
+                "Next: the same other number for --data.subwords.vocabulary and --model.vocabulary"
             ) from error
         return cls(model.getvalue())
 

@@ -8,6 +8,7 @@ by `toolkit.data.rows`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ def write(path: Path, values: NDArray[Any]) -> None:
     """Write an array (rows, …) as a NumPy file, atomically; no objects, nothing that would have to be unpickled."""
     with files.atomic(path) as partial, partial.open("wb") as stream:
         np.save(stream, np.ascontiguousarray(values), allow_pickle=False)
+
+
+def digest(values: NDArray[Any]) -> str:
+    """Hexadecimal SHA-256 of an array's values, for a manifest's fingerprint: its lines tell the file only."""
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
 def load(path: Path, again: str) -> NDArray[Any]:

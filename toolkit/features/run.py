@@ -45,7 +45,8 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
     manifests = {section[split]: Manifest.open(data / f"{section[split]}.jsonl") for split in SPLITS}
     for name, manifest in manifests.items():
         hours, edition = (manifest.header.get(key, "unknown") for key in ("hours", "edition"))  # of one written by hand
-        logger.info("%s: %d items, %s h, %s", name, len(manifest), hours, edition)
+        length = f"{hours} h, " if manifest[0].sample_rate else ""  # texts and tables have none
+        logger.info("%s: %d items, %s%s", name, len(manifest), length, edition)
     if "sample_rate" in section:
         _check_rates(section, manifests)
     wanted = _wanted(experiment)

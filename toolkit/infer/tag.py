@@ -98,8 +98,9 @@ def _whole(path: Path, tags: Mapping[str, float], shown: Shown) -> str:
         return as_json({"file": str(path), "tags": shown.likely(tags, None)})
     if shown.form == "csv":
         return as_csv([[path, name, value] for name, value in shown.likely(tags, None).items()])
-    likely = shown.likely(tags, SHOWN)
-    rows = [[name, f"{value:.3f}"] for name, value in likely.items()]
+    rows = [[name, f"{value:.3f}"] for name, value in shown.likely(tags, SHOWN).items()]
+    if not rows:
+        return f"{path}\nno tag has a probability of {shown.threshold:g} or more\n\n"
     return f"{path}\n{Table(['Tag', 'Probability'], rows, ['Probability']).text()}\n"
 
 
@@ -118,7 +119,7 @@ def _over_time(path: Path, names: list[str], times: Tensor, activity: Tensor, sh
     ]
     if shown.form == "csv":
         return as_csv([[path, time, name, value] for time, likely in windows for name, value in likely.items()])
-    rows = [[time, ", ".join(f"{name} {value:.2f}" for name, value in likely.items())] for time, likely in windows]
+    rows = [[time, ", ".join(f"{name} {value:.2f}" for name, value in likely.items()) or "-"] for time, likely in windows]
     return f"{path}\n{Table(['Seconds', 'Tags'], rows, ['Seconds']).text()}\n"
 
 

@@ -22,6 +22,7 @@ from toolkit.tasks.base import AGAIN, Task
 from toolkit.tasks.experiment import Experiment
 
 HEADLINES = ("mean", "median_of_medians")  # the aggregations that are told in the log
+TOLD = 6  # figures where there are none of these
 Lines = dict[str, dict[str, Any]]  # of the index of predictions, by the items' ids
 MUSEVAL = {ratio: IMAGES + ratio.lower() for ratio in ("SDR", "SIR", "SAR", "ISR")}
 
@@ -87,8 +88,13 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     name, skipped = opened.experiment.tree["data"][split], len(manifest) - len(rows)
     summary = {"split": split, "data": name, "edition": edition, "items": len(rows), "skipped": skipped}
     _write(scores, rows, {**summary, **figures})
-    means = [f"{key} {value:.3g}" for key, value in figures["metrics"].items() if key.partition("/")[2] in HEADLINES]
-    logger.info("%s, %d items: %s", name, len(rows), "  ".join(means))
+    logger.info("%s, %d items: %s", name, len(rows), told(figures["metrics"]))
+
+
+def told(metrics: dict[str, float]) -> str:
+    """What the log says of all figures: the usual aggregations; of metrics that have none of them, the first."""
+    usual = [key for key in metrics if key.partition("/")[2] in HEADLINES]
+    return "  ".join(f"{key} {metrics[key]:.3g}" for key in usual or list(metrics)[:TOLD])
 
 
 def _jobs(opened: Opened, stored: Lines, work: Callable[[int, dict[str, Any]], Work]) -> parallel.Jobs:

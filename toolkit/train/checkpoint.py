@@ -23,6 +23,7 @@ from toolkit.train import distributed
 
 KEEP = 2
 WEIGHTS, STATE, SUMS = "model.safetensors", "state.pt", "SHA256SUMS"
+DATA = "-"  # in a key, between what tells the configuration and what tells the training data
 
 logger = log.get(__name__)
 
@@ -98,7 +99,8 @@ def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | No
     Args:
         folder: the experiment's `checkpoints`.
         model: receives the weights.
-        key: what `state["key"]` must be: checkpoints of another configuration are set aside, not continued.
+        key: what `state["key"]` must be: checkpoints of another configuration, or of other training data, are set aside, not
+            continued.  What stands behind `DATA` may be missing there: older checkpoints do not tell their data.
 
     Raises:
         UserError: there are checkpoints, and all are damaged.
@@ -107,15 +109,16 @@ def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | No
     for path in reversed(_all(folder)):
         try:
             state = _read(path)
-            if state["key"] == key:
+            if _continues(state["key"], key):
                 load_weights(model, path / WEIGHTS)
         except UserError as error:
             damaged.append(f"{path.name}: {error}")
             continue
         if damaged:
             logger.warning("%s: a checkpoint is damaged, the one before, %s, is taken (%s)", folder, path.name, damaged[-1])
-        if state["key"] != key:
-            _set_aside(folder, state["key"])
+        if not _continues(state["key"], key):
+            changed = "training data have" if state["key"].partition(DATA)[0] == key.partition(DATA)[0] else "configuration has"
+            _set_aside(folder, state["key"], changed)
             return None
         return state
     if damaged:
@@ -149,12 +152,16 @@ def _sums(path: Path) -> str:
     return "".join(f"{files.sha256(path / name)}  {name}\n" for name in (WEIGHTS, STATE))
 
 
-def _set_aside(folder: Path, key: str) -> None:
-    """Keep the checkpoints of another configuration under another name."""
+def _continues(found: str, key: str) -> bool:
+    return found in (key, key.partition(DATA)[0])
+
+
+def _set_aside(folder: Path, key: str, changed: str) -> None:
+    """Keep the checkpoints of another configuration or of other data under another name."""
     aside = folder.with_name(f"checkpoints-of-{key}")
     distributed.wait()  # for all who read them
     if distributed.rank() == 0:
-        logger.info("the configuration has changed: training begins anew, old checkpoints are now in %s", aside)
+        logger.info("the %s changed: training begins anew, old checkpoints are now in %s", changed, aside)
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(folder, aside)
     distributed.wait()

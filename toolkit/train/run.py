@@ -49,7 +49,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
     first = distributed.rank() == 0
     if first:
         logger.info("%s: %s parameters, on %s", exp, f"{parameters:,}", describe(place))
-    trainer = Trainer(task, built, data, exp, place, _key(experiment, task)) if parameters else None
+    trainer = Trainer(task, built, data, exp, place, _key(experiment, task, data)) if parameters else None
     if first:  # not before: what was trained here keeps its configuration if the new one is refused
         experiment.resolved.save(exp / "config.yaml")
     if trainer is None:  # an oracle, the mixture itself, a forest
@@ -94,10 +94,18 @@ def _fitted(trainer: Trainer, data: Path) -> dict[str, Any]:
     return {"steps": trainer.step, "epochs": trainer.epoch, "train_seconds": round(trainer.seconds, 1)}
 
 
-def _key(experiment: Experiment, task: Task) -> str:
-    """Fingerprint of all that a checkpoint depends on."""
+def _key(experiment: Experiment, task: Task, data: Path) -> str:
+    """Fingerprints of all that a checkpoint depends on: of the configuration, then of the training data."""
     made_with = task.made_with()
-    return fingerprint([experiment.training_key, *made_with]) if made_with else experiment.training_key
+    key = fingerprint([experiment.training_key, *made_with]) if made_with else experiment.training_key
+    name = experiment.tree["data"]["train"]
+    return f"{key}{checkpoint.DATA}{examples_of(Manifest.open(data / f'{name}.jsonl'))}"
+
+
+def examples_of(manifest: Manifest) -> str:
+    """A fingerprint of what is learned from; of tables, whose lines tell files only, as their corpus has it."""
+    told = manifest[0].sample_rate > 0
+    return fingerprint([manifest.content(), None if told else manifest.header.get("fingerprint")])
 
 
 def describe(device: torch.device) -> str:
