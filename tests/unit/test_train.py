@@ -210,6 +210,13 @@ def test_checkpoints_of_another_configuration_are_set_aside(tmp_path: Path) -> N
     assert (tmp_path / "checkpoints-of-old").is_dir()
 
 
+def test_nothing_is_set_aside_for_a_training_that_cannot_begin(tmp_path: Path) -> None:
+    trainer(tmp_path, epochs=1, key="old").fit()
+    with pytest.raises(UserError, match="no weights at"):
+        trainer(tmp_path, epochs=1, key="new", init=str(tmp_path / "none.safetensors"))
+    assert trainer(tmp_path, epochs=2, key="old").epoch == 1
+
+
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
     trainer(tmp_path, epochs=2, checkpoint_every=1).fit()
     assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == ["step-00000011", "step-00000012"]
@@ -309,6 +316,8 @@ def test_options_are_checked() -> None:
         TrainOptions(epochs=0)
     with pytest.raises(ValueError, match=r"train\.ema_epoch: expected decays between 0 and 1, found 1"):
         TrainOptions(ema=[0.9], ema_epoch=[1.0])
+    with pytest.raises(ValueError, match=r"train\.monitor: expected a name such as valid/loss, .* found 'val_loss'"):
+        TrainOptions(monitor="val_loss")
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def save(folder: Path, step: int, model: nn.Module, state: dict[str, Any]) -> No
         shutil.rmtree(old)
 
 
-def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | None:
+def load_latest(folder: Path, model: nn.Module, key: str, init: Path | str | None = None) -> dict[str, Any] | None:
     """Put the newest checkpoint's weights into `model` and return its state; None where there is none to go on from.
 
     A damaged checkpoint is told of and left for the one before.
@@ -99,9 +99,10 @@ def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | No
         folder: the experiment's `checkpoints`.
         model: receives the weights.
         key: what `state["key"]` must be: checkpoints of another configuration are set aside, not continued.
+        init: weights that `model` gets where there is no checkpoint to go on from.
 
     Raises:
-        UserError: there are checkpoints, and all are damaged.
+        UserError: there are checkpoints, and all are damaged; or as of `load_weights` for `init`, nothing being set aside.
     """
     damaged: list[str] = []
     for path in reversed(_all(folder)):
@@ -115,6 +116,7 @@ def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | No
         if damaged:
             logger.warning("%s: a checkpoint is damaged, the one before, %s, is taken (%s)", folder, path.name, damaged[-1])
         if state["key"] != key:
+            _begin(model, init)
             _set_aside(folder, state["key"])
             return None
         return state
@@ -123,7 +125,13 @@ def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | No
             f"{folder}: all checkpoints are damaged ({'; '.join(damaged)}). "
             f"Next: bring back a copy of one, or begin the training anew: rm -r {folder}"
         )
+    _begin(model, init)
     return None
+
+
+def _begin(model: nn.Module, init: Path | str | None) -> None:
+    if init is not None:
+        load_weights(model, init, adapters=False)
 
 
 def _read(path: Path) -> dict[str, Any]:

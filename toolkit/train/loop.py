@@ -289,10 +289,8 @@ class Trainer:
         checkpoint.save(self.exp / "checkpoints", self.step, self.model, state)
 
     def _resume(self) -> None:
-        state = checkpoint.load_latest(self.exp / "checkpoints", self.model, self.key)
+        state = checkpoint.load_latest(self.exp / "checkpoints", self.model, self.key, self.options.init)
         if state is None:
-            if self.options.init is not None:
-                checkpoint.load_weights(self.model, self.options.init, adapters=False)
             self.tracker.rewind(1)
             return
         try:
