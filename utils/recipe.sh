@@ -60,7 +60,7 @@ while [ $# -gt 0 ]; do
     --device) hardware=(--device "$value") ;;
     --ngpu) gpus=(--ngpu "$value") ;;
     --launcher) launcher+=(--launcher "$value") ;;
-    --*.* | --model | --loss | --optimizer | --schedule) overrides+=("$option" "$value"); option=${option##*.}; name=${name}_${option#--}-$(printf %s "$value" | tr -c 'A-Za-z0-9.' -) ;;
+    --*.* | --model | --loss | --optimizer | --schedule) overrides+=("$option" "$value"); option=${option#--*.}; name=${name}_${option#--}-$(printf %s "$value" | tr -c 'A-Za-z0-9.' -) ;;
     *) echo "run.sh: no option $option. Next: ./run.sh --help" >&2; exit 2 ;;
   esac
 done

@@ -88,6 +88,20 @@ def test_a_separator(untrained: Callable[..., Path], tmp_path: Path) -> None:
     assert stems.allclose(toolkit.load(exp).task.model.separate(mixture), atol=1e-6)
 
 
+def test_what_is_done_to_a_recording_outside_of_the_network_stands_beside_it(
+    untrained: Callable[..., Path], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    exp = untrained(tmp_path / "exp", {**tiny, "data": {**tiny["data"], "normalize": True}})
+    main(["export", str(exp), "-o", str(tmp_path / "separator.ts")])
+    told = files.read_json(tmp_path / "separator.ts.json")["normalize"]
+    assert told.endswith("give (recording - mean) / deviation, take stems * deviation + mean")
+    recording = 0.3 + 0.1 * torch.randn(1, 997)
+    mean, deviation = recording.mean(), recording.std()
+    stems = torch.jit.load(str(tmp_path / "separator.ts"))(((recording - mean) / deviation)[None])[0] * deviation + mean
+    for stem, wanted in zip(stems, toolkit.load(exp).separate(recording, 8000).values(), strict=True):
+        assert stem.allclose(wanted, atol=1e-5)
+
+
 def test_what_is_right_of_shorter_input_only_is_not_open(exported: Exported, tmp_path: Path) -> None:
     exported(lambda x: torch.cat([x[..., at : at + 40] for at in range(0, x.shape[-1], 40)], -1))  # one piece of the example
     export(tmp_path, tmp_path / "model.ts")

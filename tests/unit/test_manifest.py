@@ -144,3 +144,8 @@ def test_a_missing_or_cut_manifest_is_told(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(UserError, match="line 1: not JSON"):
         Manifest.open(path)
+
+
+def test_what_has_gone_is_told_with_what_brings_it_back() -> None:
+    """`prepare` alone finds its manifests, all that it looks at, as they were, and does nothing."""
+    assert str(manifest.gone(Path("a.wav"))).endswith("or run the stage `prepare` with --force")

@@ -12,6 +12,7 @@ from toolkit.data import manifest
 from toolkit.data.examples import Batch
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
+from toolkit.losses import MultipleChoice, PermutationInvariant
 from toolkit.models import SeparationModel
 from toolkit.tasks.separation import Separation
 
@@ -69,6 +70,15 @@ def songs(tmp_path: Path) -> Path:
     item = Item("song", "train", RATE, RATE, 2, {"mixture": "mixture.wav", **paths})
     manifest.write(tmp_path / "songs" / "train.jsonl", {"root": "..", "name": "songs/train"}, [item])
     return tmp_path
+
+
+def test_a_number_of_sources_that_the_loss_cannot_take_is_told_before_the_first_step(songs: Path) -> None:
+    permuted = task(SaysHalf(sources=2))
+    permuted.config.loss = PermutationInvariant()
+    with pytest.raises(UserError, match=r"as many estimates as references, found 2 and 4.* Next: --model.sources 4"):
+        permuted.training(songs)
+    permuted.config.loss = MultipleChoice()
+    assert len(permuted.training(songs).source) == 1
 
 
 def test_stems_are_summed_as_the_sources_say(songs: Path) -> None:

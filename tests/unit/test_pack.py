@@ -92,6 +92,14 @@ def test_what_is_in_a_pack(packed: Path) -> None:
     assert "not comparable" not in card
 
 
+def test_the_cards_lines_can_be_pasted(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(packed.parent)
+    lines = (packed / "MODEL_CARD.md").read_text().partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {"wave": torch.randn(1, 900), "sample_rate": 8000}
+    exec(lines, names)
+    assert names["stems"].keys() == {"s1", "s2"}
+
+
 def test_figures_of_less_than_the_full_corpus_are_called_so(exp: Path, tmp_path: Path) -> None:
     files.write_json(exp / "run.json", {**RUN, "edition": "mini"})
     card = (pack(exp, tmp_path / "pack") / "MODEL_CARD.md").read_text()

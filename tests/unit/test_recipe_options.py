@@ -39,6 +39,13 @@ def test_the_mini_corpus_unless_told_otherwise(recipe: Path) -> None:
     ]
 
 
+def test_options_of_one_name_of_two_blocks_are_two_experiments(recipe: Path) -> None:
+    """Named alike, the second would be trained in the folder of the first."""
+    options = ("--model.encoder.kernel_size", "--model.separator.kernel_size")
+    lines = [run(recipe, "--stage", "train", option, "8").stdout for option in options]
+    assert ["exp/mini_encoder.kernel_size-8" in lines[0], "exp/mini_separator.kernel_size-8" in lines[1]] == [True, True]
+
+
 def test_a_real_corpus_is_seen_from_where_one_stands(recipe: Path) -> None:
     done = run(recipe, "--corpus", "my bells", "--stage", "train", "--tag", "loud", "--ngpu", "4")
     assert done.stdout == "train --config conf/paper.yaml --data ../data/my bells --exp exp/loud --ngpu 4\n"

@@ -237,6 +237,16 @@ def test_an_unreadable_file_is_named_and_the_others_go_on(
     assert {path.name for path in (tmp_path / "out").rglob("*.wav")} == {"drums.wav", "vocals.wav"}
 
 
+def test_a_folder_and_a_file_in_the_way_are_told_with_what_to_do(
+    exp: Path, song: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for recording, out in ((song.parent, tmp_path / "out"), (song, song)):
+        with pytest.raises(UserError, match="1 of 1 recordings"):
+            separate([str(recording)], exp, Output(out))
+    assert f"expected an audio file, found a folder. Next: give what is in it, '{song.parent}/*.wav'" in caplog.text
+    assert "remove the file that stands in its place" in caplog.text
+
+
 def test_a_recording_that_breaks_off_leaves_no_files(exp: Path, tmp_path: Path) -> None:
     audio.write(tmp_path / "a.flac", torch.rand(2, 40000) - 0.5, RATE)
     (tmp_path / "a.flac").write_bytes((tmp_path / "a.flac").read_bytes()[:-20000])
@@ -260,7 +270,11 @@ def test_options_that_cannot_be_are_told_in_one_line(exp: Path, song: Path, tmp_
     assert told(filename="{song}/{stem}").startswith("--filename: expected a pattern of {track}")
     for alike in ("{track}.{ext}", "{{stem}}.{ext}"):
         assert "expected {stem} in it" in told(filename=alike)
-    for wrong, message in (({"overlap": 0.7}, "0 to 0.5"), ({"segment": 0.0}, "more than 0"), ({"shifts": -1}, "0 or more")):
+    for wrong, message in (
+        ({"overlap": 0.7}, "--overlap: expected 0 to 0.5"),
+        ({"segment": 0.0}, "--segment: expected more than 0"),
+        ({"shifts": -1}, "--shifts: expected 0 or more"),
+    ):
         with pytest.raises(UserError, match=message):
             separate([str(song)], exp, Output(tmp_path), **wrong)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="no file matches"):

@@ -50,13 +50,14 @@ def test_axes_stand_in_a_file_as_one_likes_to_write_them(tmp_path: Path) -> None
     assert [c.overrides[1] for c in found] == ["TCN", DPRNN]
 
 
+@pytest.mark.parametrize("key", ["model", "model.hidden", "model.separator.kernel_size"])
 @pytest.mark.parametrize("value", ["[64, 64]", DPRNN, "a/b.c", "é", "-3", "'1'"])
-def test_experiments_are_called_as_the_recipes_shell_calls_them(value: str) -> None:
+def test_experiments_are_called_as_the_recipes_shell_calls_them(value: str, key: str) -> None:
     line = next(line for line in (ROOT / "utils/recipe.sh").read_text().splitlines() if "name=${name}_" in line)
     assignments = line.partition("overrides+=")[2].partition("; ")[2].removesuffix(" ;;")
-    script = f"option=--model.hidden value=$1 name=''; {assignments}; printf %s \"$name\""
+    script = f"option=--{key} value=$1 name=''; {assignments}; printf %s \"$name\""
     shell = subprocess.run(["bash", "-c", script, "bash", value], capture_output=True, text=True, check=True).stdout
-    assert tags(f"model.hidden: [{value}]") == [f"mini{shell}"]
+    assert tags(f"{key}: [{value}]") == [f"mini{shell}"]
 
 
 @pytest.mark.parametrize(

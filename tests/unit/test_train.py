@@ -228,10 +228,15 @@ def test_training_data_are_known_by_what_is_in_them(tmp_path: Path) -> None:
 
     assert examples("here", 8000, 400, fingerprint="a") == examples("there", 8000, 400, fingerprint="b")
     assert examples("here", 8000, 400) != examples("there", 8000, 500)
-    # A table's values are in files of their own.
-    assert examples("table", 0, 400, fingerprint="a") != examples(
-        "table", 0, 400, fingerprint="b"
-    )  # whose values are elsewhere
+    tables = [examples("table", 0, 400, fingerprint=values) for values in "ab"]  # which are in files of their own
+    assert tables[0] != tables[1]
+
+
+def test_nothing_is_set_aside_for_a_training_that_cannot_begin(tmp_path: Path) -> None:
+    trainer(tmp_path, epochs=1, key="old").fit()
+    with pytest.raises(UserError, match=r"train\.init: expected weights, found no file"):
+        trainer(tmp_path, epochs=1, key="new", init=str(tmp_path / "none.safetensors"))
+    assert trainer(tmp_path, epochs=2, key="old").epoch == 1
 
 
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
@@ -333,6 +338,8 @@ def test_options_are_checked() -> None:
         TrainOptions(epochs=0)
     with pytest.raises(ValueError, match=r"train\.ema_epoch: expected decays between 0 and 1, found 1"):
         TrainOptions(ema=[0.9], ema_epoch=[1.0])
+    with pytest.raises(ValueError, match=r"train\.monitor: expected a name such as valid/loss, .* found 'val_loss'"):
+        TrainOptions(monitor="val_loss")
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from toolkit.data.manifest import Item
 from toolkit.dsp.a_weighting import a_weighted_loudness
 from toolkit.log import UserError
 
-PREPARE = "Next: run the stage `prepare` again"
+PREPARE = "Next: run the stage `prepare` with --force"
 
 
 class AnnotatedPitch(LabelFeature):

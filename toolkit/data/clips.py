@@ -146,7 +146,9 @@ def tags_of(manifest: Manifest) -> list[str]:
     """
     tags = manifest.header.get("tags")
     if not tags:
-        raise UserError(f"{manifest.path}: expected the names of the tags in its first line, found none. Next: prepare again")
+        raise UserError(
+            f"{manifest.path}: expected the names of the tags in its first line, found none. Next: prepare with --force"
+        )
     return list(tags)
 
 

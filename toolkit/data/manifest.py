@@ -116,13 +116,14 @@ class Manifest:
             header = _parse(first, path, 1)
             offsets = np.fromiter(itertools.accumulate(map(len, stream), initial=len(first)), dtype=np.int64)
         if header.get("manifest") != VERSION:
-            raise UserError(f"{path}: expected manifest version {VERSION}, found {header.get('manifest')}. Next: prepare again")
+            found = header.get("manifest")
+            raise UserError(f"{path}: expected manifest version {VERSION}, found {found}. Next: prepare with --force")
         if wrong := files.misfit(header, _Header):
-            raise UserError(f"{path}, line 1: {wrong}. Next: prepare again")
+            raise UserError(f"{path}, line 1: {wrong}. Next: prepare with --force")
         if not header["items"]:
-            raise UserError(f"{path}: expected at least one item, found none. Next: prepare again")
+            raise UserError(f"{path}: expected at least one item, found none. Next: prepare with --force")
         if len(offsets) - 1 != header["items"]:
-            raise UserError(f"{path}: expected {header['items']} items, found {len(offsets) - 1}. Next: prepare again")
+            raise UserError(f"{path}: expected {header['items']} items, found {len(offsets) - 1}. Next: prepare with --force")
         return cls(path, header, offsets)
 
     def __len__(self) -> int:
@@ -150,7 +151,7 @@ class Manifest:
             UserError: its first line does not say.
         """
         if "name" not in self.header:
-            raise UserError(f"{self.path}, line 1: expected a name, found none. Next: prepare again")
+            raise UserError(f"{self.path}, line 1: expected a name, found none. Next: prepare with --force")
         return str(self.header["name"])
 
     @property
@@ -180,7 +181,7 @@ class Manifest:
         if role not in item.audio:
             known = ", ".join(item.audio) or "none"
             raise UserError(
-                f"{self.path}: {item.id}: expected a file for the role {role!r}, found {known}. Next: prepare again"
+                f"{self.path}: {item.id}: expected a file for the role {role!r}, found {known}. Next: prepare with --force"
             )
         return self.root / item.audio[role]
 
@@ -225,7 +226,7 @@ def gone(path: Path) -> UserError:
     """What is told of a file that a manifest names: unlike one that cannot be used it is not left out, for it may come back."""
     return UserError(
         f"no such audio file: {path}; it was there when its manifest was written (is a disk not mounted, was a folder moved?). "
-        "Next: bring it back and run the same command again, what is finished is kept; or run the stage `prepare` again"
+        "Next: bring it back and run the same command again, what is finished is kept; or run the stage `prepare` with --force"
     )
 
 
@@ -263,9 +264,9 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}, line {number}: not JSON ({error}). Next: prepare again") from error
+        raise UserError(f"{path}, line {number}: not JSON ({error}). Next: prepare with --force") from error
     if not isinstance(row, dict):
-        raise UserError(f"{path}, line {number}: expected keys and values, found {repr(row)[:60]}. Next: prepare again")
+        raise UserError(f"{path}, line {number}: expected keys and values, found {repr(row)[:60]}. Next: prepare with --force")
     return row
 
 
@@ -277,7 +278,7 @@ def _item(row: dict[str, Any], path: Path, number: int) -> Item:
         if not _is_name(item.id):
             raise ValueError(f"id: expected a name, found {item.id!r}")
     except (ValueError, msgspec.ValidationError) as error:
-        raise UserError(f"{path}, line {number}: {error}. Next: prepare again") from error
+        raise UserError(f"{path}, line {number}: {error}. Next: prepare with --force") from error
     return item
 
 

@@ -33,6 +33,7 @@ class Info(_Started, total=False):
     train_seconds: float
     data: dict[str, str]
     edition: str
+    weights: str  # SHA-256 of `model.safetensors`
     finished: str
 
 
@@ -45,6 +46,7 @@ class Summary(_Measured, total=False):
     """What is relied on of `scores/<split>.summary.json`."""
 
     edition: str
+    weights: str  # SHA-256 of those that the predictions are of
     items: int
     skipped: int
     tags: list[str]

@@ -192,7 +192,7 @@ class SegmentDataset(MixtureSource):
         except KeyError as error:
             raise UserError(
                 f"{self.manifest.path}: {item.id}: expected the label {error} to normalise by, found only "
-                f"{', '.join(item.labels) or 'none'}. Next: run the stage `prepare` again"
+                f"{', '.join(item.labels) or 'none'}. Next: run the stage `prepare` with --force"
             ) from error
 
     def _place_pieces(self, crop: str) -> None:
@@ -267,7 +267,7 @@ def check_file(path: str, expected: audio.AudioInfo, manifest: Manifest) -> None
     if found != expected:
         raise UserError(
             f"{path}: expected {_described(expected)} as {manifest.path} says, found {_described(found)}. "
-            "Next: run the stage `prepare` again"
+            "Next: run the stage `prepare` with --force"
         )
 
 

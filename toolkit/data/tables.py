@@ -78,9 +78,9 @@ def read(manifest: Manifest, item: Item, role: str) -> NDArray[Any]:
     except FileNotFoundError as error:
         raise UserError(f"no such table: {path}. Next: run the stage `prepare`") from error
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: expected a NumPy file: {' '.join(str(error).split())}. Next: prepare again") from error
+        raise UserError(f"{path}: expected a NumPy file: {' '.join(str(error).split())}. Next: prepare with --force") from error
     if rows.shape[:1] != (item.frames,):
-        raise UserError(f"{path}: expected {item.frames} rows, found shape {rows.shape}. Next: prepare again")
+        raise UserError(f"{path}: expected {item.frames} rows, found shape {rows.shape}. Next: prepare with --force")
     return rows
 
 

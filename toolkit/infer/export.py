@@ -30,7 +30,7 @@ def export(model: Path, out: Path) -> Path:
     segment of one length.  What was written is opened again and computed on random input, as long as a segment, shorter and
     longer; where it is more than `TOLERANCE` of the largest number off what the model gives, there is no file.
     Beside it stands ``FILE.json``: names, shapes and types of inputs and outputs, the sample rate, the names of sources or
-    tags, and how far the outputs were apart.
+    tags, what is to be done to recordings outside of the network, and how far the outputs were apart.
 
     Args:
         model: a trained experiment, or a pack.

@@ -104,6 +104,12 @@ def _separation(trained: TrainedModel) -> Network:
     seconds = config.infer.chunk or config.data.segment or SECONDS
     mixture = LEVEL * torch.randn(BATCH, model.audio_channels, round(seconds * trained.sample_rate))
     facts = {"sample_rate": trained.sample_rate, "sources": trained.sources, "segment": seconds}
+    if config.data.normalize:  # which takes the whole recording, of which the network is given segments
+        mean = f"mean / {model.sources}" if model.sums_to_mixture else "mean"
+        facts["normalize"] = (
+            "mean and deviation are those of the mean of the whole recording's channels; "
+            f"give (recording - mean) / deviation, take stems * deviation + {mean}"
+        )
     return Network(Called(model, model.separate), (Read("mixture", mixture, {0: "batch", 2: "time"}),), ("stems",), facts)
 
 

@@ -72,7 +72,7 @@ def card(run: Run, trained: Usable, name: str) -> str:
         _list({"Gives": use.gives, "Takes": use.hears, "Model": model}),
         "## Use",
         *([f"```\ntoolkit {use.command.format(name)}\n```"] if use.command else []),
-        f'```python\nmodel = toolkit.load("{name}")\n{use.python}\n```',
+        f'```python\nimport toolkit\n\nmodel = toolkit.load("{name}")\n{use.python}\n```',
         "Opening this folder executes nothing of it and unpickles nothing.",
         "## Data",
         _list(

@@ -124,7 +124,7 @@ def separate(
     try:
         trained.options = replace(trained.options, **{key: value for key, value in changes.items() if value is not None})
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(str(error).replace("infer.", "--").replace("--chunk", "--segment")) from error  # as it was typed here
     if segment is not None and segment * trained.sample_rate < 2:
         raise UserError(f"--segment: expected at least two samples at {trained.sample_rate} Hz, found {segment:g} s")
     targets = {path: output.files(path, trained.sources) for path in recordings}

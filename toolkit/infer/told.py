@@ -16,7 +16,7 @@ from typing import Any
 import soundfile
 import torch
 
-from toolkit import log
+from toolkit import files, log
 from toolkit.audio import Recording
 from toolkit.log import UserError
 
@@ -58,7 +58,8 @@ class Failures:
         except (UserError, OSError, soundfile.LibsndfileError, torch.OutOfMemoryError) as error:
             self.failed += 1
             hint = f". Next: {self.smaller}" if isinstance(error, torch.OutOfMemoryError) else ""
-            logger.error("%s: not %s: %s%s", path, self.done, str(error).partition("\n")[0], hint)
+            advice = files.advice(error) if isinstance(error, OSError) else None
+            logger.error("%s: not %s: %s%s", path, self.done, advice or str(error).partition("\n")[0], hint)
 
     def tell(self) -> None:
         """Say at the end how many there were.
@@ -74,8 +75,10 @@ def opened_recording(path: Path) -> Recording:
     """What is in an audio file.
 
     Raises:
-        UserError: it is missing, is no audio file, or holds no samples.
+        UserError: it is missing, is a folder, is no audio file, or holds no samples.
     """
+    if path.is_dir():
+        raise UserError(f"expected an audio file, found a folder. Next: give what is in it, '{path}/*.wav'")
     recording = Recording.of_file(path)
     if not recording.frames:
         raise UserError("it holds no samples")

@@ -90,7 +90,9 @@ def _beside(scored: Scored, but: str) -> list[System]:
     found: dict[str, tuple[bool, Run]] = {}
     for path in sorted(scored.run.folder.parent.glob(f"*/scores/{scored.split}.summary.json")):
         run = Run.read(path.parents[1]) if (path.parents[1] / "run.json").is_file() else None
-        if run is None or run.overrides or _told(run, scored.split) != _told(scored.run, scored.split):
+        if run is None or run.overrides or scored.split not in run.summaries:
+            continue
+        if _told(run, scored.split) != _told(scored.run, scored.split):
             continue
         other_seed = run.info.get("seed") != scored.run.info.get("seed")
         if _name(run) not in found or (found[_name(run)][0] and not other_seed):

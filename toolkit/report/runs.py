@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from toolkit import config, files
+from toolkit import config, files, log
 from toolkit.data import records
 from toolkit.report import display
 from toolkit.report.table import NOTHING
@@ -18,6 +18,8 @@ FULL = "full"
 SIZE = "model_mb/size"  # the one metric that no stage scores
 KEPT = "RESULTS.json"  # beside RESULTS.md: the runs on full corpora that it was made from, wherever they were made
 RESULTLESS = ("train.seed", "data.workers")  # overrides that make no other experiment of a run
+
+logger = log.get(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,22 @@ class Run:
 
     @classmethod
     def read(cls, folder: Path) -> Run:
-        """Read an experiment's folder.
+        """Read an experiment's folder; figures of weights that it had before it was trained anew are left out, and told of.
 
         Raises:
             UserError: it has not been trained, or a file in it is damaged.
         """
-        return cls(folder, records.info(folder), records.summaries(folder))
+        info, summaries = records.info(folder), records.summaries(folder)
+        of_others = [split for split, summary in summaries.items() if _differ(summary.get("weights"), info.get("weights"))]
+        for split in of_others:
+            logger.warning(
+                "%s: the scores of the split %s are left out, they are of weights that it had before it was trained anew. "
+                "Next: run the stages `infer` and `score`",
+                folder,
+                split,
+            )
+            del summaries[split]
+        return cls(folder, info, summaries)
 
     @property
     def tag(self) -> str:
@@ -171,6 +183,11 @@ def collect(recipe: Path, *further: Path) -> tuple[list[Run], list[str]]:
         elif (folder / "config.yaml").is_file():
             unfinished.append(folder.name)
     return [*scored, *_kept(recipe, {run.tag for run in scored if run.is_full})], unfinished
+
+
+def _differ(one: str | None, other: str | None) -> bool:
+    """Whether two sums are known, and are not the same: older files have none."""
+    return None not in (one, other) and one != other
 
 
 def keep(recipe: Path, runs: list[Run]) -> None:

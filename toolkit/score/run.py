@@ -87,7 +87,8 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     edition = manifest.header.get("edition", "unknown")
     name, skipped = opened.experiment.tree["data"][split], len(manifest) - len(rows)
     summary = {"split": split, "data": name, "edition": edition, "items": len(rows), "skipped": skipped}
-    _write(scores, rows, {**summary, **figures})
+    weights = records.made_by(predictions)["weights"]
+    _write(scores, rows, {**summary, "weights": weights, **figures})
     logger.info("%s, %d items: %s", name, len(rows), told(figures["metrics"]))
 
 

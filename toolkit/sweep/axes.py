@@ -82,8 +82,9 @@ def _check_names(found: list[Combination]) -> None:
 
 
 def _suffix(pairs: Sequence[Pair]) -> str:
-    """As `utils/recipe.sh` adds it to the configuration's name: every byte but letters, digits and points is a dash."""
-    spelt = ((key.rpartition(".")[2], re.sub(rb"[^A-Za-z0-9.]", b"-", value.encode()).decode()) for key, value in pairs)
+    """As `utils/recipe.sh` adds it to the configuration's name: keys without their section, and of values every byte but
+    letters, digits and points is a dash."""
+    spelt = ((key.partition(".")[2] or key, re.sub(rb"[^A-Za-z0-9.]", b"-", value.encode()).decode()) for key, value in pairs)
     return "".join(f"_{option}-{value}" for option, value in spelt)
 
 

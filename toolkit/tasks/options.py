@@ -82,6 +82,10 @@ class TrainOptions:
             for decay in getattr(self, name):
                 if not 0 < decay < 1:
                     raise ValueError(f"train.{name}: expected decays between 0 and 1, found {decay}")
+        for name in ("monitor", "plateau"):  # which of them there are is known after an epoch, which may take hours
+            value = getattr(self, name)
+            if value is not None and not value.startswith(("train/", "valid/")):
+                raise ValueError(f"train.{name}: expected a name such as valid/loss, as in metrics.jsonl, found {value!r}")
         if isinstance(self.compile, str) and self.compile not in COMPILE_MODES:
             raise ValueError(f"train.compile: expected true, false, {' or '.join(COMPILE_MODES)}, found {self.compile!r}")
         if isinstance(self.compile, str) and self.accumulate > 1:  # a graph replayed again writes over the gradients so far

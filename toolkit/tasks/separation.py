@@ -20,7 +20,7 @@ from toolkit.data.manifest import Item, Manifest
 from toolkit.data.segments import SegmentDataset
 from toolkit.dsp.chunks import Chunking
 from toolkit.log import UserError, suggestion
-from toolkit.losses import Penalty, SeparationLoss
+from toolkit.losses import Penalty, SeparationLoss, WeightedPairs
 from toolkit.metrics import separation as metrics
 from toolkit.metrics import si_sdr
 from toolkit.metrics.summary import summarise
@@ -300,7 +300,18 @@ class Separation(Task):
                     f"data.sources: expected stems of {manifest.path} ({', '.join(self.stems)}), found {stem!r}"
                     f"{suggestion(stem, self.stems)}"
                 )
+        if not self.config.data.groups:
+            self._check_number(manifest)
         return stored
+
+    def _check_number(self, manifest: Manifest) -> None:
+        """See that the loss takes as many estimates as the model gives, for as many sources as the mixtures have."""
+        loss, found = self.config.loss, len(self.stems)
+        if isinstance(loss, WeightedPairs):
+            try:
+                loss.choose(torch.zeros(1, self.model.sources, found))
+            except ValueError as error:
+                raise UserError(f"{manifest.path}: {error}. Next: --model.sources {found}") from error
 
     def _arrange(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The mixtures (B, C, T), and the references (B, S, C, T) summed from stems as `data.sources` says."""

@@ -91,7 +91,7 @@ def save(folder: Path, step: int, model: nn.Module, state: dict[str, Any]) -> No
         shutil.rmtree(old)
 
 
-def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | None:
+def load_latest(folder: Path, model: nn.Module, key: str, init: Path | str | None = None) -> dict[str, Any] | None:
     """Put the newest checkpoint's weights into `model` and return its state; None where there is none to go on from.
 
     A damaged checkpoint is told of and left for the one before.
@@ -101,9 +101,10 @@ def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | No
         model: receives the weights.
         key: what `state["key"]` must be: checkpoints of another configuration, or of other training data, are set aside, not
             continued.  What stands behind `DATA` may be missing there: older checkpoints do not tell their data.
+        init: weights that `model` gets where there is no checkpoint to go on from.
 
     Raises:
-        UserError: there are checkpoints, and all are damaged.
+        UserError: there are checkpoints, and all are damaged; or as of `load_weights` for `init`, nothing being set aside.
     """
     damaged: list[str] = []
     for path in reversed(_all(folder)):
@@ -117,6 +118,7 @@ def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | No
         if damaged:
             logger.warning("%s: a checkpoint is damaged, the one before, %s, is taken (%s)", folder, path.name, damaged[-1])
         if not _continues(state["key"], key):
+            _begin(model, init)
             changed = "training data have" if state["key"].partition(DATA)[0] == key.partition(DATA)[0] else "configuration has"
             _set_aside(folder, state["key"], changed)
             return None
@@ -126,7 +128,19 @@ def load_latest(folder: Path, model: nn.Module, key: str) -> dict[str, Any] | No
             f"{folder}: all checkpoints are damaged ({'; '.join(damaged)}). "
             f"Next: bring back a copy of one, or begin the training anew: rm -r {folder}"
         )
+    _begin(model, init)
     return None
+
+
+def _begin(model: nn.Module, init: Path | str | None) -> None:
+    if init is None:
+        return
+    if not Path(init).is_file():  # those of an experiment that was to come first
+        raise UserError(
+            f"train.init: expected weights, found no file {init}. "
+            "Next: train the experiment that makes them, or name the file of another (--train.init)"
+        )
+    load_weights(model, init, adapters=False)
 
 
 def _read(path: Path) -> dict[str, Any]:

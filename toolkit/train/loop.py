@@ -289,10 +289,8 @@ class Trainer:
         checkpoint.save(self.exp / "checkpoints", self.step, self.model, state)
 
     def _resume(self) -> None:
-        state = checkpoint.load_latest(self.exp / "checkpoints", self.model, self.key)
+        state = checkpoint.load_latest(self.exp / "checkpoints", self.model, self.key, self.options.init)
         if state is None:
-            if self.options.init is not None:
-                self._begin_with(Path(self.options.init))
             self.tracker.rewind(1)
             return
         try:
@@ -304,14 +302,6 @@ class Trainer:
             ) from error
         self.tracker.rewind(self.epoch + 1)
         logger.info("going on from epoch %d, step %d", self.epoch + 1, self.step)
-
-    def _begin_with(self, weights: Path) -> None:
-        if not weights.is_file():  # those of an experiment that was to come first
-            raise UserError(
-                f"train.init: expected weights, found no file {weights}. "
-                "Next: train the experiment that makes them, or name the file of another (--train.init)"
-            )
-        checkpoint.load_weights(self.model, weights, adapters=False)
 
     def _go_on(self, state: dict[str, Any]) -> None:
         """Be where a checkpoint was written."""

@@ -52,6 +52,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
     trainer = Trainer(task, built, data, exp, place, _key(experiment, task, data)) if parameters else None
     if first:  # not before: what was trained here keeps its configuration if the new one is refused
         experiment.resolved.save(exp / "config.yaml")
+        (exp / "run.json").unlink(missing_ok=True)  # of a training that came to its end, which this one has yet to come to
     if trainer is None:  # an oracle, the mixture itself, a forest
         task.prepare_training(data)
         checkpoint.save_weights(task.model, exp / "model.safetensors")
@@ -79,6 +80,7 @@ def train(config: Path, data: Path, exp: Path, device: str, overrides: list[str]
             "model_mb": round(best.size_mb(), 3),
             **trained,
             **learned_from,
+            "weights": files.sha256(exp / "model.safetensors"),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         files.write_json(exp / "run.json", run)
