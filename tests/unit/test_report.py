@@ -225,6 +225,12 @@ def test_of_two_runs_with_one_seed_the_later_stands(recipe: Path, experiment: Ma
     assert cells(results_of(recipe), "Net, ours")[2] == "15.00 (-0.30)"
 
 
+def test_of_runs_before_and_after_a_change_of_the_config_the_later_stand(recipe: Path, experiment: MakeExperiment) -> None:
+    experiment("before", 12.0, config_hash="before")
+    experiment("today", 15.0, config_hash="today", finished="2026-11-22T00:00:00+0000")
+    assert cells(results_of(recipe), "Net, ours")[2] == "15.00 (-0.30)"
+
+
 def test_what_no_row_claims_is_said_once(recipe: Path, experiment: MakeExperiment) -> None:
     """Of two systems that one configuration reproduces, the first has the figures that neither of them claims."""
     experiment("paper", 15.5)

@@ -38,8 +38,12 @@ class Results:
         return [group for group in self.groups if group.edition == FULL]
 
     def reproduction(self, row: Row) -> Group | None:
-        """The experiments that stand for a row: of its config and options, on its data, on the full corpus."""
-        return next((group for group in self.full if stands_for(group, row) and group.values(row.metric)), None)
+        """The experiments that stand for a row: of its config and options, on its data, on the full corpus.
+
+        Of experiments before and after a change of the config's file, those that ended last.
+        """
+        found = [group for group in self.full if stands_for(group, row) and group.values(row.metric)]
+        return max(found, key=lambda group: group.finished, default=None)
 
     def further(self, data: str, identities: list[str]) -> list[Group]:
         """Experiments on full corpora that stand for no row of a table, but have figures in it: swaps.

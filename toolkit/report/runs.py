@@ -157,6 +157,11 @@ class Group:
         """A value of `run.json`; several where the runs differ."""
         return ", ".join(dict.fromkeys(str(run.info[key]) for run in self.runs if run.info.get(key) is not None)) or NOTHING
 
+    @property
+    def finished(self) -> str:
+        """When the last of the runs ended."""
+        return max(_finished(run) for run in self.runs)
+
     def average(self, key: str) -> float | None:
         """Mean of a number of `run.json`."""
         numbers = [run.info[key] for run in self.runs if run.info.get(key) is not None]
@@ -212,7 +217,7 @@ def _kept(recipe: Path, but: set[str]) -> list[Run]:
 def group(runs: list[Run]) -> list[Group]:
     """Put runs of one configuration together; of two with the same seed the one that finished last stands for it."""
     members: dict[tuple[str, str, str, str], dict[Any, Run]] = {}
-    for run in sorted(runs, key=lambda run: str(run.info.get("finished", ""))):
+    for run in sorted(runs, key=_finished):
         for split, summary in run.summaries.items():
             key = (run.info.get("config_hash", run.tag), split, summary["data"], run.edition(split))
             members.setdefault(key, {})[run.info.get("seed")] = run
@@ -221,6 +226,10 @@ def group(runs: list[Run]) -> list[Group]:
         for (_, split, data, edition), seeds in members.items()
     ]
     return sorted(groups, key=lambda group: (group.data, group.edition, group.first.tag))
+
+
+def _finished(run: Run) -> str:
+    return str(run.info.get("finished", ""))
 
 
 def without_resultless(words: list[str]) -> dict[str, Any]:
