@@ -100,6 +100,8 @@ def test_all_files_make_the_full_corpus(tmp_path):
     assert nottingham.verify(tmp_path) == "full"
     (tmp_path / "ABC_cleaned" / "mine.abc").write_text("X:1\nT:Mine\nK:G\nGBd|\n")
     assert nottingham.verify(tmp_path) == "partial (14 of 14 files, 1 others)"
+    (tmp_path / "ABC_cleaned" / "LOUD.ABC").write_text("X:1\nK:C\nCDEF|\n")
+    assert nottingham.verify(tmp_path) == "partial (14 of 14 files, 2 others)"
 
 
 def test_another_seed_makes_other_tunes(tmp_path):

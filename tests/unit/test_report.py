@@ -368,6 +368,17 @@ def test_a_page_is_whole_in_itself(recipe: Path, data: Path, experiment: MakeExp
     assert "<h3>Runs on full corpora</h3>" in html
 
 
+def test_what_was_left_out_of_the_data_is_told(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
+    exp = experiment("paper", 15.5)
+    assert "No stage complained, no item was skipped." in report(exp, recipe / "paper.yaml", "test", data).read_text()
+    path = data / f"{DATA}.jsonl"
+    head, *items = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(head) | {"skipped": 2}), *items, ""]))
+    html = report(exp, recipe / "paper.yaml", "test", data).read_text()
+    assert "no item was skipped" not in html
+    assert "2 of what the corpus has were left out" in html
+
+
 def test_commands_of_a_page_can_be_pasted(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
     command = "toolkit train --config conf/paper.yaml --data '../my data' --exp exp/paper"
     page = report(experiment("paper", 14.0, command=command), recipe / "paper.yaml", "test", data)

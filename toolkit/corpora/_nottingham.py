@@ -26,6 +26,11 @@ FILES = (
 )
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files of tunes in a folder, by their names."""
+    return sorted(path for path in folder.glob("*") if path.suffix.lower() == ".abc")
+
+
 def read_tunes(folder: Path | str, complete: bool = True) -> Collection:
     """Read the tunes, file after file by their names.
 
@@ -38,7 +43,7 @@ def read_tunes(folder: Path | str, complete: bool = True) -> Collection:
     """
     folder = Path(folder)
     folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
-    there = sorted(folder.glob("*.abc"))
+    there = files_in(folder)
     missing = [name for name in FILES if not (folder / name).is_file()]
     if complete and missing:
         raise UserError(

@@ -116,7 +116,7 @@ def _edition(corpus: Path) -> str:
         return "mini"
     folder = corpus / _nottingham.FOLDER if (corpus / _nottingham.FOLDER).is_dir() else corpus
     there = sum((folder / name).is_file() for name in _nottingham.FILES)
-    others = len(list(folder.glob("*.abc"))) - there
+    others = len(_nottingham.files_in(folder)) - there
     if there == len(_nottingham.FILES) and not others:
         return "full"
     return f"partial ({there} of {len(_nottingham.FILES)} files" + (f", {others} others)" if others else ")")

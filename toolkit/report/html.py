@@ -81,6 +81,7 @@ def page(results: Results, run: Run, split: str, manifest: Manifest | None, base
         "warnings": _warnings(run.folder / "logs"),
         "most_warnings": WARNINGS,
         "missing": missing,
+        "left_out": int(manifest.header.get("skipped", 0)) if manifest is not None else 0,
     }
     return environment().get_template("page.html").render(context)
 
