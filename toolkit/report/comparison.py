@@ -142,7 +142,7 @@ def _warning(groups: list[Group]) -> str:
 
 def _check(runs: list[Run], split: str) -> None:
     if len(runs) < 2:
-        raise UserError("compare: expected at least two experiments. Next: toolkit compare exp/A exp/B")
+        raise UserError("expected at least two experiments. Next: toolkit compare exp/A exp/B")
     for run in runs:
         if split not in run.summaries:
             raise UserError(
@@ -150,12 +150,10 @@ def _check(runs: list[Run], split: str) -> None:
             )
     recipes = sorted({str(run.info.get("recipe")) for run in runs})
     if len(recipes) > 1:
-        raise UserError(
-            f"compare: expected experiments of one recipe, found {' and '.join(recipes)}. Next: choose those of one recipe"
-        )
+        raise UserError(f"expected experiments of one recipe, found {' and '.join(recipes)}. Next: choose those of one recipe")
     tags = [run.tag for run in runs]
     if len(set(tags)) < len(tags):
-        raise UserError(f"compare: expected experiments of different names, found {', '.join(tags)}. Next: name each once")
+        raise UserError(f"expected experiments of different names, found {', '.join(tags)}. Next: name each once")
 
 
 def _names(groups: list[Group]) -> list[str]:

@@ -47,7 +47,7 @@ def combinations(origin: Path, fixed: list[str], grids: Sequence[str], entries: 
         UserError: something is not of that form, or two combinations have the same name.
     """
     if not grids and entries is None:
-        raise UserError("sweep: expected what is to be varied. Next: --grid 'train.seed: [0, 1, 2]', or --list")
+        raise UserError("expected what is to be varied. Next: --grid 'train.seed: [0, 1, 2]', or --list")
     config.parse_overrides(fixed)  # their form
     axes: dict[str, list[str]] = {}
     for text in grids:
@@ -71,7 +71,7 @@ def _check_names(found: list[Combination]) -> None:
     for combination in found:
         if names.count(combination.tag) > 1:
             raise UserError(
-                f"sweep: expected a name for each experiment, found exp/{combination.tag} twice "
+                f"expected a name for each experiment, found exp/{combination.tag} twice "
                 f"({' '.join(combination.overrides)}). Next: name them in --list, {{tag: NAME, ...}}"
             )
         if len(combination.tag.encode()) > LONGEST:

@@ -156,10 +156,10 @@ def write(exps: list[Path]) -> Path:
     for key in ("config", "config_hash", "edition"):
         if len({info[key] for info in infos}) > 1:
             found = ", ".join(f"{exp} {info[key]}" for exp, info in zip(exps, infos, strict=True))
-            raise UserError(f"reference: expected experiments of one configuration and edition, found {found}")
+            raise UserError(f"expected experiments of one configuration and edition, found {found}")
     seeds = [info["seed"] for info in infos]
     if len(set(seeds)) < len(seeds):
-        raise UserError(f"reference: expected different seeds, found {', '.join(map(str, seeds))}")
+        raise UserError(f"expected different seeds, found {', '.join(map(str, seeds))}")
     metric = str(config.section(config.read(exps[0] / "config.yaml"), "train").get("monitor"))
     curves = [{row["epoch"]: row[metric] for row in records.epochs(exp) if metric in row} for exp in exps]
     rows = []
@@ -169,7 +169,7 @@ def write(exps: list[Path]) -> Path:
             deviation = statistics.stdev(values) if len(values) > 1 else 0.0
             rows.append({"epoch": epoch, "mean": round(statistics.fmean(values), 6), "deviation": round(deviation, 6)})
     if not rows:
-        raise UserError(f"reference: expected epochs with {metric} in {exps[0]}/metrics.jsonl, found none that all have")
+        raise UserError(f"expected epochs with {metric} in {exps[0]}/metrics.jsonl, found none that all have")
     origin = exps[0].absolute().parent.parent / infos[0]["config"]
     head = {
         "config": infos[0]["config"],
