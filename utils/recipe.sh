@@ -55,7 +55,7 @@ while [ $# -gt 0 ]; do
     --tag) tag=$value ;;
     --data) data=$value ;;
     --stage) first=$(recipe_number "$value") || exit 2 ;;
-    --stop-stage) last=$(recipe_number "$value") || exit 2 ;;
+    --stop-stage | --stop_stage) last=$(recipe_number "$value") || exit 2 ;;
     --nj) workers=(--nj "$value") ;;
     --device) hardware=(--device "$value") ;;
     --ngpu) gpus=(--ngpu "$value") ;;

@@ -49,8 +49,9 @@ def test_options_of_one_name_of_two_blocks_are_two_experiments(recipe: Path) -> 
 def test_a_real_corpus_is_seen_from_where_one_stands(recipe: Path) -> None:
     done = run(recipe, "--corpus", "my bells", "--stage", "train", "--tag", "loud", "--ngpu", "4")
     assert done.stdout == "train --config conf/paper.yaml --data ../data/my bells --exp exp/loud --ngpu 4\n"
-    fetched = run(recipe, "--corpus", "my bells", "--stop-stage", "1").stdout
-    assert fetched == f"fetch bells --corpus {recipe / 'my bells'} --data ../data/my bells\n"
+    for option in ("--stop-stage", "--stop_stage"):
+        fetched = run(recipe, "--corpus", "my bells", option, "1").stdout
+        assert fetched == f"fetch bells --corpus {recipe / 'my bells'} --data ../data/my bells\n"
 
 
 @pytest.mark.parametrize(
