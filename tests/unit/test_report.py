@@ -209,6 +209,14 @@ def test_a_note_is_said_once(recipe: Path) -> None:
     assert results_of(recipe).endswith("## Notes\n\n- Net; Net, others: one seed\n- Quoted net: no seeds\n")
 
 
+def test_a_note_on_all_of_many_systems_names_their_table(recipe: Path) -> None:
+    paper = yaml.safe_load((recipe / "paper.yaml").read_text())
+    many = {"group": "others again", "data": "songs/test", "metric": "si_sdr/mean", "note": "two seeds", "source": "table 2"}
+    paper["rows"].append({**many, "rows": [{"system": f"Net {size}", "value": 9.5} for size in range(5)]})
+    (recipe / "paper.yaml").write_text(yaml.safe_dump(paper))
+    assert results_of(recipe).endswith("## Notes\n\n- songs/test, others again: two seeds\n")
+
+
 def test_seeds_give_mean_and_deviation_and_the_best_apart(recipe: Path, experiment: MakeExperiment) -> None:
     for seed, value in enumerate((15.0, 15.6, 16.0)):
         experiment(f"paper_seed{seed}", value, seed=seed, overrides=("--train.seed", str(seed)), config_hash="same")

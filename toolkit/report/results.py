@@ -9,7 +9,7 @@ from toolkit import files
 from toolkit.log import UserError
 from toolkit.report import display
 from toolkit.report.claims import Results, headline, lesser, unlisted
-from toolkit.report.paper import OWN, Paper
+from toolkit.report.paper import OWN, Paper, Row
 from toolkit.report.runs import FULL, Run, keep
 from toolkit.report.sources import ALL, base, by_metric, is_of_levels, plain, source
 from toolkit.report.table import NOTHING, WIDE, Table
@@ -40,6 +40,7 @@ there; `{NOT_FOUND}`: it was looked for. *Ours*: `{BELOW}`: they stand in the ne
 deviation where there are several, in brackets the differences to the paper's; `{NOT_RUN}`: no experiment with the line's config
 on the full corpus is in `exp/` or was kept in `RESULTS.json`; `{NOTHING}`: the system is listed for comparison only.
 """
+FEW = 4  # systems that a note names one by one
 BY_SOURCE = "*All*: mean over the sources."
 BY_LEVEL = "*Clean*: without accompaniment; *dB*: by how much it is softer."
 
@@ -114,12 +115,19 @@ def markdown(results: Results, recipe: str) -> str:
 
 
 def _notes(paper: Paper) -> list[str]:
-    """What else has to be known, each thing once behind the systems that it is true of."""
-    systems: dict[str, list[str]] = {}
+    """What else has to be known, each thing once behind whom it is true of."""
+    noted: dict[str, list[Row]] = {}
     for row in paper.rows:
-        if row.note is not None and row.system not in systems.setdefault(row.note, []):
-            systems[row.note].append(row.system)
-    return [f"- {'; '.join(names)}: {note}" for note, names in systems.items()]
+        if row.note is not None:
+            noted.setdefault(row.note, []).append(row)
+    return [f"- {'; '.join(dict.fromkeys(_whom(row, rows, paper) for row in rows))}: {note}" for note, rows in noted.items()]
+
+
+def _whom(row: Row, noted: list[Row], paper: Paper) -> str:
+    """A row's system; or its data and group, where more than a few systems are and all of them have the note."""
+    table = (row.data, row.group)
+    all_here, noted_here = ({one.system for one in rows if (one.data, one.group) == table} for rows in (paper.rows, noted))
+    return ", ".join(table) if noted_here == all_here and len(all_here) > FEW else row.system
 
 
 def write_results(results: Results, paper: Path) -> Path:
