@@ -11,6 +11,9 @@ recipe=egs/$corpus/$name
   echo "new_recipe.sh: no corpus is called '$corpus'; known: $(cd toolkit/corpora && ls | sed -n 's/^\([a-z].*\)\.py$/\1/p' | tr '\n' ' ')" >&2
   exit 2
 }
+case $name in
+  *[!a-z0-9_]* | "") echo "new_recipe.sh: expected NAME of a-z, 0-9 and _, found '$name'" >&2; exit 2 ;;
+esac
 [ ! -e "$recipe" ] || { echo "new_recipe.sh: $recipe is there already" >&2; exit 2; }
 mkdir -p "$recipe/conf"
 for file in run.sh README.md paper.yaml conf/paper.yaml conf/mini.yaml; do

@@ -47,3 +47,10 @@ def test_it_refuses_what_is_there_and_what_is_unknown(place: Path) -> None:
     unknown = new_recipe(place, "wsj1_mix", "x", TITLE)
     assert unknown.returncode == 2
     assert "no corpus is called 'wsj1_mix'; known: wsj0_mix" in unknown.stderr
+
+
+@pytest.mark.parametrize("name", ["sudo/rm_rf", "SuDoRM-RF", "my recipe"])
+def test_a_name_is_a_folder_s_name_in_small_letters(name: str, place: Path) -> None:
+    refused = new_recipe(place, "wsj0_mix", name, TITLE)
+    assert (refused.returncode, refused.stderr) == (2, f"new_recipe.sh: expected NAME of a-z, 0-9 and _, found '{name}'\n")
+    assert not (place / "egs/wsj0_mix").exists()

@@ -110,7 +110,7 @@ class Manifest:
         """
         path = Path(path)
         if not path.is_file():
-            raise UserError(f"no such manifest: {path}. Next: run the stage `prepare`")
+            raise UserError(f"no such manifest: {path}. Next: run the stage `prepare`, or give --data what it prepared")
         with path.open("rb") as stream:
             first = stream.readline()
             header = _parse(first, path, 1)
