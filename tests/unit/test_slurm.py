@@ -1,5 +1,6 @@
 """Jobs of a real Slurm: one of this machine's own (`eval "$(tools/slurm_local.sh start)"`), or a cluster's."""
 
+import getpass
 import os
 import shutil
 import signal
@@ -102,6 +103,22 @@ def test_what_slurm_refuses_is_told(shell: Callable[[str, str], Job], tmp_path: 
     (tmp_path / "cluster.yaml").write_text("default: {partition: nowhere}")
     with pytest.raises(UserError, match=r"refused the job: .*Invalid partition.*Next: see .*cluster.yaml"):
         launch.run([shell("one", "true")], "slurm")
+
+
+def test_what_a_job_waits_for_is_told(
+    shell: Callable[[str, str], Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def tell(form: str, *values: object) -> None:
+        told.append(form % values)
+        if "(" in told[-1]:
+            subprocess.run(["scancel", "--state=PENDING", f"--user={getpass.getuser()}"])
+
+    monkeypatch.setattr(slurm.logger, "info", tell)
+    (tmp_path / "cluster.yaml").write_text("default: {cpus: 64}")  # more than any node here has
+    assert launch.run([shell("one", "true")], "slurm") == [1]
+    assert "1 pending (PartitionConfig), 0 running, 0 of 1 done" in told
 
 
 def test_a_sweep_is_an_array_a_stage_of_those_that_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,25 +192,29 @@ def _wait(jobs: Sequence[Job], submitted: Sequence[Any]) -> list[int]:
         if states is None:
             continue
         for number, one in enumerate(submitted):
-            state = states.get(one.job_id, "GONE")
+            state, _ = states.get(one.job_id, ("GONE", ""))
             if number not in codes and state in ENDED:
                 codes[number] = _code(one, state)
                 how = f"failed with exit code {codes[number]} ({state.lower()})" if codes[number] else "done"
                 level = logging.WARNING if codes[number] else logging.INFO
                 logger.log(level, "%s: job %s %s, see %s", jobs[number].name, one.job_id, how, jobs[number].log)
-        left = [states.get(one.job_id) for number, one in enumerate(submitted) if number not in codes]
-        running = sum(state in ACTIVE for state in left)
-        line = f"{len(left) - running} pending, {running} running, {len(codes)} of {len(jobs)} done"
+        left = [states[one.job_id] for number, one in enumerate(submitted) if number not in codes]
+        reasons = [reason for state, reason in left if state not in ACTIVE]
+        why = f" ({', '.join(sorted(set(reasons)))})" if any(reasons) else ""
+        line = f"{len(reasons)} pending{why}, {len(left) - len(reasons)} running, {len(codes)} of {len(jobs)} done"
         if line != told:
             logger.info("%s", line)
             told = line
     return [codes[number] for number in range(len(jobs))]
 
 
-def _states() -> dict[str, str] | None:
-    """State of each of the user's jobs that the cluster remembers; None while it does not answer."""
-    listed = _squeue("%i|%T")
-    return None if listed is None else dict(line.split("|", 1) for line in listed)
+def _states() -> dict[str, tuple[str, str]] | None:
+    """State of each of the user's jobs that the cluster remembers, and what it waits for; None while it does not answer."""
+    listed = _squeue("%i|%T|%r")
+    if listed is None:
+        return None
+    cut = (line.split("|", 2) for line in listed)
+    return {number: (state, "" if reason == "None" else reason) for number, state, reason in cut}
 
 
 def _squeue(form: str, *which: str) -> list[str] | None:
