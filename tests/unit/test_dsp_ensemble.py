@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from toolkit.dsp.ensemble import INSTRUMENTS, OPENMIC, play
+from toolkit.dsp.ensemble import INSTRUMENTS, OPENMIC_INSTRUMENTS, play
 
+OPENMIC = list(OPENMIC_INSTRUMENTS)
 RATE = 16000
 
 

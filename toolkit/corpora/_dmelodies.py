@@ -50,11 +50,7 @@ def factors(indices: ArrayLike) -> NDArray[np.uint8]:
     Raises:
         ValueError: there is no such melody.
     """
-    rest = _checked(indices)
-    values = np.empty((len(rest), len(FACTORS)), np.uint8)
-    for column, size in reversed(list(enumerate(FACTORS.values()))):
-        rest, values[:, column] = np.divmod(rest, size)
-    return values
+    return np.stack(np.unravel_index(_checked(indices), tuple(FACTORS.values())), axis=1).astype(np.uint8)
 
 
 def melodies(indices: ArrayLike) -> Tokens:

@@ -324,9 +324,8 @@ def mix(sources: Sequence[np.ndarray], weights: Sequence[float], mode: str, dtyp
     """
     lengths = [len(source) for source in sources]
     time = min(lengths) if mode == "min" else max(lengths)
-    signals: np.ndarray = np.zeros(
-        (1 + len(sources), time), dtype
-    )  # the only large array: fresh memory is what takes time here
+    # The only large array: fresh memory is what takes time here.
+    signals: np.ndarray = np.zeros((1 + len(sources), time), dtype)
     for row, source, weight in zip(signals[1:], sources, weights, strict=True):
         np.multiply(source[:time], dtype(weight), out=row[: len(source)], dtype=dtype)
         signals[0] += row

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SIZE = 64  # pixels
-SHAPES = ("square", "ellipse", "heart")
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "position_x": 32, "position_y": 32}  # the last one changes fastest
 RANGES = {"shape": (1, 3), "scale": (0.5, 1), "orientation": (0, 2 * math.pi), "position_x": (0, 1), "position_y": (0, 1)}
 COUNT = math.prod(FACTORS.values())
@@ -38,11 +37,7 @@ def factors(indices: ArrayLike) -> NDArray[np.uint8]:
     Raises:
         ValueError: there is no such image.
     """
-    rest = _checked(indices)
-    found = np.empty((len(rest), len(FACTORS)), np.uint8)
-    for column, size in reversed(list(enumerate(FACTORS.values()))):
-        rest, found[:, column] = np.divmod(rest, size)
-    return found
+    return np.stack(np.unravel_index(_checked(indices), tuple(FACTORS.values())), axis=1).astype(np.uint8)
 
 
 def indices_of(found: ArrayLike) -> NDArray[np.int64]:

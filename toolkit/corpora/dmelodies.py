@@ -18,7 +18,7 @@ from toolkit.corpora._dmelodies import COUNT, FACTORS, TICKS
 from toolkit.corpora._names import matches
 from toolkit.data import manifest, tables
 from toolkit.dsp import tick_grid
-from toolkit.dsp.notes import STEPS
+from toolkit.dsp.tick_grid import EIGHTHS
 from toolkit.log import UserError
 
 NAME = "dmelodies"
@@ -30,7 +30,6 @@ DIGESTS = {  # SHA-256 of the bytes of all rows
     "tokens": "f255494e32df7ad25ac232bc812d499420168505eb66a415cc950ee322d40785",
     "factors": "98d0846939fa2ba058b6a736a1c89cf0e6ae6eb3f5e9f5bd4eeb1cc9c8540f52",
 }
-TICKS_OF_A_BEAT = [0, STEPS // 2]  # eighth notes
 MINI = 4000  # melodies
 SPLITS = ("train", "valid", "test")
 PARTS = {"": 1, "/tenth": 10}  # what stands after the seed, and how many melodies it has one of
@@ -143,7 +142,7 @@ def _write_split(data: Path, variant: str, split: str, found: dict[str, Table], 
     roles = {role: f"{split}.{role}.npy" for role in ROLES}
     for role, name in ROLES.items():
         tables.write(data / variant / roles[role], found[name])
-    grid = {"ticks": TICKS_OF_A_BEAT, "tokens": _notes()}
+    grid = {"ticks": list(EIGHTHS.ticks), "tokens": _notes()}
     labels = {"attributes": list(FACTORS), "values": list(FACTORS.values()), "grid": grid}
     head = {
         "root": ".",

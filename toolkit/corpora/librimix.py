@@ -109,7 +109,7 @@ def verify(corpus: Path) -> str:
     if _mini.is_mini(corpus, NAME):
         return "mini"
     found = _find_utterances(corpus)
-    if any(_librispeech.is_whole(name, found.get(name, {})) for name in ("train-clean-100", "train-clean-360")) and all(
+    if any(_librispeech.is_whole(name, found.get(name, {})) for name in get_args(TrainSubset)) and all(
         _librispeech.is_whole(name, found.get(name, {})) for name in TABLED
     ):
         return "full"

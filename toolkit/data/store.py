@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toolkit import files, log
+from toolkit.data.manifest import Manifest
 from toolkit.data.names import Names
 from toolkit.launch.parts import one_at_a_time
 from toolkit.log import UserError
@@ -45,6 +46,11 @@ class Place(NamedTuple):
 def folder_of(data: Path, feature: str, manifest: str) -> Path:
     """The folder of a feature's store for the recordings of a manifest."""
     return data / "features" / feature / manifest
+
+
+def origin(feature: str, manifest: Manifest) -> dict[str, Any]:
+    """What a feature of a manifest's recordings is made from; what was stored is used again only if this is still the same."""
+    return {"feature": feature, "manifest": manifest.name, "fingerprint": manifest.header.get("fingerprint")}
 
 
 class StoreWriter:
@@ -127,9 +133,9 @@ class Store:
 
     Args:
         folder: where it lies.
-        in_order: read each shard from its beginning to its end when something of it is asked for at first, so that all of it is
-            in the system's memory for files: for who asks for all of it soon (see `toolkit.data.shards`), and for disks that
-            are slow to read here and there.
+        in_order: read a shard from its beginning to its end when something of it is asked for the first time, so that all of it
+            is in the system's memory for files: good where the rest will be asked for soon (see `toolkit.data.shards`), and for
+            disks that are slow to read here and there.
 
     Attributes:
         folder: where it lies.

@@ -13,7 +13,6 @@ from toolkit import files
 from toolkit.log import UserError
 
 PAD, UNKNOWN, BEGIN, END = 0, 1, 2, 3  # numbers of the tokens that stand for no text
-BYTES = 256
 SPACE = "▁"  # what sentencepiece writes for a space
 
 

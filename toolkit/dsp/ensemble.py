@@ -145,7 +145,6 @@ OPENMIC_INSTRUMENTS = {
     ),
     "voice": Instrument(_melody, Sung(80, 270), 130, 500),
 }
-OPENMIC = tuple(OPENMIC_INSTRUMENTS)
 INSTRUMENTS = {
     **OPENMIC_INSTRUMENTS,
     "choir": Instrument(_chords, Sung(80, 270), 130, 400),

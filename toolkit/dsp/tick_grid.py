@@ -81,7 +81,7 @@ class TickGrid:
 
 
 SIXTEENTHS_AND_TRIPLETS = TickGrid((0, 3, 4, 6, 8, 9))  # 24 ticks of unequal length a bar of 4/4: Pati & Lerch 2020
-EIGHTHS = TickGrid((0, 6))
+EIGHTHS = TickGrid((0, 6))  # as in dMelodies
 
 
 def transposed(tokens: Tokens, semitones: int) -> Tokens:

@@ -25,11 +25,10 @@ def triangle(states: int, reach: int) -> Tensor:
     source = torch.arange(states) + distance
     leaving = torch.zeros(states, dtype=torch.float64)
     for step in range(-reach, reach + 1):
-        inside = slice(max(0, -step), states - max(0, step))
-        leaving[inside] += reach + 1 - abs(step)
-    inside_ = (source >= 0) & (source < states)
+        leaving[max(0, -step) : states - max(0, step)] += reach + 1 - abs(step)
+    inside = (source >= 0) & (source < states)
     weight = (reach + 1 - distance.abs()) / leaving[source.clamp(0, states - 1).long()]
-    return torch.where(inside_, weight.log(), -torch.inf)
+    return torch.where(inside, weight.log(), -torch.inf)
 
 
 def viterbi(observed: Iterable[Tensor], near: Tensor, switch: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from toolkit import audio, log, progress
 from toolkit.blocks.features import Feature
 from toolkit.data import parallel
 from toolkit.data.manifest import Manifest, gone
-from toolkit.data.store import Row, Store, StoreWriter
+from toolkit.data.store import Row, Store, StoreWriter, origin
 from toolkit.dsp.resample import resample
 from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
@@ -96,7 +96,7 @@ def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.de
         manifest: of the recordings.
         folder: of the store.
         device: where it is computed.
-        part: which shards are this process's; others compute the rest, and one who takes all of them ends the store.
+        part: which shards this process computes; if not all of them, the store stays unfinished until a process goes over all.
 
     Returns:
         The store's file `store.json`.
@@ -111,7 +111,7 @@ def compute(feature: Feature, manifest: Manifest, folder: Path, device: torch.de
             f"{manifest.name}: {feature.name} is computed from audio, and none of the {len(manifest)} recordings has any. "
             "Next: prepare from a folder of the corpus that holds its audio"
         )
-    made_from = {"feature": feature.name, "manifest": manifest.name, "fingerprint": manifest.header.get("fingerprint")}
+    made_from = origin(feature.name, manifest)
     writer = StoreWriter(folder, {**made_from, "clips": clips.fingerprint})
     what = f"{feature.name} of {manifest.name}"
     if writer.is_finished:
@@ -146,7 +146,7 @@ def _compute_missing(feature: Feature, writer: StoreWriter, clips: Clips, device
 
 
 def _speed(speed: float) -> str:
-    """Seconds of audio a second in the words of who has a thousand hours of it."""
+    """Seconds of audio a second as hours of audio a minute, of use to someone who has a thousand hours of it."""
     return f"{speed / 60:.2f} h of audio a minute"
 
 

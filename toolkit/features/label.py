@@ -7,7 +7,7 @@ from pathlib import Path
 from toolkit import log
 from toolkit.blocks.features import LabelFeature
 from toolkit.data.manifest import Manifest
-from toolkit.data.store import StoreWriter
+from toolkit.data.store import StoreWriter, origin
 
 logger = log.get(__name__)
 
@@ -26,7 +26,7 @@ def label(feature: LabelFeature, manifest: Manifest, folder: Path) -> Path:
     Raises:
         UserError: an item lacks the label.
     """
-    made_from = {"feature": feature.name, "manifest": manifest.name, "fingerprint": manifest.header.get("fingerprint")}
+    made_from = origin(feature.name, manifest)
     writer = StoreWriter(folder, made_from)
     if writer.is_finished:
         logger.info("%s of %s: was stored before", feature.name, manifest.name)

@@ -7,6 +7,7 @@ from pathlib import Path
 from toolkit import files, log
 from toolkit.blocks.features import LearnedFeature
 from toolkit.data.manifest import Manifest
+from toolkit.data.store import origin
 
 MARK = "made_from.json"  # written last
 
@@ -28,7 +29,7 @@ def learn(feature: LearnedFeature, manifest: Manifest, folder: Path) -> Path:
         UserError: nothing can be learned from these items.
     """
     path = folder / feature.file
-    made_from = {"feature": feature.name, "manifest": manifest.name, "fingerprint": manifest.header.get("fingerprint")}
+    made_from = origin(feature.name, manifest)
     mark = folder / MARK
     if path.is_file() and mark.is_file() and files.read_json(mark) == made_from:
         logger.info("%s of %s: was learned before", feature.name, manifest.name)
