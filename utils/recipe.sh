@@ -14,7 +14,7 @@ recipe_help() {
   --tag NAME          the experiment is kept in exp/NAME; default: named after the config and the overrides
   --stage S           begin with stage S, a number or a name          --stop-stage S   end with it
   --list              show every stage: state, what it reads, what it writes
-  --data FOLDER       where everything prepared goes, seen from the recipe; default: ../data/ and the name of the corpus's folder
+  --data FOLDER       where everything prepared goes, relative to the recipe; default: ../data/ and the name of the corpus's folder
   --force             run stages although nothing has changed
   --nj N              parallel processes on the CPU                    --device D       auto, cpu, cuda, cuda:N
   --ngpu N            GPUs to train on                                 --debug          tracebacks, more log lines

@@ -71,10 +71,10 @@ class Significance:
 def _notes(without: list[str], groups: list[Group]) -> list[str]:
     notes = [
         f"{MARK} The 95 % interval of the difference excludes 0, by paired bootstrap: items drawn again, the same for both. "
-        "Of twenty differences that are none, one gets the mark."
+        "Where there is no difference, one in twenty gets the mark all the same."
     ]
     if any(len(group.runs) > 1 for group in groups):
-        notes.append("The intervals are of other items, not of other seeds: those spread as the deviations behind ± say.")
+        notes.append("The intervals tell of other items, not of other seeds: of seeds the deviations behind ± tell.")
     if without:
         more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
         notes.append(f"Without an interval, since not made of single items' values: {'; '.join(without[:MOST_NAMED])}{more}.")

@@ -1,7 +1,7 @@
 """How many training examples a second are loaded: Reprise against Asteroid's LibriMix, same files, same run.
 
 Two speakers, 8 kHz, 3-s segments, 16-bit WAV, batches of 24.  Both load in one process and with workers; rounds take turns, so
-that a noisy machine is noisy for both.  Usage: python tools/bench/loader.py [--workers 2] [--items 400] [--rounds 5]
+that a noisy machine is noisy for both.  Usage: python tools/bench/loader.py [--workers 2] [--items 600] [--rounds 5]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """How fast Open-Unmix separates, against the `openunmix` package with the same weights: four sources of UMX's size, stereo.
 
-    python tools/bench/open_unmix.py [--seconds 20] [--device cuda] [--threads 2]
+    python tools/bench/open_unmix.py [--seconds 15] [--device cuda] [--threads 2]
 
 Both separate the same noise in turn in one process, and must give the same signals.  Times are medians; a real-time factor
 (RTF) is seconds of computing for a second of sound.  The processor's time is compared too, since others may share the machine.
