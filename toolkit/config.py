@@ -46,7 +46,7 @@ def section(tree: Tree, name: str) -> Tree:
     """What stands below a key of a configuration that was read; nothing where it is not there.
 
     Raises:
-        UserError: that is no keys and values.
+        UserError: something other than keys and values stands there.
     """
     found = tree.get(name)
     if found is not None and not isinstance(found, dict):

@@ -42,7 +42,7 @@ logger = log.get(__name__)
 
 
 def advice(error: OSError) -> str | None:
-    """One line for who can mend it: what the system refused, where, and what to do; None where a program is to blame."""
+    """One line for whoever can mend it: what the system refused, where, and what to do; None where a program is to blame."""
     step = NEXT.get(errno.errorcode.get(error.errno or 0, ""))
     where = f": {error.filename}" if error.filename else ""
     return f"{error.strerror}{where}. Next: {step}" if step else None

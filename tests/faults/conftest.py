@@ -261,8 +261,8 @@ def row(request: pytest.FixtureRequest) -> Callable[..., Row]:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Makes disks of so many bytes that are mounted for a test; who may not mount one is given None."""
+def disk(tmp_path: Path) -> Iterator[Callable[[int], Path | None]]:
+    """Makes disks of so many bytes that are mounted for a test; None where mounting is not permitted."""
     mounted: list[Path] = []
 
     def mount(size: int) -> Path | None:

@@ -172,9 +172,9 @@ def _suffer(
     Args:
         die_at: it is killed before this file operation, counted from 0.
         backwards: its clock goes back an hour each time that somebody looks.
-        largest_file: bytes; a disk that is full, for who may not mount one.
+        largest_file: bytes; stands for a full disk where none may be mounted.
         small_shards: features are stored in shards of two recordings, so that there are several.
-        strike: a pattern, a number and words of a shell, which are done before so manieth of the file operations that it
+        strike: a pattern, a number n and a shell command, which is run before the n-th of the file operations that the pattern
             matches, such as ``os.mkdir exp/checkpoints/.partial-1``.
 
     Returns:

@@ -39,7 +39,11 @@ def _counted(path: str, size: int, changed: int) -> int | None:
 
 
 def count(data: bytes) -> int | None:
-    """As `frames`, of a file's content."""
+    """As `frames`, of a file's content.
+
+    Raises:
+        ValueError: it ends within a frame.
+    """
     if data[-128:-125] == b"TAG":  # ID3v1
         data = data[:-128]
     at = _next_frame(data, _end_of_tags(data))

@@ -193,7 +193,7 @@ class Published(Feature):
         """What `same_as` computes.
 
         Raises:
-            UserError: there is no such.
+            UserError: nothing is named that computes it.
         """
         if self.same_as is None:
             raise UserError(f"the feature {self._name!r} is read as published; nothing is given that computes it")

@@ -17,7 +17,7 @@ def exp_sigmoid(values: Tensor) -> Tensor:
 
 
 def noise_keys(f0: Tensor, training: bool) -> Tensor:
-    """Which noise (B) each example gets: any while training, else always the same."""
+    """Which noise (B) each example of f0 (B, L) gets: any while training, else always the same."""
     if training:
         return torch.randint(2**31, f0.shape[:1]).to(f0.device)
     return torch.arange(f0.shape[0], device=f0.device)

@@ -125,5 +125,5 @@ def mel_banks(bands: int, n_fft: int, sample_rate: int, lows: Tensor, highs: Ten
 
 
 def hertz_to_mel(frequencies: Tensor) -> Tensor:
-    """1127 · ln(1 + f / 700)."""
+    """Mels, 1127 · ln(1 + f / 700), of frequencies in Hz; any shape."""
     return 1127 * torch.log1p(frequencies / 700)

@@ -23,7 +23,7 @@ class Mixup(NamedTuple):
 
     @classmethod
     def draw(cls, batch: int, alpha: float) -> Mixup:
-        """Partners anyhow, shares from Beta(alpha, alpha), the larger one kept; from torch's global generator on the CPU."""
+        """Partners at random, shares from Beta(alpha, alpha), the larger one kept; from torch's global generator on the CPU."""
         with torch.device("cpu"):
             shares = torch.distributions.Beta(torch.tensor(alpha), torch.tensor(alpha)).sample((batch,))
             return cls(torch.randperm(batch), torch.maximum(shares, 1 - shares))

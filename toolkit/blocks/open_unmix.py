@@ -105,6 +105,7 @@ class SourceNetwork(nn.Module):
         self.output_shift = nn.Parameter(torch.ones(bins))
 
     def forward(self, frames: Tensor) -> Tensor:
+        """Map magnitudes (L, B, C, max_bin) to masks (L, B, C, F), 0 or more."""
         length, batch, channels, _ = frames.shape
         levelled = (frames + self.input_shift) * self.input_scale
         reduced = torch.tanh(self.reduce_norm(self.reduce(levelled.flatten(2).flatten(0, 1))))

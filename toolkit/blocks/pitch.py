@@ -246,7 +246,7 @@ class LogCQT(Frontend):
 
 
 def decibels(spectrum: Tensor) -> Tensor:
-    """20 · log10 of the magnitudes of a complex spectrum, silence being about -138 dB."""
+    """20 · log10 of the magnitudes of a complex spectrum of any shape, silence being about -138 dB."""
     return 20 * spectrum.abs().clamp(min=QUIETEST).log10()
 
 

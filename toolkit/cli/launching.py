@@ -61,7 +61,11 @@ def keep_made(stage: Stage, made: Any) -> None:
 
 
 def scripts(stage: Stage, arguments: Arguments, cut: bool) -> str:
-    """What would be submitted, as sbatch would read it."""
+    """What would be submitted, as sbatch would read it.
+
+    Raises:
+        UserError: the launcher is not that of a cluster.
+    """
     if arguments.launcher != "slurm":
         raise UserError("--dry-run: expected --launcher slurm beside it; --status says whether there is anything to do")
     from toolkit.launch import slurm

@@ -1,4 +1,4 @@
-"""The options of each verb."""
+"""The options of each verb: a function of the verb's name adds them to its parser; others add what several verbs share."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,11 @@ Arguments = argparse.Namespace
 
 
 def count(text: str) -> int:
-    """How many: 1 or more."""
+    """How many: 1 or more.
+
+    Raises:
+        ArgumentTypeError: it is less; told in one line, as argparse does.
+    """
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
     return number

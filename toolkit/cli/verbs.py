@@ -1,4 +1,7 @@
-"""What each verb does; what it needs is imported when it runs, so that help and "nothing to do" come at once."""
+"""What each verb does, given its options: a function of the verb's name.
+
+What it needs is imported when it runs, so that help and "nothing to do" come at once.
+"""
 
 import contextlib
 import os
@@ -34,7 +37,12 @@ def features(a: Arguments) -> list[Path]:
 
 
 def train(a: Arguments) -> None:
-    one_of_several = "PET_NNODES" in os.environ  # nodes: who launched us has told torchrun the rest
+    """Train here, or begin several processes, each of which comes here again.
+
+    Raises:
+        UserError: one of the processes failed.
+    """
+    one_of_several = "PET_NNODES" in os.environ  # nodes: whoever launched us has told torchrun the rest
     count = a.ngpu or int(os.environ.get("PET_NPROC_PER_NODE", "1"))
     if (count > 1 or one_of_several) and "WORLD_SIZE" not in os.environ:
         from toolkit.train import stopping

@@ -103,14 +103,14 @@ def compose(seed: int) -> list[Clip]:
 
 
 def _instruments(split: str, rng: random.Random) -> list[list[str]]:
-    """Who plays in each clip: common instruments dealt to all, rare ones to some."""
+    """What plays in each clip: common instruments dealt to all, rare ones to some."""
     count = CLIPS[split]
     clips: list[list[str]] = [[] for _ in range(count)]
     rare = [tag for tag in TAGS if tag not in COMMON] * RARE_TIMES[split]
     rng.shuffle(rare)
     for number, tag in enumerate(rare):
         clips[number].append(tag)
-    order = list(range(count))[::-1]  # who has no rare one first
+    order = list(range(count))[::-1]  # clips without a rare one first
     deal = _Deck(COMMON, rng)
     for turn in range(round(COMMON_A_CLIP * count)):
         clips[order[turn % count]].append(deal.draw(clips[order[turn % count]]))

@@ -54,7 +54,7 @@ class Corpus:
             paths of tables that it writes there are relative to that folder.
         full: sizes as published.
         mini: small ones.
-        version: of the rule; a corpus written by another version is none of this one.
+        version: of the rule; a corpus that was written by another version is refused.
         see: what the user may do next.
     """
 

@@ -78,8 +78,12 @@ class _Weighed(TypedDict):
 
 
 class MadeBy(_Weighed, total=False):
-    """What `predictions/<split>/made_by.json` says: the SHA-256 of the weights; a fingerprint of all else, of which older ones
-    say nothing."""
+    """What `predictions/<split>/made_by.json` says.
+
+    Attributes:
+        weights: SHA-256 of the weights.
+        settings: fingerprint of all that predictions depend on besides the weights; older files lack it.
+    """
 
     settings: str
 

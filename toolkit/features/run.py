@@ -30,7 +30,7 @@ def features(data: Path, config: Path, overrides: list[str], device: str = "auto
         config: names manifests and features in its section `data`.
         overrides: laid over it.
         device: `auto`, `cpu`, `cuda`.
-        part: which shards of the stores are this process's, if others compute the rest; it ends none of them.
+        part: which shards of the stores this process computes; if not all of them, it leaves the stores unfinished.
 
     Returns:
         The file `store.json` of each store that this stage makes, and what is learned; none where a model reads the recordings

@@ -122,7 +122,7 @@ def front_matter(run: Run, trained: Usable, licence: str) -> str:
 
 
 def fetched_from(repo: str, text: str) -> str:
-    """A card that tells how the model is used, told to one who has it not yet, but finds it on the hub."""
+    """The text of a card as the hub shows it: its commands first fetch the model, which the reader does not have yet."""
     name = repo.rpartition("/")[2]
     text = re.sub(r'toolkit\.load\("[^"]*"\)', f'toolkit.from_pretrained("{repo}")', text)
     fetching = f"hf download {repo} --local-dir {name}"

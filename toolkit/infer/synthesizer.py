@@ -94,7 +94,11 @@ class TrainedSynthesis(Usable):
         return torch.cat(list(self.stream(recording, transpose)))
 
     def stream(self, recording: Recording, transpose: float = 0.0) -> Iterator[Tensor]:
-        """As `resynthesize`, of a recording, e.g. ``Recording.of_file(path)``, one block of samples (time,) after the other."""
+        """As `resynthesize`, of a recording, e.g. ``Recording.of_file(path)``, one block of samples (time,) after the other.
+
+        Raises:
+            ValueError: it would be transposed too far.
+        """
         if not -MOST <= transpose <= MOST:
             raise ValueError(f"transpose: expected {-MOST:g} to {MOST:g} semitones, found {transpose:g}")
         performance, peak = self.performance(recording)

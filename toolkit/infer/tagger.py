@@ -123,7 +123,11 @@ class TrainedTagger(Usable):
         return dict(zip(self.tags, found.tolist(), strict=True))
 
     def activity_of_recording(self, recording: Recording, every: float = 1.0) -> tuple[Tensor, Tensor]:
-        """As `activity`, of a recording of any length, in bounded memory."""
+        """As `activity`, of a recording of any length, in bounded memory.
+
+        Raises:
+            ValueError: `every` is not above 0.
+        """
         if not 0 < every < math.inf:
             raise ValueError(f"every: expected seconds above 0, found {every}")
         rate, total = self.sample_rate, self._samples(recording)

@@ -18,7 +18,7 @@ from toolkit import log
 if TYPE_CHECKING:
     from toolkit.launch import Job
 
-LOOK_EVERY = 0.1  # seconds between two looks at who is done
+LOOK_EVERY = 0.1  # seconds between two looks at which are done
 PATIENCE = 20.0  # seconds that a process has to end when it is asked to
 
 logger = log.get(__name__)
@@ -66,7 +66,7 @@ def _tell(job: Job, code: int, done: int, total: int) -> None:
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
-    """As Ctrl-C does; who has not ended after a while is killed."""
+    """Interrupt processes as Ctrl-C does; those that have not ended after a while are killed."""
     for how in (signal.SIGINT, signal.SIGKILL):
         for process in processes:
             with contextlib.suppress(ProcessLookupError):

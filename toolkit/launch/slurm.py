@@ -242,7 +242,7 @@ def _code(submitted: Any, state: str) -> int:
 
 
 def _refuse_twice(comment: str) -> None:
-    """Of a launcher that was killed, jobs may still be there: two of them in one folder would spoil each other's work."""
+    """Refuse while jobs of an earlier launch are still there: two in one folder would spoil each other's work."""
     for line in _squeue("%i|%T|%k") or []:
         number, state, told = line.split("|", 2)
         if told == comment and state not in ENDED:

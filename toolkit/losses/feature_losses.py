@@ -28,7 +28,7 @@ class DistanceCorrelation(FeatureLoss):
     """
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Between 0 and about 1."""
+        """One number between 0 and about 1 for features (B, L, C) and (B, L, D)."""
         a, b = _centred_distances(student), _centred_distances(teacher)
         covariance = (a * b).mean((-2, -1))
         variances = a.square().mean((-2, -1)) * b.square().mean((-2, -1))
@@ -39,7 +39,7 @@ class CosineDistanceDifference(FeatureLoss):
     """Mean absolute difference of the cosine similarities of all pairs of clips (Hung & Lerch 2022; Ding & Lerch 2023)."""
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Between 0 and 2."""
+        """One number between 0 and 2 for features (B, L, C) and (B, L, D)."""
         return (_cosines(student) - _cosines(teacher)).abs().mean()
 
 

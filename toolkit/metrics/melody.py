@@ -11,7 +11,7 @@
 
 The names are those under which results are stored.  Where there is nothing to divide by, voicing_recall is 1, the others 0.
 Frequencies are in Hz, times in seconds.  A reference of 0 Hz is unvoiced; so is an estimate of 0 Hz, or of a negative
-frequency, whose amount says the pitch in case there is one.
+frequency, whose amount says the pitch in case there is one.  A pitch is right if it is off by less than `tolerance` cents.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, past: Past | None = None) -> tuple[Tensor, Past]:
-        """Map (N, L, C) and keys and values of what was before to (N, L, C) and those of what will have been."""
+        """Map (N, L, C), and the keys and values of tokens before it, to (N, L, C) and those that later tokens can see."""
         found, past = self.attention(self.attention_norm(x), past)
         x = x + self.dropout(found)
         wide = F.gelu(self.expand(self.perceptron_norm(x)), approximate="tanh")

@@ -1,4 +1,4 @@
-"""Any separation model with weights of few bits: how many, is learned in training (DiffQ) or given (QAT)."""
+"""Any separation model with weights of few bits: how many is learned in training (DiffQ) or given (QAT)."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Row:
         metric: id with its aggregation, `si_sdr_improvement/mean`, and with its source if the figure is of one source; before
             it `untrained/` or `real/` if the figure is of what a model made before training, or of recordings.
         value: the figure, a share as such where tables show percent; None where it was not found.
-        config: path of the config that reproduces it, seen from the recipe; None for a row that only stands for comparison.
+        config: path of the config that reproduces it, relative to the recipe; None for a row that only stands for comparison.
         options: command-line overrides that belong to it: `[--data.train, libri2mix/8k/min/train-100]`.
         parameters: trainable parameters as published.
         source: where the figure was read.

@@ -82,7 +82,7 @@ def errors_over_time(times: Sequence[float], cents: Sequence[float], limits: tup
 
 @rc_context(STYLE)
 def errors_in_all(cents: np.ndarray) -> str:
-    """How the errors of all voiced frames are spread, on a logarithmic scale on which octave errors can be seen."""
+    """How the errors (frames,) of all voiced frames, in cents, are spread; the logarithmic scale shows octave errors."""
     figure, axes = panel(WIDTH, HEIGHT)
     counts, edges = np.histogram(np.clip(cents, -FAR + 1, FAR - 1), bins=np.arange(-FAR, FAR + 1, 25))
     share = 100 * counts / max(1, len(cents))
@@ -100,7 +100,7 @@ def errors_in_all(cents: np.ndarray) -> str:
 
 @rc_context(STYLE)
 def small_errors(cents: np.ndarray) -> str:
-    """How the errors within 100 cents are spread."""
+    """How those of the errors (frames,), in cents, that are within 100 cents are spread."""
     figure, axes = panel(WIDTH, HEIGHT)
     counts, edges = np.histogram(cents, bins=np.arange(-NEAR, NEAR + 1, 5))
     axes.axvspan(-RIGHT, RIGHT, color=SERIES[0], alpha=0.1, linewidth=0)

@@ -73,7 +73,7 @@ class Run:
 
     @property
     def config(self) -> str:
-        """Path of the config it was started from, seen from the recipe."""
+        """Path of the config it was started from, relative to the recipe."""
         return re.sub(r"^(.*/)?egs/[^/]+/[^/]+/", "", str(PurePosixPath(self.info.get("config", ""))))
 
     @property

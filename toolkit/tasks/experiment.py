@@ -48,6 +48,9 @@ class Experiment:
 
         Args:
             device: where parameters are made; `meta` for shapes only.
+
+        Raises:
+            UserError: the seed is negative or too large, or a class refuses its options.
         """
         seed = self.tree["train"]["seed"]
         if not 0 <= seed < 2**63:

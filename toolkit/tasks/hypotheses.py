@@ -186,7 +186,11 @@ class HypothesisLearning(Task):
         return torch.empty(1, 1, device="meta"), 0.0
 
     def check(self) -> None:
-        """See that the model gives hypotheses, on the meta device."""
+        """See that the model gives hypotheses, on the meta device.
+
+        Raises:
+            UserError: it does not, or the loss or the batch size does not fit it.
+        """
         inputs, _ = self.probe()
         with trying_out():
             found = self.model.eval()(inputs)

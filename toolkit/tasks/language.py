@@ -74,7 +74,11 @@ class LanguageModelling(Task):
         return [] if self.config.data.subwords is None else [self.config.data.subwords]
 
     def training(self, data: Path) -> Examples:
-        """Sequences; those that are drawn are others in each epoch."""
+        """Sequences; those that are drawn are others in each epoch.
+
+        Raises:
+            UserError: as of `Task.training`, or they are longer than the model reads.
+        """
         options = self.config.data
         found = self.source.training(data, options.train, self.config.train.seed, options.sequences)
         if (length := found.batch(0, [0]).tokens.shape[1]) > self.model.context:
@@ -226,7 +230,11 @@ class LanguageModelling(Task):
         return torch.empty(1, min(self.model.context, 32), dtype=torch.long, device="meta"), 0.0
 
     def check(self) -> None:
-        """See that the model gives logits of the next tokens, on the meta device."""
+        """See that the model gives logits of the next tokens, on the meta device.
+
+        Raises:
+            UserError: it does not.
+        """
         tokens, _ = self.probe()
         axis = [] if self.model.hypotheses is None else [self.model.hypotheses]
         expected = (1, *axis, tokens.shape[1], self.model.vocabulary)

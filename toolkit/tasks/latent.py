@@ -228,7 +228,11 @@ class LatentLearning(Task):
         return (items if self._pictures else torch.empty(logits.shape[:2], dtype=torch.int64, device="meta")), 0.0
 
     def check(self) -> None:
-        """See that items come back in the shape they have, and that attributes and discriminator fit the code."""
+        """See that items come back in the shape they have, and that attributes and discriminator fit the code.
+
+        Raises:
+            UserError: one of these is not so.
+        """
         with trying_out():
             items, _ = self.probe()
             encoded = self.model(items)

@@ -19,7 +19,7 @@ class LatentData:
     """Which tables, and how batches are made of their rows.
 
     Args:
-        train: manifest to train on, named below the data folder, e.g. ``bach_chorales/soprano/train``.
+        train: manifest to train on, named below the data folder, e.g. ``bach_chorales/all_meters/train``.
         valid: manifest that is validated on.
         test: manifest that results are reported on.
         batch_size: rows in a batch; FactorVAE takes one half of them for the model, the other one for the discriminator.

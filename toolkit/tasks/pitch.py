@@ -198,7 +198,11 @@ class PitchTracking(Task):
         }
 
     def inputs(self, manifest: Manifest, item: Item) -> Tensor:
-        """A recording as one channel at the model's rate, then it with its accompaniment at each level: (1 + levels, T)."""
+        """A recording as one channel at the model's rate, then it with its accompaniment at each level: (1 + levels, T).
+
+        Raises:
+            UserError: it cannot be read, or has no accompaniment where levels are asked for.
+        """
         voice = self._waveform(manifest, item, "recording")
         if not self.config.infer.snr:
             return voice[None]
@@ -209,7 +213,7 @@ class PitchTracking(Task):
         return torch.stack([voice, *(at_level(voice, other, snr) for snr in self.config.infer.snr)])
 
     def predict(self, model: nn.Module, inputs: Tensor, sample_rate: int) -> dict[str, Tensor]:
-        """Pitch (L,) and confidence of one recording, by `clean/hertz`, `20/hertz` (with accompaniment at 20 dB), ...."""
+        """Pitch (L,) and confidence of one recording, by `clean/hertz`, `20/hertz` (with accompaniment at 20 dB), …."""
         found: dict[str, Tensor] = {}
         for name, waveform in zip(self._conditions, inputs, strict=True):
             pitch = cast(PESTO, model).track(waveform[None])
@@ -254,7 +258,11 @@ class PitchTracking(Task):
         return torch.empty(frames, self.model.encoder.bins, device="meta"), 1.0
 
     def check(self) -> None:
-        """See that the model gives logits of the pitches, on the meta device."""
+        """See that the model gives logits of the pitches, on the meta device.
+
+        Raises:
+            UserError: it does not.
+        """
         frames, _ = self.probe()
         with trying_out():
             logits = self.model(frames)

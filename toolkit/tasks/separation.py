@@ -260,7 +260,11 @@ class Separation(Task):
         return torch.empty(1, model.audio_channels, samples, device="meta"), seconds
 
     def check(self) -> None:
-        """See that the model estimates what its `target` is, (B, S, C, T) if nothing else, on the meta device."""
+        """See that the model estimates what its `target` is, (B, S, C, T) if nothing else, on the meta device.
+
+        Raises:
+            UserError: it does not, or has another number of sources than the data.
+        """
         model = self.model
         if self.config.data.groups:
             self._check_sources()

@@ -178,7 +178,11 @@ class Synthesis(Task):
         return {"target": performance.waveform, **heard}, self.model.sample_rate
 
     def inputs(self, manifest: Manifest, item: Item) -> Performance:
-        """What is stored of a recording, as a batch of one."""
+        """What is stored of a recording, as a batch of one.
+
+        Raises:
+            UserError: nothing is stored of it.
+        """
         name = manifest.name
         if name not in self._performances:
             self._performances[name] = self._dataset(manifest.data, name)
@@ -259,7 +263,11 @@ class Synthesis(Task):
         return self._probe(1, PROBE), PROBE
 
     def check(self) -> None:
-        """See that the model renders every sample, on the meta device."""
+        """See that the model renders every sample, on the meta device.
+
+        Raises:
+            UserError: it does not.
+        """
         performance = self._probe(2, CHECK)
         with trying_out():
             rendered = self.model(performance)

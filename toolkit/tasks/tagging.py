@@ -166,7 +166,11 @@ class Tagging(Task):
         return Examples(source, c.batch_size)
 
     def validation(self, data: Path) -> Examples:
-        """Whole clips."""
+        """Whole clips.
+
+        Raises:
+            UserError: as of `Task.training`, or their tags are not those of the training clips.
+        """
         source, c = self._clips(data, self.config.data.valid, None), self.config.data
         if self.tags and source.tags != self.tags:
             raise UserError(f"data.valid: expected a manifest with the tags of {c.train}, in their order, found {c.valid}")
@@ -290,7 +294,11 @@ class Tagging(Task):
         return getattr(frontend, "features", getattr(frontend, "bins", 1))
 
     def check(self) -> None:
-        """See that the model gives a logit for each tag, on the meta device."""
+        """See that the model gives a logit for each tag, on the meta device.
+
+        Raises:
+            UserError: it does not.
+        """
         inputs, _ = self.probe()
         inputs = inputs.expand(2, *inputs.shape[1:])
         with trying_out(), tap(self.model, self.config.loss.taps):

@@ -174,7 +174,7 @@ def draw_apart(seed: int) -> None:
 
 
 def share(tensors: Iterable[Tensor]) -> None:
-    """Give all processes the first one's: of buffers, running statistics are of what each of them has seen."""
+    """Overwrite tensors with the first process's: running statistics, say, differ, as each process has seen other data."""
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor.detach(), 0)

@@ -39,6 +39,9 @@ class Trainer:
         exp: the experiment's folder.
         device: where to compute.
         key: fingerprint of all that a checkpoint depends on.
+
+    Raises:
+        UserError: the configuration does not fit the data or itself, or a checkpoint that is there cannot be gone on from.
     """
 
     def __init__(self, task: Task, config: Any, data: Path, exp: Path, device: torch.device, key: str) -> None:
@@ -63,7 +66,11 @@ class Trainer:
         self.together = distributed.Together(self.model, device, partial(arithmetic.compiled, option=self.options.compile))
 
     def fit(self) -> None:
-        """Train until the epochs, the patience or the minutes are over; the best weights are in `model.safetensors`."""
+        """Train until the epochs, the patience or the minutes are over; the best weights are in `model.safetensors`.
+
+        Raises:
+            UserError: not a single step was made.
+        """
         if self.step == 0:
             distributed.draw_apart(self.options.seed)
         while self.epoch < self.options.epochs and not self._over():
