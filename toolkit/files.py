@@ -55,7 +55,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     The temporary name keeps the suffix, since writers choose the format by it.
 
     Raises:
-        OSError: the disk is full, or nothing may be written; raised in the place of whatever the writer made of that.
+        OSError: the disk is full, or nothing may be written; raised in place of whatever the writer made of that.
     """
     path = Path(path)
     partial = path.with_name(f".{path.stem}.{os.getpid()}-{HERE}.partial{path.suffix}")
@@ -302,7 +302,7 @@ def download(url: str, path: Path | str, sha256: str | None = None, size: int | 
 
     Args:
         url: official address (https:, http: or file:).
-        path: where the file shall stand; returned at once if it is there with the right content.
+        path: of the file to make; returned at once if it is there with the right content.
         sha256: expected hash, in hexadecimal; without any hash the content is not checked.
         size: expected bytes, told where the content is another.
         md5: expected hash where the makers publish this one.

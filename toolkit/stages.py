@@ -85,7 +85,7 @@ class Stage:
             UserError: another process is at it, or the work ends without its outputs.
         """
         with alone(self._lock_path, f"stage {self.name} in {self.folder}"):
-            if (record := self._record()) and record["state"] == "running":  # and nobody is at it: it was cut off
+            if (record := self._record()) and record["state"] == "running":  # and no process is at it: it was cut off
                 files.sweep(self.folder)
             yield from self._recorded()
 

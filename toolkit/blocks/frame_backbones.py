@@ -22,7 +22,7 @@ class FrameMLP(Backbone):
     Args:
         bins: F, rows of the spectrogram.
         hidden: units of each layer.
-        norm: of the spectrogram and within each layer, in the place of its bias; null for none.
+        norm: of the spectrogram and within each layer, in place of its bias; null for none.
         activation: after each layer.
         dropout: share of each layer's output left out while training.
         residual: whether the spectrogram, as it came in, is added to what comes out of the last layer.

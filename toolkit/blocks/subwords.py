@@ -68,5 +68,5 @@ def text_of(manifest: Manifest, item: Item) -> str:
 
 
 def encode(codec: SubwordCodec, text: str) -> NDArray[np.int64]:
-    """The tokens of a whole text, between those that stand for its ends."""
+    """The tokens (L,) of a whole text, between those that stand for its ends."""
     return np.array(codec.encode(text, begin=True, end=True), np.int64)

@@ -128,7 +128,7 @@ def read_annotations(path: Path) -> list[Clip]:
 
 
 def is_clean(clip: Clip, seconds: float) -> bool:
-    """Whether a clip belongs to the clean version: it has one of the fifty tags, and is not cut short."""
+    """Whether a clip of so many seconds belongs to the clean version: it has one of the fifty tags, and is not cut short."""
     return any(clip.tags) and seconds >= CLEAN_SECONDS
 
 

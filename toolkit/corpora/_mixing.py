@@ -194,7 +194,7 @@ class Mixing:
             weights: of a mixture's utterances.
             labels: of an item, from its mixture and what `work` returned.
             option: for `work`.
-            header: what else the manifest's header shall say.
+            header: what else the manifest's header is to say.
         """
         by_name = {mixture.name: mixture for mixture in mixtures if all(key in utterances for key in mixture.utterances)}
         title = f"{place.manifests} {split}"

@@ -55,7 +55,7 @@ class ReadyMade:
             split: name of its folder.
             path: the manifest.
             data: folder of all that is prepared.
-            header: what else the manifest's header shall say.
+            header: what else the manifest's header is to say.
             labels: of a mixture, from its name.
             nj: processes.
             strict: a bad mixture is an error.

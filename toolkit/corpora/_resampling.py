@@ -11,7 +11,7 @@ from toolkit.log import UserError
 
 
 class Resampling(NamedTuple):
-    """A file as it is and as it shall be, perhaps the same."""
+    """A file as it is and as it is to be, perhaps the same."""
 
     source: Path
     target: Path

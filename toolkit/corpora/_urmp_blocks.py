@@ -1,6 +1,6 @@
 """Blocks of one instrument, cut out of its stems as DDX7 prepares them (F. Caspe, A. McPherson, M. Sandler, ISMIR 2022).
 
-A stem at 16 kHz is brought to a peak of 1, split where it is silent, and cut into blocks of at most 4 s; those of more than 3 s
+A stem at 16 kHz is scaled to a peak of 1, split where it is silent, and cut into blocks of at most 4 s; those of more than 3 s
 whose pitch is sure enough are kept and filled up with zeros (github.com/fcaspe/ddx7, dataset/create_data.py).
 """
 

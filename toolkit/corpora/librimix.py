@@ -244,7 +244,7 @@ def _peak(argument: tuple[tuple[Path, ...], tuple[float, ...]]) -> float:
 def _find_tables(
     corpus: Path, data: Path, metadata: Path | None, splits: list[Split], speakers: list[int]
 ) -> dict[tuple[int, str], Path]:
-    """Tables of all splits, by number of speakers and split; empty where mixtures shall be drawn."""
+    """Tables of all splits, by number of speakers and split; empty where mixtures are to be drawn."""
     whole = all(_librispeech.is_whole(split.subset, split.utterances) for split in splits)
     folder = metadata or (corpus / "metadata" if _mini.is_mini(corpus, NAME) else data / "metadata" if whole else None)
     if folder is None:

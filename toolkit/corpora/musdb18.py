@@ -175,7 +175,7 @@ def make_mini(corpus: Path, seed: int = 0, layout: Literal["wav", "stems"] = "wa
 
 @dataclass(frozen=True)
 class _Work:
-    """A track as it is, WAV files or a stem.mp4, and as it shall be: WAV files in the order of `ROLES`, perhaps the same."""
+    """A track as it is, WAV files or a stem.mp4, and as it is to be: WAV files in the order of `ROLES`, perhaps the same."""
 
     sources: tuple[Path, ...]
     targets: tuple[Path, ...]

@@ -49,7 +49,7 @@ class Tune(NamedTuple):
         """What a language model reads: the fields that there are of those, then the body; a line break after each line.
 
         Args:
-            fields: letters, in the order in which they shall stand; `K` is last by the rules of the notation.
+            fields: letters, in the order in which they are to stand; `K` is last by the rules of the notation.
             chords: whether chord symbols (`"Em"`) are kept.
         """
         lines = [f"{letter}:{value}" for letter in fields for value in self.fields.get(letter, [])]

@@ -49,7 +49,7 @@ class ExampleSource(ABC, Generic[AnyBatch]):
         """Examples per epoch."""
 
     def shards(self) -> np.ndarray | None:
-        """The number of the file that each example stands in, (N,), where files shall be read one after another in training."""
+        """The number of the file that each example stands in, (N,), where training reads one file after another."""
         return None
 
     @abstractmethod

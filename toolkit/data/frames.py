@@ -112,7 +112,7 @@ class FrameDataset(ExampleSource[FrameBatch]):
 
 
 def annotated(item: Item, frames: int, frame_rate: float) -> np.ndarray:
-    """What the nearest annotation says of each frame, float32 Hz; NaN where none is near, or the item has no `labels.f0`."""
+    """What the nearest annotation says of each frame, (frames,), float32 Hz; NaN where none is near, or without `labels.f0`."""
     label: dict[str, Any] | None = item.labels.get("f0")
     hertz = np.full(frames, np.nan, np.float32)
     if label is not None:

@@ -231,7 +231,7 @@ def gone(path: Path) -> UserError:
 
 
 def relative_root(manifest: Path, root: Path) -> str:
-    """`root` as the manifest shall store it: relative where both lie in one tree of data, so that the tree may move."""
+    """`root` as the manifest is to store it: relative where both lie in one tree of data, so that the tree may move."""
     return os.path.relpath(root.resolve(), manifest.parent.resolve())
 
 

@@ -1,4 +1,4 @@
-"""Many names in little memory: one row of bytes in the place of a million strings."""
+"""Many names in little memory: one row of bytes in place of a million strings."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def run(
         jobs: with ids that differ.
         what: plural noun for the progress line, e.g. "mixtures".
         nj: worker processes (default: processors of this process); with 1, or for a few seconds' work, this very process.
-        workers: processes that are shared with other runs, in the place of `nj`.
+        workers: processes that are shared with other runs, in place of `nj`.
         journal: JSON Lines file that makes the run restartable.
         strict: a job that would be skipped is an error.
 

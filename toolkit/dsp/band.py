@@ -57,7 +57,7 @@ class Song(NamedTuple):
 
 
 def compose(rng: np.random.Generator, seconds: float, sample_rate: int) -> Song:
-    """Tempo, key and chords at random."""
+    """Tempo, key and chords of so many seconds at random, to be played at `sample_rate` Hz."""
     return Song(
         beat=60.0 / rng.uniform(84, 144),
         root=int(rng.integers(40, 52)),

@@ -80,5 +80,5 @@ def accumulate_phase(f0: Tensor, ratios: Tensor, sample_rate: int, start: Tensor
 
 
 def audible(frequencies: Tensor, sample_rate: int) -> Tensor:
-    """1 where an oscillator of this frequency (Hz) lies below half the sample rate, 0 where it would alias."""
+    """1 where an oscillator of this frequency (Hz, any shape) lies below half the sample rate, 0 where it would alias."""
     return (frequencies < sample_rate / 2).to(frequencies.dtype)

@@ -17,7 +17,7 @@ HANN_BANDWIDTH = 1.50018310546875  # in bins, as librosa rounds it where it asks
 REACH = 37  # samples that the half-band filter looks to either side; odd, as only its odd taps are not zero
 KAISER_BETA = 11.2  # 110 dB of attenuation
 PASSBAND = 0.8  # of half the halved rate: what the filter leaves as it is; what it lets through above 1.2 folds elsewhere
-MARGIN = 16  # bandwidths beside a bin that shall lie in it: what a window hears farther off is more than 90 dB down
+MARGIN = 16  # bandwidths beside a bin that must lie in it: what a window hears farther off is more than 90 dB down
 MAX_PHASES = 64  # kernels of a bin, one for each place between two samples where a frame's centre may fall
 BLOCK = 64  # samples that one product of matrices halves the rate to
 

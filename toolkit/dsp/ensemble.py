@@ -173,7 +173,7 @@ def play(
     """A short piece: the instruments play the same chords, about equally loud; each rests in a bar now and then.
 
     Args:
-        instruments: names in `INSTRUMENTS`; nobody gives silence.
+        instruments: names in `INSTRUMENTS`; none of them gives silence.
         seconds: length.
         sample_rate: Hz.
         seed: of all that is random: chords, rhythms, how one instrument differs from others of its kind, places.

@@ -34,7 +34,7 @@ class Timbre(ABC):
 
     @abstractmethod
     def sound(self, lines: Lines, seconds: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-        """Play the lines: (time,), as loud as it comes; `rng` draws how this one instrument differs from others of its kind."""
+        """Play the lines at `sample_rate` Hz: (time,), as loud as it comes; `rng` draws what sets it apart from its kind."""
 
 
 @dataclass(frozen=True)

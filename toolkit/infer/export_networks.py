@@ -91,7 +91,7 @@ class Called(nn.Module):
 
 
 class _Number(float):
-    """A number in the place of a tensor of one: what is computed from it is known while a network is exported."""
+    """A number in place of a tensor of one: what is computed from it is known while a network is exported."""
 
     def item(self) -> float:
         """As of a tensor."""

@@ -36,7 +36,7 @@ def resynth(
     Args:
         recording: an audio file.
         model: a trained experiment, a pack, or a folder of such.
-        instrument: that the model shall have been trained on; None where there is one model only.
+        instrument: that the model was trained on; None where there is one model only.
         transpose: semitones upwards.
         out: the file to write, a WAV, FLAC or MP3 file by its suffix; None for one in `FOLDER`.
         pitch: how the recording's pitch is told: `pyin`, `crepe`, or a trained experiment or pack of a model of pitch; None for
@@ -71,7 +71,7 @@ def choose(model: Path, instrument: str | None = None) -> Path:
 
     Args:
         model: a trained experiment or a pack of synthesis, or a folder of such.
-        instrument: a part of the name of the data that it shall have been trained on: ``urmp/ddx7/trumpet/train``.
+        instrument: a part of the name of the data that it was trained on: ``urmp/ddx7/trumpet/train``.
 
     Raises:
         UserError: there is none, or several; tells which there are.

@@ -37,7 +37,7 @@ HEARD_AT_ONCE, MARGIN = 60.0, 1.0  # seconds whose pitch and loudness are told a
 class TrainedSynthesis(Usable):
     """What `toolkit.load` gives of a model that plays music again.
 
-    A recording is heard as one channel, the mean of its own, and brought to a peak of 1, as the recordings of the corpora are;
+    A recording is heard as one channel, the mean of its own, and scaled to a peak of 1, as the recordings of the corpora are;
     what is rendered is as loud as the recording again.
 
     Attributes:

@@ -26,7 +26,7 @@ class Part:
 
     @classmethod
     def here(cls) -> Part:
-        """What this process was given by a launcher; all of it if nothing."""
+        """The part that a launcher gave this process; the whole if none did."""
         number, _, of = os.environ.get(VARIABLE, "1/1").partition("/")
         return cls(int(number), int(of))
 

@@ -260,7 +260,7 @@ def _cancel(submitted: Sequence[Any]) -> None:
 
 
 def _for_torchrun() -> dict[str, str]:
-    """What torchrun reads of its environment: where the processes of several nodes meet; nothing on a single node.
+    """What torchrun reads from its environment: where the processes of several nodes meet; nothing on a single node.
 
     The first node, where srun was called, opens the meeting place at a port that follows from the job's number.
     """

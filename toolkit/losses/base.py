@@ -36,7 +36,7 @@ class SeparationLoss(nn.Module, ABC):
 class WeightedPairs(SeparationLoss):
     """The mean over the references of the weighted distances of all estimates from it.
 
-    A subclass says which estimate it chooses for each reference and, where the others shall learn too, how much each of them
+    A subclass says which estimate it chooses for each reference and, where the others learn too, how much each of them
     weighs.
     """
 

@@ -22,7 +22,7 @@ class FeatureLoss(nn.Module, ABC):
 
 
 class DistanceCorrelation(FeatureLoss):
-    """One less the distance correlation of a batch's clips, mean over the frames (Székely et al. 2007; Ding & Lerch 2023).
+    """One minus the distance correlation of a batch's clips, mean over the frames (Székely et al. 2007; Ding & Lerch 2023).
 
     0 where the student's distances between clips are the teacher's up to a factor; offset and scale of either do not matter.
     """

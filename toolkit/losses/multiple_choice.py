@@ -3,7 +3,7 @@
 It costs K n comparisons where permutation-invariant training searches K! orders (Perera et al. 2025, "Multiple choice learning
 for efficient speech separation with many speakers").  Three rules say who learns from a reference: the best hypothesis alone,
 the best one and the others a little, or all of them as a falling temperature has it.  Where samples have different numbers of
-references, a mask (B, n) says which there are; the others choose nobody and weigh nothing, whatever they hold.
+references, a mask (B, n) says which there are; the others choose no hypothesis and weigh nothing, whatever they hold.
 """
 
 from typing import Literal

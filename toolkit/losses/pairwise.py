@@ -19,7 +19,7 @@ class NegativeRatio(PairwiseLoss):
 
     @abstractmethod
     def parts(self, products: Products, eps: float) -> tuple[Tensor, Tensor]:
-        """Energies of target and distortion, (B, K, n) each."""
+        """Energies of target and distortion, which broadcast to (B, K, n)."""
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """Map estimate (B, K, C, T) and reference (B, n, C, T) to distances (B, K, n) in dB.

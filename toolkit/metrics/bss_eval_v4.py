@@ -19,7 +19,7 @@ to nothing, as above the 16 kHz at which MUSDB18's AAC encoder stops, the equati
 huge to fit the estimate's noise.  In the reference figures that museval's own tests hold (white noise as estimate), SIR and
 SAR move by up to 18 dB when the last 152 of a track's 300,032 samples are missing: to compare, decode all AAC frames, to 16
 bits.  Where references are so alike, or so band-limited, that float64 cannot tell, museval itself gives other figures for the
-same signals times three, and nobody's can be reproduced.
+same signals times three, and no figures can be reproduced.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def dlig(information: Information, dimensions: Sequence[int] | None = None) -> F
 
 
 def modularity(information: Floats) -> Floats:
-    """(Z), 0 to 1: one less the squared information on other attributes in relation to the most; 0 where there is none at all.
+    """(Z), 0 to 1: one minus the squared information on other attributes in relation to the most; 0 where there is none at all.
 
     Args:
         information: of codes and attributes, (Z, A), A at least 2.

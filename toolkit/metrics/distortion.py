@@ -93,18 +93,18 @@ def pairwise_products(estimate: Tensor, reference: Tensor, zero_mean: bool) -> P
 
 
 def scale_invariant(p: Products, eps: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Energies of the reference scaled to fit the estimate best, and of what is left."""
+    """Energies of the reference scaled to fit the estimate best, and of what is left; they broadcast as the products do."""
     target = p.cross.square() / (p.reference + eps)
     return target, (p.estimate - target).clamp(min=0)
 
 
 def plain(p: Products, eps: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Energies of the reference as it is, and of its difference from the estimate."""
+    """Energies of the reference as it is, and of its difference from the estimate; they broadcast as the products do."""
     return p.reference, (p.estimate + p.reference - 2 * p.cross).clamp(min=0)
 
 
 def scale_dependent(p: Products, eps: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Energies of the scaled reference, and of the difference from the reference as it is."""
+    """Energies of the scaled reference, and of the difference from the reference as it is, which broadcast likewise."""
     return scale_invariant(p, eps)[0], plain(p)[1]
 
 

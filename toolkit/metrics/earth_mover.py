@@ -22,7 +22,7 @@ def earth_movers_distance(
     Args:
         points: (K, D), e.g. hypotheses.
         others: (N, D), e.g. samples of what they stand for.
-        weights: (K), how much each point weighs; all alike if not given.  Brought to a sum of 1.
+        weights: (K), how much each point weighs; all alike if not given.  Scaled to a sum of 1.
         other_weights: (N), the same of the others.
 
     Raises:

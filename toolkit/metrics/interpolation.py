@@ -38,7 +38,7 @@ def monotonicity(latents: ArrayLike, attributes: ArrayLike, threshold: float = 1
 
 
 def smoothness(latents: ArrayLike, attributes: ArrayLike, power: float = 2.0) -> Floats:
-    """One less the change of an attribute's slope in relation to the range of its slopes: the mean over the codes, (A).
+    """One minus the change of an attribute's slope in relation to the range of its slopes: the mean over the codes, (A).
 
     The change is the Lehmer mean of its amounts at all steps, which is near the greatest.  Where a slope never changes it is 1
     (Latte: only if that is so of all codes).

@@ -31,7 +31,7 @@ class Hypotheses(NamedTuple):
     scores: Tensor | None
 
     def weights(self) -> Tensor:
-        """Probabilities (B, K): the scores' sigmoids brought to a sum of 1 (Letzelter et al. 2023), or 1 / K each."""
+        """Probabilities (B, K): the scores' sigmoids scaled to a sum of 1 (Letzelter et al. 2023), or 1 / K each."""
         if self.scores is None:
             return self.points.new_full(self.points.shape[:2], 1 / self.points.shape[1])
         return F.softmax(F.logsigmoid(self.scores), dim=1)

@@ -41,7 +41,7 @@ class PESTO(PitchModel):
     tones of known pitch.  Every frame stands for itself.
 
     Confidence is what `voicing` says, if there is one.  Without it, it is the share of the probabilities that lie less than a
-    semitone from the highest one, times one less the spectrum's flatness in relation to white noise's.  (Of the released
+    semitone from the highest one, times one minus the spectrum's flatness in relation to white noise's.  (Of the released
     versions the first gave the loudness in relation to that of the whole recording.)
 
     Args:

@@ -75,7 +75,7 @@ class PatchProjection(Feature):
 
     It is no VGGish, and its numbers mean something else.  Of each patch of VGGish's input: the spectrum's shape (64 cosine
     coefficients of the bands' means over the patch), how much it changes (32 of their deviations) and how suddenly (32 of the
-    mean rise from frame to frame), brought to 0 … 255.  That is enough to tell instruments apart, so that the mini corpora and
+    mean rise from frame to frame), scaled to 0 … 255.  That is enough to tell instruments apart, so that the mini corpora and
     any recording go the same way as the published features.
     """
 

@@ -64,7 +64,7 @@ class Paper:
     """A paper and the rows of its tables, with the rows of those who repeated it.
 
     In `paper.yaml`, what several rows share is said once: a row with `rows` stands for these, and what else it says holds for
-    each of them unless that one says otherwise. `values` in the place of `value` stands for several figures of a system: each
+    each of them unless that one says otherwise. `values` in place of `value` stands for several figures of a system: each
     name is what follows `metric` in the figure's id (`all` for nothing), or without `metric` the whole id.
 
         - data: musdb18/44100/test

@@ -105,7 +105,7 @@ def _draw(axes: Axes, notes: Notes, steps: int, pitches: tuple[int, int], lines:
 
 
 def _corners(note: NoteEvent, longest: float) -> list[tuple[float, float]]:
-    """Of the rectangle of a note, cut where it is longer than that, round to where it begins."""
+    """The corners of a note's rectangle, cut off where it is longer than `longest`; the first one stands at the end again."""
     end, low, high = note.onset + min(note.duration, longest), note.pitch - 0.5, note.pitch + 0.5
     return [(note.onset, low), (end, low), (end, high), (note.onset, high), (note.onset, low)]
 

@@ -102,7 +102,7 @@ def _errors(tracks: list[Track]) -> list[Picture]:
 
 
 def _by_instrument(rows: list[dict[str, Any]], items: dict[str, Item], names: list[str]) -> Table | None:
-    """A line an instrument, by the alphabet."""
+    """A line an instrument, in alphabetical order."""
     groups = by_label(rows, items, INSTRUMENT)
     if set(groups) <= {NOTHING}:
         return None

@@ -233,6 +233,6 @@ def _finished(run: Run) -> str:
 
 
 def without_resultless(words: list[str]) -> dict[str, Any]:
-    """Overrides as keys and values, sorted by their keys, of each the last word; the seed and the like are left out."""
+    """Overrides by their keys, sorted, each with the value that was given last; the seed and the like are left out."""
     said = dict(config.parse_overrides(words))
     return {key: said[key] for key in sorted(said) if key not in RESULTLESS}

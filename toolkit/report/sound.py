@@ -48,7 +48,7 @@ def address(encoded: bytes, sample_rate: int) -> str:
 
 
 def _is_music(sample_rate: int) -> bool:
-    """Whether a signal is heard as MP3: as FLAC, there would be room for a second of it."""
+    """Whether a signal becomes MP3: as FLAC there would be room for no more than a second of it."""
     return sample_rate in MP3_RATES and sample_rate > LOSSLESS_RATE and "MP3" in soundfile.available_formats()
 
 

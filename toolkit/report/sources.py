@@ -65,7 +65,7 @@ def _named(identities: Iterable[str], metric: str) -> list[str]:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of sources in the order in which they are always shown; others behind, by the alphabet, numbers falling."""
+    """Names of sources in the order in which they are always shown; others behind, in alphabetical order, numbers falling."""
     places = {name: place for place, name in enumerate((ALL, *ORDER))}
     return sorted(names, key=lambda name: (places.get(name, len(places)), -_level(name), name))
 

@@ -42,7 +42,7 @@ class Axis(NamedTuple):
         marks: where frequencies that are named stand on it.
         names: what they are called.
         label: quantity and unit.
-        window: seconds of a spectrum, but for a number of samples that is a power of two.
+        window: seconds that each spectrum is taken of, about: its samples are a power of two.
     """
 
     edges: Array
@@ -160,7 +160,7 @@ def levels(waveform: Tensor, sample_rate: int, axis: Axis, loudest: float | None
 
 
 def _rows(values: Array, edges: Array) -> Array:
-    """Of the bins (bins, columns) within a row the greatest; rows that are finer than bins lie on a line between two.
+    """The greatest of the bins (bins, columns) within each row; rows that are finer than bins are interpolated between two.
 
     Args:
         values: of each bin.

@@ -44,7 +44,7 @@ def values_of(rows: Iterable[dict[str, Any]], metric: str, key: str = "metrics")
 
 
 def by_label(rows: Iterable[dict[str, Any]], items: Mapping[str, Item], label: str) -> dict[str, list[dict[str, Any]]]:
-    """Lines of scores by what the manifest says of their items, by the alphabet; `-` where it says nothing."""
+    """Lines of scores by what the manifest says of their items, in alphabetical order; `-` where it says nothing."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(label_of(row, items, label), []).append(row)

@@ -43,8 +43,8 @@ class Example:
     Attributes:
         place: `best`, `median` or `worst`.
         id: of the recording.
-        value: how near the estimate comes to it.
-        before: the same of the untrained model, where it was stored.
+        value: the metric that it was chosen by, of the estimate.
+        before: the same of what the untrained model made, where that was stored.
         seconds: its whole duration.
         clips: target, estimate, and what the untrained model made.
         curves: (caption, SVG) of pitch and loudness.

@@ -14,7 +14,7 @@ WIDE = 120  # characters of a line, beyond which headings are broken
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they shall be read.
+    """Cells as they are read.
 
     Attributes:
         columns: headings.

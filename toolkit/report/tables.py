@@ -169,7 +169,7 @@ def measured(found: Group, metric: str) -> str:
 
 
 def difference(row: Row, found: Group | None) -> str:
-    """Ours less the paper's; nothing where either lacks."""
+    """Ours less the paper's; nothing where either is missing."""
     if found is None or row.value is None:
         return ""
     middle = found.median(row.metric) if row.median else None

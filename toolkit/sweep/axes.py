@@ -82,8 +82,10 @@ def _check_names(found: list[Combination]) -> None:
 
 
 def _suffix(pairs: Sequence[Pair]) -> str:
-    """As `utils/recipe.sh` adds it to the configuration's name: keys without their section, and of values every byte but
-    letters, digits and points is a dash."""
+    """What overrides add to the configuration's name, as in `utils/recipe.sh`.
+
+    Keys stand without their section; in values, every byte that is no letter, digit or point becomes a dash.
+    """
     spelt = ((key.partition(".")[2] or key, re.sub(rb"[^A-Za-z0-9.]", b"-", value.encode()).decode()) for key, value in pairs)
     return "".join(f"_{option}-{value}" for option, value in spelt)
 

@@ -7,7 +7,7 @@
 The toolkit's own loop trains each paper's model with the paper's loss, optimizer, batch and segment on noise of the right
 shape: loading (a copy in memory), pinning, copying to the device, forward, backward, clipping, averages.  What does not fit
 into memory is cut into batches whose gradients are added up.  Each recipe runs in a process of its own, as it is, then
-compiled; what has no time left is told as such.  The table goes into `RESULTS.md` in the place of this machine's last one.
+compiled; what has no time left is told as such.  The table goes into `RESULTS.md` in place of this machine's last one.
 
 Multiply-adds are counted in forward and backward of one batch (convolutions, products of matrices, attention; not Fourier
 transforms, recurrences of cuDNN, and what is calculated point by point); one is two FLOP.
@@ -249,7 +249,7 @@ def cells(row: dict) -> list[str]:
 
 
 def write(path: Path, rows: list[dict], machine: str) -> None:
-    """Put the table in the place of the machine's last one, or at the end; all else in the file stays."""
+    """Put the table in place of the machine's last one, or at the end; all else in the file stays."""
     begin, end = (f"<!-- training on {machine}: {word} -->" for word in ("begin", "end"))
     text = path.read_text(encoding="utf-8") if path.is_file() else HEAD
     made = f"{time.strftime('%Y-%m-%d', time.gmtime())}, {processor()}, torch {torch.__version__}, commit {commit()}."
