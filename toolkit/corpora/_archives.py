@@ -124,7 +124,7 @@ def _of_tar(bundle: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
 
 
 def _checked(archive: Path, folder: Path, members: Iterable[Member]) -> Iterator[Member]:
-    """Those to be written."""
+    """The members to be written, each checked: the archive is no bomb, and all of it lands in the folder."""
     base, packed, size = folder.resolve(), archive.stat().st_size, 0
     for member in members:
         size += member.size

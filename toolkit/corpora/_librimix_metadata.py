@@ -32,7 +32,7 @@ class Mixture:
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """What the mixture's files are called."""
         return "_".join(map(_mixing.utterance, self.utterances))
 
 

@@ -49,7 +49,7 @@ class Clip(NamedTuple):
 
     @property
     def split(self) -> str:
-        """By the folder that the clip lies in."""
+        """The clip's split, by the folder that it lies in."""
         return next(split for split, folders in FOLDERS.items() if self.path[0] in folders)
 
 

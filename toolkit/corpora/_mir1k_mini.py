@@ -20,7 +20,7 @@ LYRICS = "啊噫嗚欸喔"  # what is sung: vowels
 
 
 class Folders(NamedTuple):
-    """Of the corpus."""
+    """The names of the corpus's folders."""
 
     sound: str = "Wavfile"
     songs: str = "UndividedWavfile"

@@ -46,7 +46,7 @@ def choose(rule: str, train: Sequence[str], folder: Path, split_file: Path | Non
 
 
 def _published(rows: Sequence[str], path: Path) -> Validation:
-    """By SiddGururani/AttentionMIC, data/train_val.split: an npz file of row numbers `train` and `val`."""
+    """The split of SiddGururani/AttentionMIC, data/train_val.split: an npz file of row numbers `train` and `val`."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             train, valid = archive["train"].tolist(), archive["val"].tolist()
@@ -69,7 +69,7 @@ def _seeded(rows: Sequence[str]) -> Validation:
 
 
 def _east(rows: Sequence[str]) -> Validation:
-    """By suncerock/EAsT-music-classification, preprocess/split_openmic_train.py; gives its published openmic_valid.json."""
+    """The split of suncerock/EAsT-music-classification, preprocess/split_openmic_train.py: its published openmic_valid.json."""
     draw = random.Random(2022)
     keys = frozenset(key for key in rows if draw.random() < PART)
     return Validation(keys, f"EAsT's draw, seed 2022: {len(keys)} of {len(rows)}")

@@ -75,7 +75,7 @@ def points(draws: Draws) -> Floats:
 
 
 def probabilities(t: float) -> NDArray[np.float64]:
-    """Of a point being lower left, upper left, lower right and upper right: (4)."""
+    """How probable it is that a point lies lower left, upper left, lower right and upper right, given t: (4)."""
     return np.array([1 - t, t, t, 1 - t]) / 2
 
 

@@ -82,7 +82,7 @@ def notebook(seed: Seed, each: int = NOTEBOOK_EACH) -> Draws:
 
 
 def covariance(t: float = 1.0, moving: bool = False) -> NDArray[np.float64]:
-    """Of the mixture given t, in closed form: (2, 2).
+    """The covariance (2, 2) of the mixture given t, in closed form.
 
     That of the fixed one is diagonal, 0.1767 and 0.2322, which makes its first critical temperature 0.4644
     (`toolkit.metrics.hypotheses.critical_temperature`).

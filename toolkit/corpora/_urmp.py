@@ -111,12 +111,12 @@ class Stem(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Of the piece, 1 to 44."""
+        """The number of the piece, 1 to 44."""
         return int(self.folder[:2])
 
     @property
     def title(self) -> str:
-        """Of the piece; arrangements of one work share it, and may share recordings."""
+        """The title of the piece; arrangements of one work share it, and may share recordings."""
         return self.folder.split("_")[1]
 
 

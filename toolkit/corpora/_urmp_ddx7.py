@@ -67,7 +67,7 @@ class _Cutting(NamedTuple):
     labels: dict[str, dict[str, Any]]
 
     def some(self, places: Sequence[int]) -> _Cutting:
-        """Those at certain places."""
+        """The cuts at certain places."""
         jobs = [self.jobs[place] for place in places]
         return _Cutting(jobs, self.outcome.some(job.id for job in jobs), self.labels)
 

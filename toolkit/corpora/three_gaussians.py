@@ -57,7 +57,7 @@ def draw(item: Item, seeds: Sequence[int] = ()) -> Draws:
 
 
 def _items(variant: str, sizes: Sizes, seed: int, folder: Path) -> Mapping[str, list[Item]]:
-    """Of each split; given t = 0 the moving ones are a single point, so that the inputs begin above it."""
+    """The items of each split; given t = 0 the moving Gaussians are a single point, so that the inputs begin above it."""
     labels = {"variant": variant.rpartition("/")[2]}
     found = {
         split: [_rules.drawn(split, split, sizes[variant][split], (seed, place), labels)]

@@ -52,7 +52,7 @@ class Bar(NamedTuple):
 
     @property
     def duration(self) -> Fraction:
-        """Of its notes, in whole notes."""
+        """How long its notes last together, in whole notes."""
         return sum((note.duration for note in self.notes), Fraction())
 
 

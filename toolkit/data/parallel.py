@@ -94,7 +94,7 @@ class Outcome:
     reused: int = 0
 
     def done(self, jobs: Iterable[Job]) -> list[Job]:
-        """Those of the jobs that have a result."""
+        """The jobs among these that have a result."""
         return [job for job in jobs if job.id in self.results]
 
     def some(self, ids: Iterable[str]) -> Outcome:

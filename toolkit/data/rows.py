@@ -61,7 +61,7 @@ class Drawn(ExampleSource[AnyBatch]):
         return len(self._rows)
 
     def batch(self, epoch: int, indices: Sequence[int], memory: NDArray[Any] | None = None) -> AnyBatch:
-        """Some examples of an epoch."""
+        """The examples of an epoch at `indices`."""
         if epoch != self._epoch and not self._fixed:
             self._epoch, self._rows = epoch, self._drawn(epoch)
         return self._rows.batch(epoch, indices)

@@ -72,5 +72,5 @@ class Texts(ExampleSource[TokenBatch]):
         return len(self._sequences)
 
     def batch(self, epoch: int, indices: Sequence[int], memory: NDArray[np.float32] | None = None) -> TokenBatch:
-        """Some sequences, (B, L); the same in each epoch."""
+        """The sequences (B, L) at `indices`; the same in each epoch."""
         return batch_of([self._sequences[index] for index in indices], [self._ids[index] for index in indices])

@@ -51,7 +51,7 @@ class Song(NamedTuple):
         return self.chords[bar % len(self.chords)]
 
     def frequency(self, degree: int, octave: int = 0) -> float:
-        """Of a degree of the scale (any whole number), `octave` octaves above the root's, Hz."""
+        """The frequency in Hz of a degree of the scale (any whole number), `octave` octaves above the root's."""
         up, step = divmod(degree, len(self.scale))
         return 440.0 * 2.0 ** ((self.root + self.scale[step] - 69) / 12 + up + octave)
 

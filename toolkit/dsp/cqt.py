@@ -179,14 +179,14 @@ class CQT(nn.Module):
         return [level for level in self.levels if isinstance(level, _Level)]
 
     def _ends(self, received: int) -> list[int]:
-        """Of each rate, the first sample that cannot be computed yet."""
+        """The first sample of each rate that cannot be computed yet."""
         ends = [received]
         for _ in self.levels[1:]:
             ends.append((ends[-1] - 1 - REACH) // 2 + 1)
         return ends
 
     def _starts(self, ends: list[int], frame: int) -> list[int]:
-        """Of each rate, the first sample that `frame`, later ones or the halved rate will ask for."""
+        """The first sample of each rate that `frame`, later ones or the halved rate will ask for."""
         starts = [2 * end - REACH for end in ends[1:]] + [ends[-1]]
         for level in self._levels():
             if level.bins:
@@ -306,7 +306,7 @@ def _kernels(time: Tensor, cycles: Sequence[float], windows: Sequence[_Window]) 
 def _frame_kernels(
     cycles: tuple[float, ...], windows: tuple[_Window, ...], centre: int, length: int, device: torch.device
 ) -> tuple[int, Tensor]:
-    """Of a frame that is centred on a sample of `length`: the first sample that it needs, and `_kernels` of them."""
+    """The first sample that a frame needs which is centred on one of `length` samples, and `_kernels` of all that it needs."""
     half = max(math.ceil(window.span / 2 + abs(window.centre)) for window in windows)
     begin, end = max(0, centre - half), min(length, centre + half + 1)
     time = torch.arange(begin, end, dtype=torch.float64) - centre

@@ -197,7 +197,7 @@ class _Desk(NamedTuple):
 
 
 def _desks(samples: Tensor, operators: int, keep: bool) -> Iterator[tuple[slice, _Desk]]:
-    """Some frames of (N, hop_length) after the other; all at once where there are more processors than cache."""
+    """Slices of the frames (N, hop_length), one after the other, with room to compute in; all at once on a GPU."""
     count, hop_length = samples.shape
     if samples.device.type != "cpu" or torch.compiler.is_compiling():
         yield slice(None), _desk(samples, operators, count, keep)

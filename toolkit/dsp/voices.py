@@ -138,7 +138,7 @@ class Performed(NamedTuple):
 
 
 def timeline(notes: Sequence[Note], time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of moments (n,) in seconds, (n,) each: their note's number, seconds since it began, seconds until it ends (< 0: rest)."""
+    """The note's number at moments (n,) in seconds, the seconds since it began and until it ends (< 0: rest), (n,) each."""
     starts, ends = (
         np.array(values) for values in zip(*((note.start, note.start + note.seconds) for note in notes), strict=True)
     )

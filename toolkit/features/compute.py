@@ -71,7 +71,7 @@ class Clips:
         return len(self._numbers)
 
     def of(self, shard: range) -> Iterator[Clip]:
-        """Those of a shard."""
+        """The clips of a shard."""
         for number in self._numbers[shard.start : shard.stop].tolist():
             item = self._manifest[number]
             yield Clip(item.id, self._manifest.path_of(item, self._role), item.seconds)

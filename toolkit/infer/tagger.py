@@ -170,7 +170,7 @@ class TrainedTagger(Usable):
         return [round(number * (total - length) / (count - 1)) for number in range(count)], length
 
     def _samples(self, recording: Recording) -> int:
-        """Of a recording at the model's rate."""
+        """How many samples a recording has at the model's rate."""
         return -(-recording.frames * self.sample_rate // recording.sample_rate)
 
     @torch.inference_mode()

@@ -155,7 +155,7 @@ def _spelt(job: Job) -> str:
 
 
 def _parameters(wanted: Resources, first: Job, count: int, at_once: int) -> dict[str, Any]:
-    """Of submitit's executor; by the comment the jobs are found again."""
+    """Parameters for submitit's executor; by the comment the jobs are found again."""
     given = {
         "job_name": first.resources if count > 1 else first.name,
         "partition": wanted.partition,

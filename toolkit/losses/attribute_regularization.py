@@ -44,5 +44,5 @@ class AttributeRegularization(nn.Module):
 
 
 def _differences(values: Tensor) -> Tensor:
-    """Of all pairs: (B, D) to (B, B, D)."""
+    """Differences of all pairs: (B, D) to (B, B, D)."""
     return values[:, None] - values[None]

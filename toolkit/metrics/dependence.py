@@ -37,7 +37,7 @@ class Information(NamedTuple):
     attributes: Floats
 
     def entropy(self, attribute: int, given: int | None = None) -> float:
-        """Of an attribute, or what is left of it when another one is known."""
+        """The entropy of an attribute, or what is left of it when another one is known."""
         known = 0.0 if given is None else self.attributes[attribute, given]
         return float(self.attributes[attribute, attribute] - known)
 

@@ -77,7 +77,7 @@ def k_means(samples: ArrayLike, count: int, restarts: int = 10, seed: int = 0) -
 
 
 def covariance(samples: ArrayLike) -> Floats:
-    """Of samples (N, D), with N in the denominator: (D, D)."""
+    """The covariance (D, D) of samples (N, D), with N in the denominator."""
     x = np.asarray(samples, dtype=np.float64)
     return np.atleast_2d(np.cov(x.T, bias=True))
 

@@ -200,7 +200,7 @@ def _bss_eval(signals: Tensor, references: Tensor, sample_rate: int) -> dict[str
 
 
 def _matched(pairs: Tensor) -> Tensor:
-    """Of all pairs (candidates * sources, sources) those of a source with itself, (candidates, sources)."""
+    """Those of all pairs (candidates * sources, sources) that join a source with itself, (candidates, sources)."""
     sources = pairs.shape[1]
     return limited(pairs.reshape(-1, sources, sources).diagonal(dim1=1, dim2=2))
 

@@ -135,7 +135,7 @@ class PESTO(PitchModel):
         return semitones, self.voicing(powers) if self.voicing else peak_share(probabilities) * (1 - flatness(powers))
 
     def _probabilities(self, spectra: Tensor) -> Tensor:
-        """Of each pitch (N, P) in frames (N, F), in the spectra's precision, as half of it would blur the pitch."""
+        """Probabilities (N, P) of the pitches in frames (N, F), in the spectra's precision, as half of it would blur them."""
         logits: Tensor = self(crop(spectra, self.widest))
         return logits.to(spectra.dtype).softmax(-1)
 

@@ -101,7 +101,7 @@ class Quantized(SeparationModel):
         self.model.fit_statistics(mixtures)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Those of the model inside, and the bits with a learning rate of their own and no decay."""
+        """The groups of the model inside, and the bits with a learning rate of their own and no decay."""
         groups = self.model.parameter_groups()
         return [*groups, {"params": list(self.logits), "lr": self.bits_lr, "weight_decay": 0.0}] if len(self.logits) else groups
 

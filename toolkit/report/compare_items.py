@@ -138,7 +138,7 @@ def _of_item(row: dict[str, Any], metric: str) -> list[float] | None:
 
 
 def _of_tags(ones: list[Rows], others: list[Rows], shared: list[str], metric: str) -> Apart | None:
-    """Of metrics of tags, which are measured of many clips at once: clips are drawn again, and all is measured anew."""
+    """Differences of metrics of tags, which take many clips at once: clips are drawn again, and all is measured anew."""
     name, _, how = metric.partition("/")
     if how != "mean":
         return None

@@ -207,7 +207,7 @@ def _noted(rows: list[dict[str, Any]], what: str, where: str, missing: list[str]
 
 
 def _history(run: Run, missing: list[str]) -> list[dict[str, Any]]:
-    """Of every epoch; of an experiment in which nothing is trained it is no lack that there is none."""
+    """The figures of every epoch; where an experiment trains nothing, that there are none is not told as missing."""
     rows = records.epochs(run.folder)
     place = f"{run.folder.name}/metrics.jsonl"
     return rows if run.info.get("epochs") == 0 else _noted(rows, "curves of the training", place, missing)

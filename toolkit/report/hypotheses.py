@@ -200,7 +200,7 @@ def _placed(system: System, split: str, items: Iterable[Item], missing: list[str
 
 
 def _ways(folder: Path, shown: list[float]) -> np.ndarray | None:
-    """Some of the steps that hypotheses took, (steps, inputs, K, 2), if the same inputs were followed."""
+    """Where hypotheses stood at some steps of the training, (steps, inputs, K, 2), if the same inputs were followed."""
     path = folder / WAYS
     if not path.is_file() or config.read(folder / "config.yaml")["data"]["shown"] != shown:
         return None

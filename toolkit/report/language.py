@@ -155,7 +155,7 @@ def _winners(scored: Scored, items: dict[str, Item]) -> Table | None:
 
 
 def _distributions(rows: list[dict[str, Any]], items: dict[str, Item]) -> list[Picture]:
-    """By meter where several are known."""
+    """How the loss is spread, by meter where several are known."""
     values = {name: values_of(members, LOSS) for name, members in by_label(rows, items, LABEL).items()}
     return spread(values, LOSS, "items", LABEL)
 

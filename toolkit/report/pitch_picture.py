@@ -97,7 +97,7 @@ def draw(path: Path, title: str, curve: PitchCurve, spectrum: Tensor, frequencie
 
 
 def surest(curve: PitchCurve, frames: int) -> PitchCurve:
-    """Of every so many frames the one of the highest confidence; at times that are as far apart as before."""
+    """The frame of the highest confidence of each `frames` frames; their times are equally far apart."""
     if frames == 1:
         return curve
     missing = -len(curve.hertz) % frames

@@ -92,5 +92,5 @@ def bar_steps(tune: Tune) -> int:
 
 
 def _cut(notes: Notes, end: int) -> list[NoteEvent]:
-    """Those that begin before a step, none longer than up to there."""
+    """The notes that begin before the step `end`, none lasting beyond it."""
     return [note._replace(duration=min(note.duration, end - note.onset)) for note in notes if note.onset < end]

@@ -99,7 +99,7 @@ def told(metrics: dict[str, float]) -> str:
 
 
 def _jobs(opened: Opened, stored: Lines, work: Callable[[int, dict[str, Any]], Work]) -> parallel.Jobs:
-    """Those of the predicted items, in the order of the manifest; made when they are needed, so that no item is held."""
+    """The jobs of the predicted items, in the order of the manifest; made when they are needed, so that no item is held."""
     numbers = {item.id: number for number, item in enumerate(opened.manifest) if item.id in stored}
     made_from = [records.made_by(opened.predictions), opened.experiment.tree["score"]]
 

@@ -40,7 +40,7 @@ class How:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of several processes on this machine, each gets its share of the cores, or all of them wait for each other."""
+        """Variables of each process: its share of this machine's cores, or several would wait for each other."""
         at_once = self.at_once or 1
         if self.launcher != "local" or at_once < 2 or "OMP_NUM_THREADS" in os.environ:
             return {}

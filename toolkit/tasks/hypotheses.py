@@ -116,7 +116,7 @@ class HypothesisLearning(Task):
         return values
 
     def measure(self, collected: dict[str, Tensor]) -> dict[str, float]:
-        """Of the inputs that are shown: how many hypotheses do not lie on one another, and how far they spread."""
+        """How many hypotheses of the inputs that are shown do not lie on one another, and how far they spread."""
         points = self._ways[self._epoch + 1]
         apart = (points - points.mean(1, keepdim=True)).square().sum(-1).mean(1).sqrt()
         return {"distinct": float(np.mean([distinct(one) for one in points.numpy()])), "spread": apart.mean().item()}
@@ -142,14 +142,14 @@ class HypothesisLearning(Task):
         return {"points": found.points, "weights": found.weights()}
 
     def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
-        """Both as NumPy files."""
+        """Hypotheses and weights, each as a NumPy file."""
         names = {name: f"{item.id}.{name}.npy" for name in predictions}
         for name, values in predictions.items():
             tables.write(folder / names[name], values.cpu().numpy())
         return names
 
     def files_of(self, stored: dict[str, Any]) -> list[str]:
-        """Both NumPy files."""
+        """The NumPy files of hypotheses and weights."""
         return [stored[name] for name in ("points", "weights")]
 
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:

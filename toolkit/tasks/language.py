@@ -103,7 +103,7 @@ class LanguageModelling(Task):
         return cast(Tensor, self.config.loss(model(batch.tokens), batch.tokens, batch.mask))
 
     def validate(self, model: nn.Module, batch: TokenBatch) -> dict[str, Tensor]:
-        """Of each sequence, the loss per token of the hypothesis that serves it best, and of all hypotheses as a mixture."""
+        """The loss per token of each sequence under the hypothesis that serves it best, and under all of them as a mixture."""
         found = next_token_likelihood(model(batch.tokens), batch.tokens, batch.mask)
         shared = {name: values / found.tokens.clamp(min=1) for name, values in of_all(found.nll).items()}
         return {"loss": shared[WINNER], "mixture_loss": shared[MIXTURE]}
@@ -218,7 +218,7 @@ class LanguageModelling(Task):
         return {"metrics": figures, "winners": winners.tolist()}
 
     def compare(self, manifest: Manifest, stored: list[dict[str, Any]], folder: Path) -> dict[str, float]:
-        """Of texts, what knowing no more than how frequent each character is would cost: `bits_per_character/frequencies`."""
+        """What texts cost if no more is known than how frequent each character is: `bits_per_character/frequencies`."""
         if self.config.data.subwords is None:
             return {}
         counts = Counter(character for item in manifest for character in text_of(manifest, item))

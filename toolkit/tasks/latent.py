@@ -192,7 +192,7 @@ class LatentLearning(Task):
         }
 
     def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
-        """All of it in one file, named by `file`."""
+        """All predictions go into one safetensors file, which `file` names."""
         from safetensors.torch import save_file
 
         name = f"{item.id}.safetensors"

@@ -221,7 +221,7 @@ class PitchTracking(Task):
         return found
 
     def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
-        """All of it stands in the item's line, what is clean at once, all else below `snr`."""
+        """Everything stands in the item's line: the clean recording's at its top level, all else below `snr`."""
         curves: dict[str, dict[str, Any]] = {name: {} for name in self._conditions}
         for key, values in predictions.items():
             name, _, part = key.rpartition("/")

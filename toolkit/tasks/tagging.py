@@ -254,7 +254,7 @@ class Tagging(Task):
         return self._chunk_logits(model, inputs).sigmoid().mean(1)
 
     def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
-        """All of it stands in the item's line."""
+        """Everything stands in the item's line."""
         return {name: _rounded(values) for name, values in predictions.items()}
 
     def score(self, manifest: Manifest, item: Item, stored: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class TrainedTeacher(TrainedFeature):
 
     @cached_property
     def sample_rate(self) -> int:  # type: ignore[override]
-        """Of the waveforms that the experiment's own input is computed from, Hz.
+        """Hz of the waveforms that the experiment's own input is computed from.
 
         Raises:
             UserError: the experiment is not trained, or reads features that nothing computes.

@@ -190,7 +190,7 @@ def each(value: Any) -> list[Any]:
 
 
 def means(sums: dict[str, Tensor]) -> dict[str, float]:
-    """Of pairs of a sum and a count, (2,) by name, added up over all processes: the means."""
+    """Means from sums and counts: pairs (2,) by name, added up over all processes and divided."""
     parts = each(sums)
     names = dict.fromkeys(name for part in parts for name in part)  # a process may have seen nothing
     totals = {name: torch.stack([part[name] for part in parts if name in part]).sum(0) for name in names}
