@@ -17,7 +17,7 @@ THIRD = (3, 1)  # kernel and stride of what makes three bins one, frame by frame
 
 
 class ActivityUNet(Masker):
-    """One U-Net a source, each with a detector of the source's activity, whose verdict mutes frames when separating.
+    """One U-Net for each source, with a detector of the source's activity, whose verdict mutes frames when separating.
 
     The networks see the mean of the channels' magnitudes up to `max_bin`; the masks they estimate go up to half the sample rate
     and are the same for all channels.

@@ -14,7 +14,7 @@ TILE = 32  # bins that are transformed at once; those beyond the kernel's reach 
 
 
 class BinConvolution(nn.Conv1d):
-    """A convolution over F bins of many frames at once, as `torch.nn.Conv1d` with as many zeros around as keep F.
+    """A convolution over F bins of many frames at once, as `torch.nn.Conv1d` padded with zeros so that F is kept.
 
     Tiles of bins overlap by what the kernel reaches over.  Their real discrete Fourier transforms, what is made of them, and
     the way back are products of matrices throughout; a tile of 32 bins and a kernel of 15 cost 40 % of the direct sum.  Bins

@@ -32,7 +32,7 @@ class ComplexSpectrum(StoredSpectrum):
 
 
 class AccompanimentSpectrum(ComplexSpectrum):
-    """The same of what is played with the recording."""
+    """The `ComplexSpectrum` of what is played with the recording."""
 
     role = "accompaniment"
 

@@ -125,7 +125,7 @@ def _of(part: str, state: State | None) -> State:
 
 
 class RecurrentDecoder(Controller):
-    """DDSP's decoder: a perceptron a condition, a GRU, the conditions once more, a perceptron (Engel et al. 2020).
+    """DDSP's decoder: a perceptron for each condition, a GRU, the conditions once more, a perceptron (Engel et al. 2020).
 
     Args:
         conditions: values of each frame that come in, e.g. pitch and loudness.

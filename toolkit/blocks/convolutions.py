@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 class PointwiseConv(nn.Conv1d):
-    """Convolution of kernel size 1: one matrix product an example, without the reordering that a convolution does.
+    """Convolution of kernel size 1: one matrix product for each example, without the reordering that a convolution does.
 
     Args:
         channels: size of axis 1 of the input.

@@ -15,7 +15,7 @@ from toolkit.log import UserError
 
 
 class Feature(ABC):
-    """A slot of a configuration's `data` section.
+    """What is computed of each recording once and stored; a slot of a configuration's `data` section.
 
     A feature is cheap to build: whatever is large (networks) is loaded when `compute` is first called.
 

@@ -14,7 +14,7 @@ from toolkit.blocks.tagging import Backbone
 
 
 class FrameMLP(Backbone):
-    """The same dense layers for every frame: linear, normalised, rectified, thinned out.
+    """The same dense layers for every frame: linear, normalised, rectified, with dropout.
 
     With the defaults the embedding of ATT (Gururani, Sharma & Lerch 2019, "An attention mechanism for musical instrument
     recognition"); without normalisation, leaky and with dropout 0.5 that of their FC_T, and, all frames stacked, of their FC.

@@ -8,7 +8,7 @@ from toolkit.blocks.recurrent import LSTM
 
 
 class FramedBLSTM(nn.Module):
-    """LSTMs in both directions over stretches that overlap by half, of each of which the middle is kept; the input is added.
+    """LSTMs in both directions over stretches that overlap by half; the middle of each is kept, and the input is added.
 
     The recurrence within Hybrid Demucs (Défossez 2021, "Compressed residual branches").  Stretches are independent of each
     other, so a sequence of any length takes as many steps as one stretch.

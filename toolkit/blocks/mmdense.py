@@ -52,7 +52,7 @@ class MultiScale:
 
 
 class MMDense(Masker):
-    """A network a source: one for each band, one for the whole spectrogram, dense layers over what they found.
+    """For each source a network for each band, one for the whole spectrogram, and dense layers over what they found.
 
     The magnitudes are estimated as such, not as masks.
 

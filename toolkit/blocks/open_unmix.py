@@ -1,4 +1,4 @@
-"""Open-Unmix: a bidirectional LSTM between two dense layers, for each source one (Stöter et al. 2019)."""
+"""Open-Unmix: a bidirectional LSTM between two dense layers, one for each source (Stöter et al. 2019)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -65,7 +65,7 @@ class Pooling(nn.Module, ABC):
 
 
 class WeightedPooling(Pooling):
-    """Pooling that is a weighted mean over the frames, so that it can be drawn what it listens to."""
+    """Pooling that is a weighted mean over the frames, so that what it listens to can be drawn."""
 
     @abstractmethod
     def weights(self, values: Tensor, features: Tensor) -> Tensor:

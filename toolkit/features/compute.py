@@ -146,7 +146,7 @@ def _compute_missing(feature: Feature, writer: StoreWriter, clips: Clips, device
 
 
 def _speed(speed: float) -> str:
-    """Seconds of audio a second as hours of audio a minute, of use to someone who has a thousand hours of it."""
+    """A speed in seconds of audio a second, told as hours of audio a minute."""
     return f"{speed / 60:.2f} h of audio a minute"
 
 
@@ -192,7 +192,7 @@ def _decode(clip: Clip, sample_rate: int) -> Decoded:
 
 
 def _computed(feature: Feature, decoded: Iterable[Decoded], device: torch.device, skipped: dict[str, str]) -> Iterator[Row]:
-    """The feature of each, computed with others of the same length; who is skipped goes into `skipped`.
+    """The feature of each, computed with others of the same length; those that are skipped go into `skipped`.
 
     What a batch came to is fetched when the device has been given the next, for which it then need not wait.
     """

@@ -34,7 +34,7 @@ class SeparationLoss(nn.Module, ABC):
 
 
 class WeightedPairs(SeparationLoss):
-    """The mean over the references of the weighted distances of all estimates from it.
+    """The mean over the references of the weighted distances of all estimates from each.
 
     A subclass says which estimate it chooses for each reference and, where the others learn too, how much each of them
     weighs.

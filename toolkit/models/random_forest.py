@@ -17,7 +17,7 @@ DEEPEST = 12  # a tree of depth d takes 2^d leaves
 
 
 class RandomForest(TaggingModel):
-    """One random forest a tag over the frames' mean (Humphrey, Durand & McFee 2018, "OpenMIC-2018", and its notebook).
+    """One random forest for each tag over the frames' mean (Humphrey, Durand & McFee 2018, "OpenMIC-2018", and its notebook).
 
     Each forest is fitted to the clips that are labelled for its tag, a label of one half being positive.  A tree is kept
     complete: where scikit-learn's ends early, all that lies below has the same value.  Of a tag that is labelled nowhere, the

@@ -1,4 +1,4 @@
-"""Several experiments of a recipe side by side: what differs in their configurations, what came of it, whether by chance."""
+"""Several experiments of a recipe side by side: how their configurations and their figures differ, and whether by chance."""
 
 from __future__ import annotations
 

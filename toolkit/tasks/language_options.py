@@ -65,7 +65,7 @@ class LanguageInfer:
 
 @dataclass
 class LanguageScore:
-    """What is measured: all of it, always.
+    """What is measured: nothing can be chosen, all of it always is.
 
     Args:
         metrics: not used.
