@@ -86,7 +86,7 @@ class HypothesisMLP(HypothesisModel):
         self.inputs, self.outputs, self.hypotheses = inputs, outputs, hypotheses
         self.bounded, self.activation = bounded, ACTIVATIONS[activation]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([inputs, *hidden]))
-        self.points = nn.Linear(hidden[-1], hypotheses * outputs)  # initialized as K heads are: that depends on the input alone
+        self.points = nn.Linear(hidden[-1], hypotheses * outputs)  # initialised as K heads are: that depends on the input alone
         self.scores = nn.Linear(hidden[-1], hypotheses) if scored else None
 
     def forward(self, inputs: Tensor) -> Hypotheses:
@@ -156,7 +156,7 @@ class HypothesisEnsemble(HypothesisModel):
 
 
 class SideBySide(nn.Module):
-    """K linear layers, each initialized as torch's own.
+    """K linear layers, each initialised as torch's own.
 
     Args:
         count: K.

@@ -23,7 +23,7 @@ def choose(config: Training, groups: Groups, epoch: int) -> tuple[Optimizer, LRS
 
     Args:
         config: its `optimizer`, `schedule` and `phases`.
-        groups: what is optimized.
+        groups: what is optimised.
         epoch: counted from 0.
 
     Raises:
@@ -54,7 +54,7 @@ def check(config: Training, groups: Groups) -> None:
     steps = min([config.train.epochs, *(phase.epoch for phase in config.phases)])
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nothing has been optimized
+            warnings.simplefilter("ignore")  # nothing has been optimised
             schedule = config.schedule(optimizer)
             for _ in range(steps):
                 step(schedule, 0.0)
