@@ -34,7 +34,7 @@ recipe_number() { # stage name or number -> number
   esac
 }
 
-corpus=mini config='' tag='' data='' first=1 last=7 list='' overrides=() common=() workers=() hardware=() gpus=() launcher=() dry='' name=''
+corpus=mini config='' tag='' data='' first=1 last=7 list='' overrides=() of_data=() common=() workers=() hardware=() gpus=() launcher=() dry='' name=''
 while [ $# -gt 0 ]; do
   case $1 in
     --help | -h) recipe_help; exit 0 ;;
@@ -49,6 +49,7 @@ while [ $# -gt 0 ]; do
          value=$2; shift 2 ;;
     *) echo "run.sh: expected an option, found '$1'. Next: ./run.sh --help" >&2; exit 2 ;;
   esac
+  [[ $option != --data.* ]] || of_data+=("$option" "$value") # the manifests that are named there must be prepared
   case $option in
     --corpus) corpus=$value; [ ! -d "$called_from/$value" ] || corpus=$(cd "$called_from/$value" && pwd) ;;
     --config) config=$value ;;
@@ -86,7 +87,8 @@ stage() { # stage NUMBER NAME COMMAND...
   shift 2
   [ "$number" -ge "$first" ] && [ "$number" -le "$last" ] || return 0
   case $title in
-    prepare | score) set -- "$@" ${workers[@]+"${workers[@]}"} ;;
+    prepare) set -- "$@" ${of_data[@]+"${of_data[@]}"} ${workers[@]+"${workers[@]}"} ;;
+    score) set -- "$@" ${workers[@]+"${workers[@]}"} ;;
     features | infer) set -- "$@" ${hardware[@]+"${hardware[@]}"} ;;
     train) set -- "$@" ${hardware[@]+"${hardware[@]}"} ${gpus[@]+"${gpus[@]}"} ;;
   esac

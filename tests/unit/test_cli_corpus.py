@@ -68,6 +68,21 @@ def test_named_or_not_it_is_the_same_stage(bells: list[tuple[str, Any]], tmp_pat
     assert "fetch     done" in capsys.readouterr().out
 
 
+def test_data_that_are_named_on_the_command_line_are_made(
+    bells: list[tuple[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG)
+    words = ["prepare", "--data", str(tmp_path / "data"), "--config", str(path)]
+    main([*words, "--data.train", "bells/44100/train", "--data.batch_size=2"])
+    assert bells == [("prepare", (tmp_path / "data/corpus/bells", [8000, 44100]))]
+    main(words)
+    main([*words, "--data.batch_size", "2", "--status"])  # concerns no manifest
+    assert "prepare   done" in capsys.readouterr().out
+    main([*words, "--data.train", "bells/44100/train", "--sample-rates", "[16000]"])  # the corpus's own option wins
+    assert bells[2:] == [("prepare", (tmp_path / "data/corpus/bells", [16000]))]
+
+
 def test_without_one_corpus_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("data: {train: bells/8000/all, valid: bells/8000/all, test: gongs/8000/all}")

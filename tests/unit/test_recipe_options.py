@@ -8,9 +8,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """#!/usr/bin/env bash
-# A recipe of two stages.
+# A recipe of three stages.
 . "$(dirname "$0")/../../../utils/recipe.sh"
 stage 1 fetch    toolkit fetch    bells --corpus "$corpus" --data "$data"
+stage 2 prepare  toolkit prepare  bells --data "$data" --config "$config"
 stage 4 train    toolkit train    --config "$config" --data "$data" --exp "$exp" "${overrides[@]}"
 """
 
@@ -35,8 +36,16 @@ def run(recipe: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_the_mini_corpus_unless_told_otherwise(recipe: Path) -> None:
     assert run(recipe, "--train.epochs", "2").stdout.splitlines() == [
         "fetch bells --corpus mini --data ../data/mini",
+        "prepare bells --data ../data/mini --config conf/mini.yaml",
         "train --config conf/mini.yaml --data ../data/mini --exp exp/mini_epochs-2 --train.epochs 2",
     ]
+
+
+def test_other_data_are_prepared_too(recipe: Path) -> None:
+    """Else the manifest would be missed by the stages that follow, and `prepare` would have nothing to do."""
+    words = ["--data.train", "bells/44100/train", "--train.epochs", "2", "--nj", "3"]
+    prepared = run(recipe, "--stage", "prepare", "--stop-stage", "prepare", *words).stdout
+    assert prepared == "prepare bells --data ../data/mini --config conf/mini.yaml --data.train bells/44100/train --nj 3\n"
 
 
 def test_options_of_one_name_of_two_blocks_are_two_experiments(recipe: Path) -> None:

@@ -22,7 +22,8 @@ def fetch(arguments: Arguments) -> Stage:
 def prepare(arguments: Arguments) -> Stage:
     """A corpus, and the lists that were obtained beside it, to manifests, which `manifests_in` finds."""
     lists = [folder for name in ("lists", "metadata") if (folder := arguments.data / name).is_dir()]
-    return _stage("prepare", arguments.data, arguments, [wanted(arguments), arguments.rest], [_corpus(arguments), *lists])
+    made = [wanted(arguments), of_corpus(arguments)]
+    return _stage("prepare", arguments.data, arguments, made, [_corpus(arguments), *lists])
 
 
 def features(arguments: Arguments) -> Stage:
@@ -162,8 +163,26 @@ def corpus_of(path: Path | None) -> str:
 
 
 def wanted(arguments: Arguments) -> list[str]:
-    """The manifests that a corpus is prepared for, as its configuration names them; none if there is none."""
-    return sorted(_names(config.section(config.read(arguments.config), "data"))) if arguments.config else []
+    """The manifests that a corpus is prepared for, as its configuration or an override names them; none if there is none."""
+    tree = config.read(arguments.config) if arguments.config else {}
+    overrides, _ = _data_overrides(arguments.rest)
+    return sorted(_names(config.section(config.override(tree, config.parse_overrides(overrides)), "data")))
+
+
+def of_corpus(arguments: Arguments) -> list[str]:
+    """The words of `prepare` that are options of the corpus, and not overrides of the section `data`."""
+    return _data_overrides(arguments.rest)[1]
+
+
+def _data_overrides(words: list[str]) -> tuple[list[str], list[str]]:
+    """Overrides of the section `data` with their values, and all other words."""
+    parts: tuple[list[str], list[str]] = ([], [])
+    here = parts[1]
+    for word in words:
+        if word.startswith("--"):
+            here = parts[0] if word.startswith("--data.") else parts[1]
+        here.append(word)
+    return parts
 
 
 def manifests_in(data: Path) -> list[Path]:

@@ -26,7 +26,7 @@ def fetch(a: Arguments) -> None:
 def prepare(a: Arguments) -> list[Path]:
     from toolkit.prepare.run import prepare
 
-    prepare(a.name, a.corpus, a.data, a.nj, a.strict, books.wanted(a), a.rest)
+    prepare(a.name, a.corpus, a.data, a.nj, a.strict, books.wanted(a), books.of_corpus(a))
     return books.manifests_in(a.data)
 
 
