@@ -136,7 +136,7 @@ class Resolved(Generic[Schema]):
                 warnings.simplefilter("ignore")
                 self._values = self._parser.parse_object(copy.deepcopy(tree))
         except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
-            raise UserError(f"{origin}: {_condense(str(error)).replace('Parser key ', '')}") from error
+            raise UserError(f"{origin}: {_placed(_condense(str(error)).replace('Parser key ', ''))}") from error
         self.tree: Tree = yaml.safe_load(self._parser.dump(self._values, skip_unset=False))
 
     def build(self) -> Schema:
@@ -176,9 +176,9 @@ def check(kind: Any, node: Any, where: str) -> None:
     for slot in slots:
         if dataclasses.is_dataclass(slot) and isinstance(node, dict):
             _check_keys(slot, node, where, skip=0)
-        elif not dataclasses.is_dataclass(slot) and (
-            isinstance(node, str) or (isinstance(node, dict) and "class_path" in node)
-        ):
+        elif isinstance(node, dict) and "class_path" not in node and not (inspect.isabstract(slot) or _positional(kind)):
+            _check_keys(slot, node, where, skip=0)  # options of the very class that the slot is named after
+        elif isinstance(node, str) or (isinstance(node, dict) and "class_path" in node):
             name = node if isinstance(node, str) else node["class_path"]
             chosen = _find(slot, name, where)
             options = section(node, "init_args") if isinstance(node, dict) else {}
@@ -333,6 +333,15 @@ def _check_keys(cls: type, options: Tree, where: str, skip: int) -> None:
             place = f"{where}: {cls.__name__}" if where else "the config"
             raise UserError(f"{place} has no option {key!r}{suggestion(str(key), known)}")
         check(hints.get(key, Any), value, f"{where}.{key}".lstrip("."))
+
+
+def _placed(message: str) -> str:
+    """What jsonargparse finds wrong of an option of a block within a block, with the dotted place and plain types."""
+    message = re.sub(r"""": (?:Problem with given class_path|Type collections)[^"]*: "(?=[\w.]+":)""", ".", message)
+    message = re.sub(r'^"([\w.]+)":', r"\1:", message)
+    message = re.sub(r"Expected an? <class '(\w+)'>", r"expected \1", message)
+    message = re.sub(r"Expected an? typing\.Literal\[(.*?)\]", r"expected one of \1", message)
+    return message.replace(". Got value: ", ", found ")
 
 
 def _condense(message: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,7 @@ class Amplifier(Mixer):
 @dataclass
 class Options:
     rate: float = 1.0
+    form: Literal["sine", "saw"] = "sine"
     names: list[str] = field(default_factory=list)
 
 
@@ -86,7 +88,9 @@ def test_another_class_starts_from_its_own_defaults() -> None:
         (["--filter", "Mixer"], "filter: expected a block of the kind Filter, found 'Mixer'; known: Filter, Gate"),
         (["--mixer.width", "3"], "mixer: Mixer has no option 'width'; known: gain"),
         (["--fliter", "Gate"], "the config has no option 'fliter'; did you mean 'filter'?"),
-        (["--options.rate", "fast"], "options.rate"),
+        (["--options.rate", "fast"], "config: options.rate: expected float, found fast"),
+        (["--filter.taps", "many"], "config: filter.taps: expected int, found many"),
+        (["--options.form", "cubic"], "config: options.form: expected one of 'sine', 'saw', found cubic"),
         (["--options.rate"], "--options.rate: expected a value after it"),
         (["filter"], "expected an option such as"),
     ],
@@ -96,6 +100,13 @@ def test_a_mistake_is_told_in_one_line(words: list[str], told: str) -> None:
         resolve(*words)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_block_that_is_not_named_is_checked_as_the_one_that_its_slot_is_named_after() -> None:
+    tree = {**TREE, "filter": {"tabs": 3}}
+    with pytest.raises(UserError, match="filter: Filter has no option 'tabs'; did you mean 'taps'"):
+        config.Resolved(Schema, tree)
+    assert config.Resolved(Schema, {**TREE, "filter": {"taps": 3}}).build().filter.taps == 3
 
 
 def test_extends_lays_one_file_over_another(tmp_path: Path) -> None:
@@ -133,7 +144,7 @@ def test_what_is_saved_rebuilds_the_same(tmp_path: Path) -> None:
     first.save(tmp_path / "config.yaml")
     again = config.Resolved(Schema, config.read(tmp_path / "config.yaml"))
     assert again.tree == first.tree
-    assert first.tree["options"] == {"rate": 1.0, "names": []}  # defaults are written out
+    assert first.tree["options"] == {"rate": 1.0, "form": "sine", "names": []}  # defaults are written out
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
