@@ -15,7 +15,7 @@ from toolkit.data.manifest import Item
 from toolkit.log import UserError
 from toolkit.metrics import aggregate_frames
 from toolkit.metrics.summary import summarise
-from toolkit.score.run import as_museval, museval_names, told
+from toolkit.score.run import as_museval, museval_names, score, told
 from toolkit.tasks.separation import Separation
 
 NAN = math.nan
@@ -60,6 +60,11 @@ def test_named_sources() -> None:
 def test_what_the_log_tells_of_figures() -> None:
     assert told({"nsdr/mean": 2.75, "nsdr/mean/bass": 1, "nsdr/median": 3}) == "nsdr/mean 2.75"
     assert told({"bits_per_character/winner": 2.9, "bits_per_character/mixture": 3.118}).endswith("/mixture 3.12")
+
+
+def test_what_was_not_trained_is_not_scored(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is no trained experiment \(no config\.yaml\)\. Next: run the stage `train`"):
+        score(tmp_path / "exp/other", tmp_path, "test", nj=1)
 
 
 def test_frames_that_are_all_undefined() -> None:

@@ -204,6 +204,8 @@ def _read(corpus: Path) -> dict[str, Table]:
         path = folder / f"{name}.npy"
         try:
             table = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError as error:
+            raise UserError(f"no such file: {path}. {SEE}") from error
         except (ValueError, OSError, EOFError) as error:
             raise UserError(f"{path}: expected a table of bytes, found {' '.join(str(error).split())}. {SEE}") from error
         if table.dtype != np.uint8 or table.ndim != 2 or table.shape[1] != columns:

@@ -19,7 +19,7 @@ from toolkit.launch.parts import WHOLE, Part
 from toolkit.log import UserError
 from toolkit.metrics.framewise import IMAGES, WINDOW
 from toolkit.tasks.base import AGAIN, Task
-from toolkit.tasks.experiment import Experiment
+from toolkit.tasks.experiment import Experiment, config_of
 
 HEADLINES = ("mean", "median_of_medians")  # the aggregations that are told in the log
 TOLD = 6  # figures where there are none of these
@@ -59,8 +59,8 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
         part: which items are this process's; one who takes all of them sums up.
 
     Raises:
-        UserError: nothing is predicted yet, a metric's package is missing, or a recording has gone since `prepare`, or a
-            prediction since `infer`.
+        UserError: nothing is trained or predicted yet, a metric's package is missing, or a recording has gone since `prepare`,
+            or a prediction since `infer`.
     """
     _opened.cache_clear()  # of another run of this process, whose files may have been others
     opened = _opened(exp, data, split)
@@ -176,6 +176,6 @@ def as_museval(frames: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _opened(exp: Path, data: Path, split: str) -> Opened:
     """Once for all items that a process scores."""
-    experiment = Experiment.read(exp / "config.yaml")
+    experiment = Experiment.read(config_of(exp))
     manifest = data / f"{experiment.tree['data'][split]}.jsonl"
     return Opened(experiment, experiment.build("meta")[0], Manifest.open(manifest), exp / "predictions" / split)

@@ -96,6 +96,18 @@ def load_as(exp: Path, kind: type[Kind], does: str) -> Kind:
     return task
 
 
+def config_of(exp: Path) -> Path:
+    """The configuration that a trained experiment keeps.
+
+    Raises:
+        UserError: the experiment has not been trained.
+    """
+    path = exp / "config.yaml"
+    if not path.is_file():
+        raise UserError(f"{exp} is no trained experiment (no config.yaml). Next: run the stage `train`")
+    return path
+
+
 def load(exp: Path, device: torch.device) -> tuple[Task, Any]:
     """The task of a trained experiment or of a pack of one, its best weights loaded and in evaluation mode.
 
@@ -104,9 +116,7 @@ def load(exp: Path, device: torch.device) -> tuple[Task, Any]:
     Raises:
         UserError: the experiment has not been trained, or its configuration names something foreign.
     """
-    path = exp / "config.yaml"
-    if not path.is_file():
-        raise UserError(f"{exp} is no trained experiment (no config.yaml). Next: run the stage `train`")
+    path = config_of(exp)
     tree = config.read(path)
     find(tree.get("task", "separation"))  # imports the classes that a configuration of this task may name
     config.refuse_foreign(tree, str(path))
