@@ -186,5 +186,5 @@ class TestNottinghamMini:
         assert found.tunes[-1].origin == "waltzes.abc/4"
         with pytest.raises(UserError, match=r"expected the 14 files of Nottingham's tunes, found 3, without ashover.abc"):
             nottingham.read_tunes(tmp_path)
-        with pytest.raises(UserError, match=r"expected files of tunes \(\*.abc\), found none"):
+        with pytest.raises(UserError, match=r"found none. Next: see egs/nottingham/README\.md"):
             nottingham.read_tunes(tmp_path / "elsewhere", complete=False)

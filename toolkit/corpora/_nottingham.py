@@ -51,5 +51,5 @@ def read_tunes(folder: Path | str, complete: bool = True) -> Collection:
             "Next: give a copy of github.com/jukedeck/nottingham-dataset"
         )
     if not there:
-        raise UserError(f"{folder}: expected files of tunes (*.abc), found none. Next: see the path")
+        raise UserError(f"{folder}: expected files of tunes (*.abc), found none. Next: see egs/nottingham/README.md")
     return read([folder / name for name in FILES] if complete else there)
