@@ -120,7 +120,7 @@ def interpretability(codes: ArrayLike, attributes: ArrayLike, information: Float
 
 
 def scc(codes: ArrayLike, attributes: ArrayLike) -> Floats:
-    """Spearman correlation coefficient score (A): the highest of all dimensions, without its sign; 0 where none is significant."""
+    """Spearman correlation coefficient score (A): the highest of all dimensions without its sign, 0 if none is significant."""
     return rank_correlation(codes, attributes).max(0)
 
 
