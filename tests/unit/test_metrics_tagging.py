@@ -152,8 +152,17 @@ def test_intervals_are_those_of_clips_drawn_again() -> None:
         for name, values in metrics.evaluate(*metrics.arrays(again), NAMES).items():
             means[name].append(values.nanmean().item())
     assert list(found) == [f"{name}/mean" for name in NAMES]
+    summary = metrics.summarise(rows, NAMES, "abc")
     for name, values in means.items():
-        assert found[f"{name}/mean"] == pytest.approx(np.quantile(values, [0.05, 0.95]).tolist(), abs=1e-12)
+        bounds = np.quantile(values, [0.05, 0.95]) - np.mean(values) + summary[f"{name}/mean"]
+        assert found[f"{name}/mean"] == pytest.approx(bounds.tolist(), abs=1e-12)
+
+
+def test_an_interval_of_few_clips_tagged_by_chance_holds_the_figure() -> None:
+    _, labels, mask = draw(16, 50, share=0.2)
+    rows, names = as_rows(torch.rand(16, 50), labels, mask), ["average_precision"]
+    low, high = metrics.intervals(rows, names)["average_precision/mean"]
+    assert low < metrics.summarise(rows, names, [str(tag) for tag in range(50)])["average_precision/mean"] < high
 
 
 def test_an_interval_holds_the_figure_and_narrows_with_more_clips() -> None:

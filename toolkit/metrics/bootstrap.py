@@ -43,15 +43,19 @@ def counts(items: int, resamples: int, seed: int) -> Tensor:
     return torch.zeros(resamples, items).scatter_add_(1, drawn, torch.ones(resamples, items)).double()
 
 
-def interval(figures: Tensor, level: float) -> list[float]:
-    """The bounds between which the middle of resampled figures (resamples,) lies; those that are NaN are left out.
+def interval(figures: Tensor, figure: float, level: float) -> list[float]:
+    """The bounds between which the middle of resampled figures lies, moved so that their mean is the figure itself.
+
+    Resampling has a bias: of few items, those that are drawn twice raise an average precision so much that the figure may lie
+    below all of its resamples.
 
     Args:
-        figures: one a resample.
-        level: the share of them in the middle: 0.95.
+        figures: one a resample (resamples,); those that are NaN are left out.
+        figure: of all items, each once; from 0 to 1, as the bounds are.
+        level: the share of the resamples in the middle: 0.95.
     """
     tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=figures.dtype)
-    return torch.nanquantile(figures, tails).tolist()
+    return (torch.nanquantile(figures, tails) - figures.nanmean() + figure).clamp(0, 1).tolist()
 
 
 def paired(one: np.ndarray, other: np.ndarray, statistic: Literal["mean", "median"], level: float = 0.95) -> Apart | None:

@@ -120,7 +120,7 @@ def summarise(rows: Sequence[dict[str, Any]], names: Sequence[str], tags: Sequen
 def intervals(
     rows: Sequence[dict[str, Any]], names: Sequence[str], resamples: int = 1000, seed: int = 0, level: float = 0.95
 ) -> dict[str, list[float]]:
-    """Confidence intervals of the means over the tags by bootstrap over clips (percentiles of the resampled figures).
+    """Confidence intervals of the means over the tags by bootstrap over clips: `bootstrap.interval`.
 
     Args:
         rows: lines of `scores/<split>.jsonl`.
@@ -132,8 +132,9 @@ def intervals(
     Returns:
         `<metric>/mean` to its lower and upper bound.
     """
+    measured = evaluate(*arrays(rows), names)
     means = resampled(rows, names, resamples, seed)
-    return {identity: bootstrap.interval(figures, level) for identity, figures in means.items()}
+    return {f"{name}/mean": bootstrap.interval(means[f"{name}/mean"], measured[name].nanmean().item(), level) for name in names}
 
 
 def resampled(rows: Sequence[dict[str, Any]], names: Sequence[str], resamples: int, seed: int) -> dict[str, Tensor]:
