@@ -364,6 +364,15 @@ def test_report_writes_page_table_and_results(recipe: Path, data: Path, experime
     assert "toolkit train --config conf/paper.yaml" in html
 
 
+def test_a_published_figure_on_other_data_is_told_with_its_data(recipe: Path, experiment: MakeExperiment) -> None:
+    exp = experiment("paper", 15.5)
+    summary = files.read_json(exp / "scores" / "test.summary.json")
+    files.write_json(exp / "scores" / "test.summary.json", {**summary, "data": "wsj0-2mix/16k/min/tt"})
+    report(exp, recipe / "paper.yaml")
+    table = (exp / "report" / "table.txt").read_text()
+    assert re.search(rf"on wsj0-2mix/16k/min/tt\n +paper +15\.3 .*, on {DATA}\n +ours +not run .*, on {DATA}\n", table)
+
+
 def test_a_page_is_whole_in_itself(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
     exp = experiment("paper", 15.5)
     predict(exp, data)

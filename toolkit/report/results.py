@@ -54,11 +54,12 @@ def terminal(results: Results, run: Run, split: str) -> str:
     same = first.metric == first.row.metric
     theirs, own = (published(first.row), ours(first.row, results.reproduction(first.row))) if same else (NOTHING, NOT_RUN)
     this = f"exp/{run.tag}" if found.edition == FULL else f"exp/{run.tag}, edition of the data: {found.edition}; not comparable"
+    other = f", on {first.row.data}" if first.row.data != found.data else ""
     lines = Table(
         ["", "", ""],
         [
-            ["  paper", theirs, f"{first.row.system}, {first.row.group}"],
-            ["  ours", own, f"{first.row.config} on the full corpus"],
+            ["  paper", theirs, f"{first.row.system}, {first.row.group}{other}"],
+            ["  ours", own, f"{first.row.config} on the full corpus{other}"],
             ["  this", display.number(first.ours, first.metric), this],
         ],
     )
