@@ -237,6 +237,11 @@ def test_what_is_no_experiment_is_not_loaded(furnished: Path) -> None:
             toolkit.load(value)  # type: ignore[arg-type]
 
 
+def test_what_was_never_trained_is_not_scored(told: Callable[[str], str], house: Path) -> None:
+    wanted = "toolkit score: exp/c is no trained experiment (no config.yaml). Next: run the stage `train`"
+    assert told("score --exp exp/c --data data --split test") == wanted
+
+
 def test_a_gpu_whose_memory_does_not_suffice(told: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     def run(_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1.00 GiB")
