@@ -207,6 +207,23 @@ def read_tensors(path: Path | str, again: str = AGAIN) -> dict[str, Tensor]:
         ) from error
 
 
+def write_tensors(path: Path | str, tensors: dict[str, Tensor], about: dict[str, str] | None = None) -> None:
+    """Write a safetensors file atomically, as readable as other new files: safetensors by itself lets nobody else read it.
+
+    Args:
+        path: the file.
+        tensors: what stands in it; any shapes and devices.
+        about: words for the file's header.
+    """
+    from safetensors.torch import save_file
+
+    with atomic(path) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, about)
+        partial.chmod(mode)
+
+
 def misfit(value: Any, form: Any) -> str:
     """What of plain values (of JSON, of YAML) is not of a type; empty if all is.
 

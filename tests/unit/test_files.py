@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
 from toolkit import files
 from toolkit.log import UserError
@@ -22,6 +23,15 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_text() == "content"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_weights_are_as_readable_as_other_files(tmp_path: Path) -> None:
+    """A colleague on a shared server is to load them; what safetensors writes by itself only its owner may read."""
+    (tmp_path / "run.json").touch()
+    files.write_tensors(tmp_path / "model.safetensors", {"weight": torch.arange(6.0).view(2, 3).T})
+    assert files.read_tensors(tmp_path / "model.safetensors")["weight"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "run.json").stat().st_mode
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def interrupted(path: Path) -> None:

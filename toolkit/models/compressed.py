@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from toolkit import files
@@ -65,18 +64,17 @@ class Compressed:
 
     def save(self, path: Path | str) -> None:
         """Write safetensors: `codes/`, `bits/` and `limits/` of each quantized tensor, `plain/` of each other."""
-        stored = {f"plain/{name}": value.cpu().contiguous() for name, value in self.plain.items()}
+        stored = {f"plain/{name}": value for name, value in self.plain.items()}
         for name, tensor in self.tensors.items():
             bits = tensor.bits.cpu().numpy().astype(np.uint8)
             codes = tensor.codes.cpu().numpy().astype(np.uint16)
             by_width = [pack(codes[bits == width].flatten(), width) for width in self._widths]
             stored[f"codes/{name}"] = torch.from_numpy(np.concatenate(by_width))
             stored[f"bits/{name}"] = torch.from_numpy(pack(bits - self.bit_range[0], field_width(*self.bit_range)))
-            stored[f"limits/{name}"] = torch.stack([tensor.low, tensor.high]).cpu()
+            stored[f"limits/{name}"] = torch.stack([tensor.low, tensor.high])
         about = {"format": FORMAT, "group_size": str(self.group_size), "bits": json.dumps(self.bit_range)}
         shapes = json.dumps({name: list(tensor.shape) for name, tensor in self.tensors.items()})
-        with files.atomic(path) as partial:
-            save_file(stored, partial, {**about, "shapes": shapes})
+        files.write_tensors(path, stored, {**about, "shapes": shapes})
 
     @classmethod
     def load(cls, path: Path | str) -> Compressed:

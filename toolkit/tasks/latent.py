@@ -193,11 +193,8 @@ class LatentLearning(Task):
 
     def store(self, folder: Path, item: Item, predictions: dict[str, Tensor]) -> dict[str, Any]:
         """All predictions go into one safetensors file, which `file` names."""
-        from safetensors.torch import save_file
-
         name = f"{item.id}.safetensors"
-        with files.atomic(folder / name) as partial:
-            save_file({key: value.contiguous().cpu() for key, value in predictions.items()}, partial)
+        files.write_tensors(folder / name, predictions)
         return {"file": name}
 
     def files_of(self, stored: dict[str, Any]) -> list[str]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from toolkit import files, log
@@ -30,8 +29,7 @@ logger = log.get(__name__)
 
 def save_weights(model: nn.Module, path: Path | str) -> None:
     """Write a model's parameters and buffers as safetensors, atomically."""
-    with files.atomic(path) as partial:
-        save_file({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}, partial)
+    files.write_tensors(path, model.state_dict())
 
 
 def load_weights(model: nn.Module, path: Path | str, adapters: bool = True) -> None:
