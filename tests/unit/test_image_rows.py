@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolkit.corpora._sprites import indices_of, render
+from toolkit.corpora._sprites import FACTORS, render
 from toolkit.report.image_rows import image_rows
 
 
@@ -14,7 +14,7 @@ class TestImageRows:
         for column, (name, last) in enumerate({"scale": 5, "orientation": 38, "position_x": 31}.items(), start=1):
             chosen = np.tile(middle, (6, 1))
             chosen[:, column] = np.linspace(0, last, 6)
-            rows[name] = render(indices_of(chosen))
+            rows[name] = render(np.ravel_multi_index(tuple(chosen.T), tuple(FACTORS.values())))
         picture = image_rows(rows)
         assert 'aria-label="Rows of 6 images each: scale, orientation, position_x"' in picture
         assert picture.count("data:image/png") == 3

@@ -13,6 +13,8 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from toolkit.corpora._factors import digits
+
 FACTORS = {  # how many values each has, the last one changing fastest
     "tonic": 12,  # semitones over C
     "octave": 3,
@@ -50,7 +52,7 @@ def factors(indices: ArrayLike) -> NDArray[np.uint8]:
     Raises:
         ValueError: there is no such melody.
     """
-    return np.stack(np.unravel_index(_checked(indices), tuple(FACTORS.values())), axis=1).astype(np.uint8)
+    return digits(indices, FACTORS, "melodies")
 
 
 def melodies(indices: ArrayLike) -> Tokens:
@@ -59,7 +61,7 @@ def melodies(indices: ArrayLike) -> Tokens:
     Raises:
         ValueError: there is no such melody.
     """
-    numbers = _checked(indices)
+    numbers = np.asarray(indices).reshape(-1)
     tokens = np.empty((len(numbers), TICKS), np.uint8)
     for first in range(0, len(numbers), AT_ONCE):
         values = factors(numbers[first : first + AT_ONCE]).astype(np.intp)
@@ -85,13 +87,6 @@ def split(seed: int, count: int = COUNT) -> dict[str, NDArray[np.int32]]:
     train, valid = SPLIT
     first, second = int(train * count), int((train + valid) * count)
     return {"train": order[:first], "valid": order[first:second], "test": order[second:]}
-
-
-def _checked(indices: ArrayLike) -> NDArray[np.int64]:
-    numbers = np.asarray(indices, np.int64).reshape(-1)
-    if numbers.size and not 0 <= numbers.min() <= numbers.max() < COUNT:
-        raise ValueError(f"melodies: expected numbers from 0 to {COUNT - 1}, found {numbers.min()} to {numbers.max()}")
-    return numbers
 
 
 def _notes(tonic: int, octave: int, scale: str, directions: tuple[int, ...]) -> list[int]:

@@ -16,6 +16,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from toolkit.corpora._factors import digits
+
 SIZE = 64  # pixels
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "position_x": 32, "position_y": 32}  # the last one changes fastest
 RANGES = {"shape": (1, 3), "scale": (0.5, 1), "orientation": (0, 2 * math.pi), "position_x": (0, 1), "position_y": (0, 1)}
@@ -37,20 +39,7 @@ def factors(indices: ArrayLike) -> NDArray[np.uint8]:
     Raises:
         ValueError: there is no such image.
     """
-    return np.stack(np.unravel_index(_checked(indices), tuple(FACTORS.values())), axis=1).astype(np.uint8)
-
-
-def indices_of(found: ArrayLike) -> NDArray[np.int64]:
-    """Images (N) of factors (N, 5).
-
-    Raises:
-        ValueError: a factor has no such value.
-    """
-    array = np.asarray(found, np.int64)
-    sizes = np.array(list(FACTORS.values()))
-    if array.ndim != 2 or array.shape[1] != len(sizes) or (array < 0).any() or (array >= sizes).any():
-        raise ValueError(f"sprites: expected factors (N, {len(sizes)}) from 0 to below {sizes.tolist()}, found others")
-    return np.ravel_multi_index(tuple(array.T), tuple(sizes))
+    return digits(indices, FACTORS, "sprites")
 
 
 def values(found: ArrayLike) -> NDArray[np.float32]:
@@ -111,10 +100,3 @@ def _heart(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
     unit = math.sqrt(AREA / HEART_AREA)
     x, y = x / unit, y / unit + HEART_CENTRE
     return (x**2 + y**2 - 1) ** 3 < x**2 * y**3
-
-
-def _checked(indices: ArrayLike) -> NDArray[np.int64]:
-    array = np.asarray(indices, np.int64).reshape(-1)
-    if len(array) and (array.min() < 0 or array.max() >= COUNT):
-        raise ValueError(f"sprites: expected numbers of images from 0 to {COUNT - 1}, found {array.min()} to {array.max()}")
-    return array
