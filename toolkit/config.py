@@ -32,6 +32,16 @@ Tree = dict[str, Any]
 OWN = ("toolkit.", "torch.optim.")  # modules whose classes a configuration that comes from elsewhere may name
 REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError)  # of classes, for options that make no sense
 
+KEY = re.compile(r'Parser key "([\w.]+)":')  # of jsonargparse's messages, as are the next two
+REASONS = {  # and how they are told
+    r"Expected an? <class '(?:[\w.]+\.)?(\w+)'>": r"expected \1",
+    r"Expected a (tuple with \d+ elements)": r"expected a \1",
+    r"Expected an? typing\.Literal\[(.*)\]": r"expected one of \1",
+    r"Not a valid subclass of (\w+)": r"expected a block of the kind \1",
+    r"the following arguments are required: (\w+(?:, \w+)*)": r"expected a value for \1 as well",
+}
+VALUE = re.compile(r"(?:Got|Given) value: (?!Namespace\()(.*?)(?:\. Got value: |$)", re.MULTILINE)
+
 
 def read(path: Path | str) -> Tree:
     """Read a YAML file; what it `extends` (a path beside it) is read first and lies below it.
@@ -136,7 +146,7 @@ class Resolved(Generic[Schema]):
                 warnings.simplefilter("ignore")
                 self._values = self._parser.parse_object(copy.deepcopy(tree))
         except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
-            raise UserError(f"{origin}: {_placed(_condense(str(error)).replace('Parser key ', ''))}") from error
+            raise UserError(f"{origin}: {_placed(str(error))}") from error
         self.tree: Tree = yaml.safe_load(self._parser.dump(self._values, skip_unset=False))
 
     def build(self) -> Schema:
@@ -336,16 +346,19 @@ def _check_keys(cls: type, options: Tree, where: str, skip: int) -> None:
 
 
 def _placed(message: str) -> str:
-    """What jsonargparse finds wrong of an option of a block within a block, with the dotted place and plain types."""
-    message = re.sub(r"""": (?:Problem with given class_path|Type collections)[^"]*: "(?=[\w.]+":)""", ".", message)
-    message = re.sub(r'^"([\w.]+)":', r"\1:", message)
-    message = re.sub(r"Expected an? <class '(\w+)'>", r"expected \1", message)
-    message = re.sub(r"Expected an? typing\.Literal\[(.*?)\]", r"expected one of \1", message)
-    return message.replace(". Got value: ", ", found ")
+    """What jsonargparse finds wrong first, with the dotted place of the value and plain types.
+
+    It tells of a block within a block by the keys on the way to it, then the reason; of a choice of types, a reason for each.
+    """
+    reasons = [(found, told) for pattern, told in REASONS.items() if (found := re.search(pattern, message))]
+    if not reasons:
+        return _condense(message)
+    first, told = min(reasons, key=lambda reason: reason[0].start())
+    place = ".".join(KEY.findall(message, 0, first.start()))
+    value = VALUE.search(message, first.end())
+    return (f"{place}: " if place else "") + first.expand(told) + (f", found {value[1]}" if value else "")
 
 
 def _condense(message: str) -> str:
-    """A message of many lines as one; of a choice of types that all failed, the first one's reason."""
-    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
-    choice = re.search(r"^(.*?)Does not validate against any of the Union .*? Errors: - (.*?) (?:- Expected|Given value)", line)
-    return "".join(choice.groups()) if choice else line
+    """A message of many lines as one."""
+    return " ".join(part.strip() for part in message.splitlines() if part.strip())

@@ -1,6 +1,6 @@
 """Configurations: `extends`, overrides, and mistakes that are told with their place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -27,7 +27,7 @@ class Gate(Filter):
 class Mixer:
     """Sized by its neighbour: ``Mixer(width, gain=...)``."""
 
-    def __init__(self, width: int, gain: float = 1.0) -> None:
+    def __init__(self, width: int, gain: float = 1.0, inner: Filter | None = None, pans: Sequence[int] = ()) -> None:
         self.width, self.gain = width, gain
 
 
@@ -35,11 +35,17 @@ class Amplifier(Mixer):
     pass
 
 
+class Tuned(Filter):
+    def __init__(self, pitch: float) -> None:
+        super().__init__()
+
+
 @dataclass
 class Options:
     rate: float = 1.0
     form: Literal["sine", "saw"] = "sine"
     names: list[str] = field(default_factory=list)
+    most: int | None = None
 
 
 @dataclass
@@ -85,12 +91,18 @@ def test_another_class_starts_from_its_own_defaults() -> None:
     [
         (["--filter.tabs", "3"], "filter: Gate has no option 'tabs'; did you mean 'taps'?"),
         (["--filter", "Gait"], "filter: expected a block of the kind Filter, found 'Gait'; did you mean 'Gate'?"),
-        (["--filter", "Mixer"], "filter: expected a block of the kind Filter, found 'Mixer'; known: Filter, Gate"),
-        (["--mixer.width", "3"], "mixer: Mixer has no option 'width'; known: gain"),
+        (["--filter", "Mixer"], "filter: expected a block of the kind Filter, found 'Mixer'; known: Filter, Gate, Tuned"),
+        (["--mixer.width", "3"], "mixer: Mixer has no option 'width'; known: gain, inner, pans"),
         (["--fliter", "Gate"], "the config has no option 'fliter'; did you mean 'filter'?"),
         (["--options.rate", "fast"], "config: options.rate: expected float, found fast"),
         (["--filter.taps", "many"], "config: filter.taps: expected int, found many"),
         (["--options.form", "cubic"], "config: options.form: expected one of 'sine', 'saw', found cubic"),
+        (["--options.most", "many"], "config: options.most: expected int, found many"),
+        (["--mixer.gain", "loud"], "config: mixer.gain: expected float, found loud"),
+        (["--mixer.pans", "left"], "config: mixer.pans: expected Sequence, found left"),
+        (["--mixer.inner", "Gate", "--mixer.inner.taps", "many"], "config: mixer.inner.taps: expected int, found many"),
+        (["--filter", "3"], "config: filter: expected a block of the kind Filter, found 3"),
+        (["--filter", "Tuned"], "config: filter: expected a value for pitch as well"),
         (["--options.rate"], "--options.rate: expected a value after it"),
         (["filter"], "expected an option such as"),
     ],
@@ -144,7 +156,7 @@ def test_what_is_saved_rebuilds_the_same(tmp_path: Path) -> None:
     first.save(tmp_path / "config.yaml")
     again = config.Resolved(Schema, config.read(tmp_path / "config.yaml"))
     assert again.tree == first.tree
-    assert first.tree["options"] == {"rate": 1.0, "form": "sine", "names": []}  # defaults are written out
+    assert first.tree["options"] == {"rate": 1.0, "form": "sine", "names": [], "most": None}  # defaults are written out
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
