@@ -414,12 +414,23 @@ def test_an_estimate_is_shown_with_its_reference_and_as_loud(data: Path, experim
     exp = experiment("paper", 15.5)
     predict(exp, data)
     rows = examples.choose(files.read_jsonl(exp / "scores" / "test.jsonl"), "si_sdr_improvement")
-    shown = examples.load(exp, "test", manifest.Manifest.open(data / f"{DATA}.jsonl"), rows, "si_sdr_improvement", 7_000_000)
+    source = manifest.Manifest.open(data / f"{DATA}.jsonl")
+    shown = examples.load(exp, "test", source, rows, "si_sdr_improvement", 7_000_000, [])
     assert [example.place for example in shown] == ["best", "median", "worst"]
     clips = {clip.title: clip for clip in shown[0].clips}
     assert list(clips) == ["mixture", "s1, reference", "s1, estimate", "s2, reference", "s2, estimate"]
     assert clips["s1, estimate"].audio == clips["s1, reference"].audio
     assert clips["s1, estimate"].scores == {"si_sdr_improvement": 16.5, "bsseval_v3_sdr": 17.5}
+
+
+def test_an_item_whose_sound_is_gone_is_left_out_and_told(recipe: Path, data: Path, experiment: MakeExperiment) -> None:
+    exp = experiment("paper", 15.5)
+    predict(exp, data)
+    (exp / "predictions" / "test" / "item1" / "s2.wav").unlink()
+    (data / "wav" / "2" / "s1.wav").unlink()
+    page = report(exp, recipe / "paper.yaml", "test", data).read_text()
+    assert re.findall(r"the sound of (\w+) was not found", page) == ["item2", "item1"]
+    assert page.count("<audio") == 5  # of item0
 
 
 def test_examples_are_cut_to_the_room_there_is(data: Path, experiment: MakeExperiment) -> None:
@@ -428,7 +439,8 @@ def test_examples_are_cut_to_the_room_there_is(data: Path, experiment: MakeExper
     source = manifest.Manifest.open(data / f"{DATA}.jsonl")
     best = {"best": files.read_jsonl(exp / "scores" / "test.jsonl")[2]}
     wide, tight = (
-        examples.load(exp, "test", source, best, "si_sdr_improvement", 5 * examples.PICTURE + room) for room in (10**6, 8000)
+        examples.load(exp, "test", source, best, "si_sdr_improvement", 5 * examples.PICTURE + room, [])
+        for room in (10**6, 8000)
     )
     assert len(tight[0].clips[0].audio) < len(wide[0].clips[0].audio)
     assert sum(len(clip.audio) for clip in tight[0].clips) < 9000

@@ -165,7 +165,8 @@ def test_examples_of_sources_that_are_sums_of_stems(tmp_path: Path) -> None:
     stored = {"id": "song", "audio": {name: f"{name}.wav" for name in groups}, "seconds": 0.1}
     files.write_text(exp / "predictions" / "test" / "index.jsonl", json.dumps(stored) + "\n")
     row = {"id": "song", "metrics": {"nsdr": 1.0}, "sources": {}, "assignment": list(groups)}
-    (example,) = examples.load(exp, "test", manifest.Manifest.open(tmp_path / "test.jsonl"), {"best": row}, "nsdr", 7_000_000)
+    source = manifest.Manifest.open(tmp_path / "test.jsonl")
+    (example,) = examples.load(exp, "test", source, {"best": row}, "nsdr", 7_000_000, [])
     clips = {clip.title: clip.audio for clip in example.clips}
     assert list(clips) == ["mixture", "both, reference", "both, estimate", "first, reference", "first, estimate"]
     assert clips["both, reference"] == clips["mixture"]

@@ -14,6 +14,7 @@ from torch import Tensor
 from toolkit import audio, config
 from toolkit.data import records
 from toolkit.data.manifest import Item, Manifest
+from toolkit.log import UserError
 from toolkit.report import display, sound, spectrograms
 
 SECONDS = 10.0  # of an item that can be heard, at most
@@ -70,7 +71,13 @@ def choose(rows: list[dict[str, Any]], metric: str) -> dict[str, dict[str, Any]]
 
 
 def load(
-    exp: Path, split: str, manifest: Manifest, chosen: dict[str, dict[str, Any]], metric: str, budget: int
+    exp: Path,
+    split: str,
+    manifest: Manifest,
+    chosen: dict[str, dict[str, Any]],
+    metric: str,
+    budget: int,
+    missing: list[str],
 ) -> list[Example]:
     """Make examples that take about `budget` bytes of a page; all are cut equally short for that.
 
@@ -81,21 +88,22 @@ def load(
         chosen: what `choose` gave.
         metric: the headline metric.
         budget: bytes.
+        missing: is told of items that are left out, as a signal of theirs cannot be read.
     """
     folder = exp / "predictions" / split
     stored = {name: row["audio"] for name, row in records.predictions(folder).items()}
     wanted = {row["id"] for row in chosen.values()}
     items = {item.id: item for item in manifest if item.id in wanted}
-    usable = {place: row for place, row in chosen.items() if row["id"] in stored and row["id"] in items}
     groups = _groups(exp)
-    signals = {
-        place: _signals(
-            manifest, items[row["id"]], row, {role: folder / path for role, path in stored[row["id"]].items()}, groups
-        )
-        for place, row in usable.items()
-    }
-    rates = {place: items[row["id"]].sample_rate for place, row in usable.items()}
-    heard = [(wave, rates[place]) for place, waves in signals.items() for wave in waves.values()]
+    signals: dict[str, Signals] = {}
+    for row in chosen.values():
+        identity = row["id"]
+        try:
+            paths = {role: folder / path for role, path in stored[identity].items()}
+            signals[identity] = _signals(manifest, items[identity], row, paths, groups)
+        except (KeyError, UserError) as error:
+            missing.append(f"examples: the sound of {identity} was not found ({error})")
+    heard = [(wave, items[identity].sample_rate) for identity, waves in signals.items() for wave in waves.values()]
     left = (budget - PICTURE * len(heard)) * 3 / 4  # as base64, three bytes are four
     seconds, encoded = sound.fitting(heard, left, SECONDS)
     sounds = iter(encoded)
@@ -105,9 +113,10 @@ def load(
             row["id"],
             row["metrics"][metric],
             items[row["id"]].seconds,
-            list(_clips(signals[place], rates[place], seconds, sounds, row.get("sources", {}))),
+            list(_clips(signals[row["id"]], items[row["id"]].sample_rate, seconds, sounds, row.get("sources", {}))),
         )
-        for place, row in usable.items()
+        for place, row in chosen.items()
+        if row["id"] in signals
     ]
 
 

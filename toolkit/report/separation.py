@@ -67,10 +67,7 @@ def _examples(scored: Scored, name: str, missing: list[str]) -> list[examples.Ex
     if manifest is None:
         return []
     try:
-        shown = examples.load(scored.run.folder, scored.split, manifest, chosen, name, BUDGET)
+        return examples.load(scored.run.folder, scored.split, manifest, chosen, name, BUDGET, missing)
     except UserError as error:
         missing.append(f"examples: {error}")
         return []
-    lacking = {row["id"] for row in chosen.values()} - {example.id for example in shown}
-    missing += [f"examples: nothing is stored of {identity}" for identity in sorted(lacking)]
-    return shown
