@@ -82,6 +82,7 @@ def test_a_page_shows_and_plays_what_codes_do(exp: Path, monkeypatch: pytest.Mon
     page = (exp / "report/index.html").read_text()
     assert "What 3 dimensions tell of each attribute" in page
     assert "nats of each of 3 dimensions" in page
+    assert "Over 1 item (64 rows) of a/x" in page
     if "pictures" in str(exp):
         assert page.count("Rows of 2 images each: originals, decoded") == 1
         assert page.count("Rows of 3 images each: note_density") == 2

@@ -48,6 +48,7 @@ class Summary(_Measured, total=False):
     edition: str
     weights: str  # SHA-256 of those that the predictions are of
     items: int
+    rows: int  # of all items, where they are tables
     skipped: int
     tags: list[str]
     intervals: dict[str, list[float]]

@@ -158,6 +158,7 @@ def _facts(
         "Test data": summary["data"],
         "Edition of the data": group.edition,
         "Items scored": summary.get("items"),
+        "Rows scored": summary.get("rows") or None,
         "Items skipped": summary.get("skipped"),
         "Trainable parameters": None if parameters is None else f"{parameters:,}",
         "Model as stored": None if info.get("model_mb") is None else f"{info['model_mb']:g} MB",

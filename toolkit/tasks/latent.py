@@ -209,14 +209,15 @@ class LatentLearning(Task):
     def summarise(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """`mig/mean`, `mig/mean/contour`, …: means over the tables, of which there is one as a rule.
 
-        `reconstruction_accuracy/most_frequent` is what is reached without a model.
+        `reconstruction_accuracy/most_frequent` is what is reached without a model.  `rows` are those of all tables; 0 if lines
+        that were kept from before do not tell.
         """
         figures = {"reconstruction_accuracy/most_frequent": _mean([row["most_frequent"] for row in rows])}
         for name in rows[0]["metrics"]:
             figures[f"{name}/mean"] = _mean([row["metrics"][name] for row in rows])
             for attribute in rows[0]["attributes"].get(name, {}):
                 figures[f"{name}/mean/{attribute}"] = _mean([row["attributes"][name][attribute] for row in rows])
-        return {"metrics": figures}
+        return {"metrics": figures, "rows": sum(row.get("rows", 0) for row in rows)}
 
     def probe(self) -> tuple[Tensor, float]:
         """One item, on the meta device."""

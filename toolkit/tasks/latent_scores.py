@@ -29,9 +29,10 @@ def scores_of(manifest: Manifest, item: Item, found: dict[str, Tensor], role: st
         options: which protocol, and of which codes.
 
     Returns:
-        `id`; `metrics`, means; `most_frequent`, the accuracy if all had the most frequent token or pixel at each place;
-        `attributes`, metric to values by attribute; `dependence` (Z, A), the nats that the protocol finds each dimension to
-        tell of each attribute; `nats` (Z), how far each dimension is from a standard normal one.
+        `id`; `rows`, how many were scored; `metrics`, means over them; `most_frequent`, the accuracy if all had the most
+        frequent token or pixel at each place; `attributes`, metric to values by attribute; `dependence` (Z, A), the
+        nats that the protocol finds each dimension to tell of each attribute; `nats` (Z), how far each dimension is from a
+        standard normal one.
 
     Raises:
         UserError: a table is missing, or attributes have not as many names.
@@ -45,7 +46,7 @@ def scores_of(manifest: Manifest, item: Item, found: dict[str, Tensor], role: st
     }
     items = tables.read(manifest, item, role)[: len(accuracy)]
     same = most_frequent_pixels(items) if role == "pictures" else most_frequent_tokens(items)
-    row: dict[str, Any] = {"id": item.id, "metrics": metrics, "most_frequent": same, "attributes": {}}
+    row: dict[str, Any] = {"id": item.id, "rows": len(accuracy), "metrics": metrics, "most_frequent": same, "attributes": {}}
     row["nats"] = variational.tolist()
     if ATTRIBUTES not in item.audio:
         return row
