@@ -23,6 +23,11 @@ class F0(NamedTuple):
     step: float
     hz: list[float]
 
+    @property
+    def times(self) -> np.ndarray:
+        """Seconds of the values, (N,)."""
+        return self.start + self.step * np.arange(len(self.hz))
+
     def between(self, begin: float, end: float) -> F0:
         """The values at begin ≤ time < end, their times counted from `begin` (all in seconds)."""
         first = max(0, int(np.ceil((begin - self.start) / self.step - 1e-6)))

@@ -102,9 +102,8 @@ def agreement(curve: PitchCurve, reference: F0, threshold: float) -> Table:
         reference: what was annotated.
         threshold: confidence from which on a frame counts as voiced.
     """
-    times = reference.start + reference.step * np.arange(len(reference.hz))
     estimate = torch.where(curve.confidence >= threshold, curve.hertz, -curve.hertz)  # below 0: a pitch, but not thought voiced
-    curves = melody.align(times, np.array(reference.hz), curve.seconds, estimate)
+    curves = melody.align(reference.times, np.array(reference.hz), curve.seconds, estimate)
     found = melody.evaluate(curves, [f"{name}@{tolerance}" for name in METRICS.values() for tolerance in TOLERANCES])
     rows = [
         [title, *(f"{100 * found[f'{name}@{tolerance}']:.2f}" for tolerance in TOLERANCES)] for title, name in METRICS.items()

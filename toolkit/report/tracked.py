@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from toolkit import audio
+from toolkit.data.annotations import F0
 from toolkit.data.manifest import Item
 from toolkit.log import UserError
 from toolkit.metrics import melody
@@ -52,7 +53,7 @@ class Track:
         if label is None or not label["hz"] or not stored["hertz"]:
             return None
         annotated, estimated = (np.asarray(values, np.float64) for values in (label["hz"], stored["hertz"]))
-        times = label["start"] + label["step"] * np.arange(len(annotated))
+        times = F0(**label).times
         at = stored["hop_seconds"] * np.arange(len(estimated))
         curves = melody.align(times, annotated, at, estimated)
         both = (curves.voicing > 0) & (curves.cents != 0) & (curves.estimated_cents != 0)

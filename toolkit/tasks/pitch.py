@@ -17,6 +17,7 @@ from toolkit.blocks.complex_spectrum import AccompanimentSpectrum, ComplexSpectr
 from toolkit.blocks.features import Feature, StoredSpectrum
 from toolkit.blocks.frame_augment import BackgroundLevel, FrameAugmentation
 from toolkit.blocks.pitch import SEMITONES, crop, decibels, shifted_crops
+from toolkit.data.annotations import F0
 from toolkit.data.examples import ExampleSource, to_device
 from toolkit.data.frames import FrameBatch, FrameDataset
 from toolkit.data.manifest import Item, Manifest
@@ -303,10 +304,10 @@ class PitchTracking(Task):
     def _measured(self, label: dict[str, Any] | None, curve: dict[str, Any], hop_seconds: float) -> dict[str, Any]:
         if label is None or not label["hz"]:
             return {"metrics": {}, "counts": {"frames": 0, "voiced": 0}}
-        at = label["start"] + label["step"] * np.arange(len(label["hz"]))
+        annotated = F0(**label)
         hertz, confidence = np.asarray(curve["hertz"]), np.asarray(curve["confidence"])
         thought = np.where(confidence >= self.config.score.voiced, hertz, -hertz)  # below 0: a pitch, in case there is one
-        curves = melody.align(at, np.asarray(label["hz"]), hop_seconds * np.arange(len(hertz)), thought)
+        curves = melody.align(annotated.times, np.asarray(annotated.hz), hop_seconds * np.arange(len(hertz)), thought)
         counts = {"frames": len(curves.voicing), "voiced": int((curves.voicing > 0).sum())}
         return {"metrics": melody.evaluate(curves, self.config.score.metrics), "counts": counts}
 

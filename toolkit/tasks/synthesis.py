@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ import toolkit.tasks.tracker  # noqa: F401  (importing them lets a config name t
 from toolkit import audio
 from toolkit.blocks.features import Feature
 from toolkit.data import store
+from toolkit.data.annotations import F0
 from toolkit.data.examples import to_device
 from toolkit.data.manifest import Item, Manifest
 from toolkit.data.performances import Performance, PerformanceDataset
@@ -323,11 +325,9 @@ class Synthesis(Task):
     def _melody_metrics(self, label: dict[str, Any] | None, hertz: list[float] | None) -> dict[str, float]:
         if label is None or not label["hz"] or hertz is None or not self._pitch_metrics:
             return {}
-        reference = torch.tensor(label["hz"], dtype=torch.float64)
-        at = label["start"] + label["step"] * torch.arange(len(reference), dtype=torch.float64)
-        estimate = torch.tensor(hertz, dtype=torch.float64)
-        times = torch.arange(len(estimate), dtype=torch.float64) * (self.model.hop_length / self.model.sample_rate)
-        return melody.evaluate(melody.align(at, reference, times, estimate), self._pitch_metrics)
+        annotated, estimate = F0(**label), np.asarray(hertz)
+        times = np.arange(len(estimate)) * (self.model.hop_length / self.model.sample_rate)
+        return melody.evaluate(melody.align(annotated.times, np.asarray(annotated.hz), times, estimate), self._pitch_metrics)
 
     def _embedded(self, embedding: Feature, paths: list[Path]) -> Iterator[Tensor]:
         """Embeddings (L, D) of stored predictions, one after the other."""
