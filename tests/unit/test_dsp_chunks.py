@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from toolkit.dsp.chunks import Chunking, in_chunks, in_parallel, stream
+from toolkit.dsp.chunks import Chunking, in_parallel, stream
 
 
 def pointwise(piece: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def together(separate: Callable[[Tensor], Tensor], mixture: Tensor, chunking: Ch
 @given(length=st.integers(1, 400), chunk=st.integers(8, 120), overlap=st.sampled_from([0.1, 0.25, 0.5]))
 def test_a_pointwise_separation_does_not_depend_on_chunks(length: int, chunk: int, overlap: float) -> None:
     mixture = torch.randn(1, 2, length)
-    torch.testing.assert_close(in_chunks(pointwise, mixture, chunk, overlap), pointwise(mixture))
+    torch.testing.assert_close(together(pointwise, mixture, Chunking(chunk, overlap)), pointwise(mixture))
 
 
 @settings(max_examples=40)
@@ -80,7 +80,7 @@ def test_sources_that_a_model_swaps_between_chunks_keep_their_place() -> None:
         exact = sources[..., start : start + piece.shape[-1]]
         return exact.flip(1) if start % 1500 else exact
 
-    torch.testing.assert_close(in_chunks(separate, sources.sum(1), 1000, 0.25), sources)
+    torch.testing.assert_close(together(separate, sources.sum(1), Chunking(1000)), sources)
 
 
 def test_sources_of_a_fixed_order_are_never_exchanged() -> None:

@@ -65,21 +65,6 @@ class Chunking:
         return 0 if self.chunk is None else self.chunk - self.shared
 
 
-def in_chunks(separate: Callable[[Tensor], Tensor], mixture: Tensor, chunk: int | None, overlap: float) -> Tensor:
-    """Separate a mixture that is in memory chunk by chunk; its sources keep their order.
-
-    Args:
-        separate: maps (B, C, t) to (B, S, C, t).
-        mixture: (B, C, T).
-        chunk: samples at once; None for all.
-        overlap: share of a chunk that the next one overlaps, up to 0.5.
-
-    Returns:
-        (B, S, C, T), on the mixture's device.
-    """
-    return torch.cat(list(stream(separate, [mixture], Chunking(chunk, overlap))), dim=-1)
-
-
 def stream(separate: Callable[[Tensor], Tensor], blocks: Iterable[Tensor], chunking: Chunking) -> Iterator[Tensor]:
     """Separate a recording that comes in blocks; no more than some chunks of it are held at a time.
 

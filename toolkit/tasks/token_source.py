@@ -29,12 +29,11 @@ class TokenSource:
         subwords: how texts become tokens; None where the manifests' items are drawn as tokens.
         train: name of the training manifest, which the subwords were learned from.
         context: the longest sequence, in tokens; longer texts are read in pieces.
-        codec: of the subwords, where it is known already.
     """
 
-    def __init__(self, subwords: Subwords | None, train: str, context: int, codec: SubwordCodec | None = None) -> None:
+    def __init__(self, subwords: Subwords | None, train: str, context: int) -> None:
         self._subwords, self._train, self._context = subwords, train, context
-        self._codec = codec
+        self._codec: SubwordCodec | None = None
 
     @property
     def codec(self) -> SubwordCodec:
