@@ -116,9 +116,9 @@ def _rendered(phases: Tensor, levels: Tensor, advances: Tensor, ways: Tensor, pa
     audio = levels.new_empty(batch, levels.shape[1] // batch * ways.shape[1])
     pieces = audio.view(-1, ways.shape[1])
     curves = _in_radians(advances, patch), _in_radians(ways, patch)
-    for frames, desk in _desks(pieces, patch.operators, keep=False):
-        desk.play(phases[:, frames], levels[:, frames], *curves, patch)
-        desk.sum_carriers(patch, out=pieces[frames]).div_(2 * math.pi * full)
+    for frames, work in _workspaces(pieces, patch.operators, keep=False):
+        work.play(phases[:, frames], levels[:, frames], *curves, patch)
+        work.sum_carriers(patch, out=pieces[frames]).div_(2 * math.pi * full)
     return audio
 
 
@@ -138,12 +138,12 @@ class _Rendering(torch.autograd.Function):
         gradient = gradient.reshape(-1, ways.shape[1])
         to_phases, to_levels = torch.empty_like(phases), torch.empty_like(levels)
         curves = _in_radians(advances, ctx.patch), _in_radians(ways, ctx.patch)
-        for frames, desk in _desks(gradient, ctx.patch.operators, keep=True):
-            desk.play(phases[:, frames], levels[:, frames], *curves, ctx.patch)
-            desk.turn_back(gradient[frames] / (2 * math.pi * ctx.full), ctx.patch)
+        for frames, work in _workspaces(gradient, ctx.patch.operators, keep=True):
+            work.play(phases[:, frames], levels[:, frames], *curves, ctx.patch)
+            work.backward(gradient[frames] / (2 * math.pi * ctx.full), ctx.patch)
             if ctx.needs_input_grad[0]:
-                to_phases[:, frames] = torch.bmm(desk.angles, curves[0].mT)
-            to_levels[:, frames] = torch.bmm(desk.strengths, curves[1].mT)
+                to_phases[:, frames] = torch.bmm(work.angles, curves[0].mT)
+            to_levels[:, frames] = torch.bmm(work.strengths, curves[1].mT)
         return to_phases if ctx.needs_input_grad[0] else None, to_levels, None, None, None, None, None
 
 
@@ -152,7 +152,7 @@ def _in_radians(curves: Tensor, patch: Patch) -> Tensor:
     return (2 * math.pi * curves).expand(patch.operators, -1, -1)
 
 
-class _Desk(NamedTuple):
+class _Workspace(NamedTuple):
     """Where some frames of all operators are worked out, (operators, N, hop_length) each.
 
     Attributes:
@@ -184,7 +184,7 @@ class _Desk(NamedTuple):
             out.addcmul_(self.strengths[carrier], self.sines[carrier])
         return out
 
-    def turn_back(self, gradient: Tensor, patch: Patch) -> None:
+    def backward(self, gradient: Tensor, patch: Patch) -> None:
         """Put the gradients to angles and strengths in their place, given that to the sum of the carriers."""
         angles, sines, strengths = (place.unbind() for place in self)
         for number in reversed(patch.order):
@@ -196,20 +196,20 @@ class _Desk(NamedTuple):
             torch.mul(sines[own], arrived, out=strengths[own])
 
 
-def _desks(samples: Tensor, operators: int, keep: bool) -> Iterator[tuple[slice, _Desk]]:
+def _workspaces(samples: Tensor, operators: int, keep: bool) -> Iterator[tuple[slice, _Workspace]]:
     """Slices of the frames (N, hop_length), one after the other, with room to compute in; all at once on a GPU."""
     count, hop_length = samples.shape
     if samples.device.type != "cpu" or torch.compiler.is_compiling():
-        yield slice(None), _desk(samples, operators, count, keep)
+        yield slice(None), _workspace(samples, operators, count, keep)
         return
-    size, desk = max(1, CACHEFUL // hop_length), None
+    size, work = max(1, CACHEFUL // hop_length), None
     for first in range(0, count, size):
         frames = min(size, count - first)
-        if desk is None or desk.angles.shape[1] != frames:
-            desk = _desk(samples, operators, frames, keep)
-        yield slice(first, first + size), desk
+        if work is None or work.angles.shape[1] != frames:
+            work = _workspace(samples, operators, frames, keep)
+        yield slice(first, first + size), work
 
 
-def _desk(like: Tensor, operators: int, frames: int, keep: bool) -> _Desk:
+def _workspace(like: Tensor, operators: int, frames: int, keep: bool) -> _Workspace:
     angles, strengths = like.new_empty((2, operators, frames, like.shape[1]))
-    return _Desk(angles, torch.empty_like(angles) if keep else angles, strengths)
+    return _Workspace(angles, torch.empty_like(angles) if keep else angles, strengths)

@@ -81,13 +81,13 @@ def drum_kit(sample_rate: int, rng: np.random.Generator) -> dict[str, np.ndarray
     head, ring = rng.uniform(160, 220), rng.uniform(0.05, 0.09)
     time = np.arange(round(0.35 * sample_rate)) / sample_rate
     snare = sum(np.sin(2 * np.pi * head * partial * time) for partial in (1.0, 1.59)) * np.exp(-time / ring) * 0.5
-    snare = snare + _band(_noise(rng, time, rng.uniform(0.07, 0.12)), 900, sample_rate)
+    snare = snare + _high_pass(_noise(rng, time, rng.uniform(0.07, 0.12)), 900, sample_rate)
 
     edge = rng.uniform(5500, 7500)
     kit = {"kick": kick, "snare": snare}
     for name, decay in (("closed_hat", rng.uniform(0.02, 0.04)), ("open_hat", rng.uniform(0.12, 0.2))):
         time = np.arange(round(5 * decay * sample_rate)) / sample_rate
-        kit[name] = _band(_noise(rng, time, decay), edge, sample_rate)
+        kit[name] = _high_pass(_noise(rng, time, decay), edge, sample_rate)
     return {name: _finish(sound, sample_rate) for name, sound in kit.items()}
 
 
@@ -95,8 +95,8 @@ def _noise(rng: np.random.Generator, time: np.ndarray, decay: float) -> np.ndarr
     return rng.uniform(-1, 1, len(time)) * np.exp(-time / decay)
 
 
-def _band(sound: np.ndarray, low: float, sample_rate: int) -> np.ndarray:
-    sections = scipy.signal.butter(2, min(low, 0.4 * sample_rate), "highpass", fs=sample_rate, output="sos")
+def _high_pass(sound: np.ndarray, edge: float, sample_rate: int) -> np.ndarray:
+    sections = scipy.signal.butter(2, min(edge, 0.4 * sample_rate), "highpass", fs=sample_rate, output="sos")
     return scipy.signal.sosfilt(sections, sound)
 
 

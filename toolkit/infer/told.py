@@ -47,12 +47,12 @@ class Failures:
     """
 
     def __init__(self, done: str, smaller: str = "--device cpu") -> None:
-        self.done, self.smaller, self.of, self.failed = done, smaller, 0, 0
+        self.done, self.smaller, self.tried, self.failed = done, smaller, 0, 0
 
     @contextmanager
     def at(self, path: Path) -> Iterator[None]:
         """Work on one recording."""
-        self.of += 1
+        self.tried += 1
         try:
             yield
         except (UserError, OSError, soundfile.LibsndfileError, torch.OutOfMemoryError) as error:
@@ -68,7 +68,7 @@ class Failures:
             UserError: there were some.
         """
         if self.failed:
-            raise UserError(f"{self.failed} of {self.of} recordings could not be {self.done}; they are named above")
+            raise UserError(f"{self.failed} of {self.tried} recordings could not be {self.done}; they are named above")
 
 
 def opened_recording(path: Path) -> Recording:

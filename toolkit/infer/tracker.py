@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -156,7 +156,7 @@ class Listener:
         return PitchCurve(seconds, pitch.hertz[0].float().cpu(), pitch.confidence[0].float().cpu())
 
 
-def joined(curves: Iterator[PitchCurve] | list[PitchCurve]) -> PitchCurve:
+def joined(curves: Iterable[PitchCurve]) -> PitchCurve:
     """Several curves, one after the other."""
     return PitchCurve(*(torch.cat(parts) for parts in zip(*curves, strict=True)))
 

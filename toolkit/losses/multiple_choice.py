@@ -100,13 +100,13 @@ class RelaxedMultipleChoice(MultipleChoice):
 
     Args:
         pairwise: distance of a hypothesis from a reference; negative SI-SDR if null.
-        eps: what the losers share, from 0 to 1.
+        eps: what the losers share, from 0 to below 1.
         scoring: weight of the scores' loss, see `MultipleChoice`.
         negatives: how many losers' scores are taught, see `MultipleChoice`.
         average: what counts the same in a batch, see `MultipleChoice`.
 
     Raises:
-        ValueError: `eps` is not one of 0 to 1.
+        ValueError: `eps` is negative, or 1 or more.
     """
 
     def __init__(

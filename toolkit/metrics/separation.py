@@ -58,7 +58,7 @@ class Scores(NamedTuple):
     accompaniment: tuple[dict[str, float], dict[str, list[float]]] | None
 
 
-def names() -> list[str]:
+def all_names() -> list[str]:
     """Every metric that `evaluate` knows."""
     plain = [*_MEASURES, BEST_OF_ALL + "si_sdr"]
     return plain + [name + IMPROVEMENT for name in plain] + framewise.NAMES
@@ -70,7 +70,7 @@ def check_names(metrics: Iterable[str]) -> None:
     Raises:
         UserError: one of them is not; tells the nearest that is.
     """
-    known = names()
+    known = all_names()
     for metric in metrics:
         if metric not in known:
             raise UserError(f"no such metric: {metric!r}{suggestion(metric, known)}")

@@ -263,19 +263,16 @@ def measured(name: str, points: NDArray[Any], weights: NDArray[Any], samples: ND
         samples: (N, D).
         won: how many of the samples are the nearest to each hypothesis, (K).
     """
-    if name == "earth_mover":
-        return earth_movers_distance(points, samples, weights)
-    if name == "distortion":
-        return hypotheses.distortion(*(torch.from_numpy(x)[None] for x in (points, samples))).item()
-    if name == "k_means":
-        return hypotheses.k_means(samples, len(points)).risk
-    if name == "variance":
-        return float(samples.var(0, dtype=np.float64).sum())
-    if name == "weight_error":
-        return float(np.abs(weights - won / won.sum()).sum() / 2)
-    if name == "idle_weight":
-        return float(weights[won == 0].sum())
-    return hypotheses.critical_temperature(hypotheses.covariance(samples))
+    measures = {
+        "earth_mover": lambda: earth_movers_distance(points, samples, weights),
+        "distortion": lambda: hypotheses.distortion(*(torch.from_numpy(x)[None] for x in (points, samples))),
+        "k_means": lambda: hypotheses.k_means(samples, len(points)).risk,
+        "variance": lambda: samples.var(0, dtype=np.float64).sum(),
+        "weight_error": lambda: np.abs(weights - won / won.sum()).sum() / 2,
+        "idle_weight": lambda: weights[won == 0].sum(),
+        "critical_temperature": lambda: hypotheses.critical_temperature(hypotheses.covariance(samples)),
+    }
+    return float(measures[name]())
 
 
 def distinct(points: NDArray[Any]) -> int:
