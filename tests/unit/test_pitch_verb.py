@@ -20,7 +20,7 @@ from toolkit import audio, files
 from toolkit.audio import Recording
 from toolkit.cli import main
 from toolkit.infer.tracker import PitchCurve, TrainedPitch, joined
-from toolkit.infer.trained import TrainedModel
+from toolkit.infer.trained import TrainedSeparation
 from toolkit.log import UserError
 from toolkit.report.pitch_picture import WIDEST, Spectrogram, surest
 from toolkit.tasks.experiment import Experiment
@@ -169,7 +169,7 @@ def test_unsure_frames_are_unvoiced() -> None:
 
 def test_a_model_of_another_task_is_refused(exp: Path) -> None:
     with pytest.raises(UserError, match="expected a model that separates, found one of the task PitchTracking"):
-        TrainedModel(exp)
+        TrainedSeparation(exp)
 
 
 # From the command line

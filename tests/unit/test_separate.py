@@ -15,7 +15,7 @@ from toolkit.audio import Encoding, Recording
 from toolkit.cli import main
 from toolkit.dsp.chunks import Chunking
 from toolkit.infer.separate import Output, separate
-from toolkit.infer.trained import TrainedModel
+from toolkit.infer.trained import TrainedSeparation
 from toolkit.log import UserError
 from toolkit.models import SeparationModel
 from toolkit.tasks import streaming
@@ -54,7 +54,7 @@ def exp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(exp: Path) -> TrainedModel:
+def model(exp: Path) -> TrainedSeparation:
     return toolkit.load(exp)
 
 
@@ -101,7 +101,7 @@ def test_a_waveform_becomes_named_sources(exp: Path) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 11025, 44100])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_any_rate_and_number_of_channels(model: TrainedModel, rate: int, channels: int) -> None:
+def test_any_rate_and_number_of_channels(model: TrainedSeparation, rate: int, channels: int) -> None:
     wave = music(channels, 0.7, rate)
     for waveform in model.separate(wave, rate).values():
         assert waveform.shape == wave.shape
@@ -118,7 +118,7 @@ def test_any_rate_and_number_of_channels(model: TrainedModel, rate: int, channel
     ],
     ids=["whole numbers", "time first", "a batch", "nothing"],
 )
-def test_what_is_no_waveform_is_refused(model: TrainedModel, wave: Tensor, found: str) -> None:
+def test_what_is_no_waveform_is_refused(model: TrainedSeparation, wave: Tensor, found: str) -> None:
     with pytest.raises(ValueError, match=f"wave: expected .*found {found}"):
         model.separate(wave, RATE)
 
@@ -145,7 +145,7 @@ def test_silence_is_normalised_to_silence() -> None:
     assert not streamed(Halves(), torch.zeros(1, 5000), normalize=True).any()
 
 
-def test_a_file_gives_what_its_waveform_gives(model: TrainedModel, tmp_path: Path) -> None:
+def test_a_file_gives_what_its_waveform_gives(model: TrainedSeparation, tmp_path: Path) -> None:
     audio.write(tmp_path / "a.wav", music(2, 2.0, 11025), 11025)
     whole = model.separate(audio.read(tmp_path / "a.wav"), 11025)
     blocks = list(model.stream(Recording.of_file(tmp_path / "a.wav"), jobs=2))
@@ -162,7 +162,7 @@ def song(tmp_path: Path) -> Path:
     return tmp_path / "song.wav"
 
 
-def test_stems_are_written_and_add_up(exp: Path, model: TrainedModel, song: Path, tmp_path: Path) -> None:
+def test_stems_are_written_and_add_up(exp: Path, model: TrainedSeparation, song: Path, tmp_path: Path) -> None:
     main(["separate", str(song), "--model", str(exp), "-o", str(tmp_path / "out"), "--bits", "float32"])
     stems = {path.stem: audio.read(path) for path in (tmp_path / "out" / "song").iterdir()}
     assert sorted(stems) == STEMS
@@ -196,7 +196,7 @@ def test_formats_and_bits(exp: Path, song: Path, tmp_path: Path, encoding: Encod
 
 
 def test_the_other_stem_is_the_sum_of_the_rest_or_what_is_left(
-    exp: Path, model: TrainedModel, song: Path, tmp_path: Path
+    exp: Path, model: TrainedSeparation, song: Path, tmp_path: Path
 ) -> None:
     made = {}
     for method in ("none", "add", "minus"):

@@ -22,7 +22,7 @@ from toolkit.blocks.features import Waveform
 from toolkit.cli import main
 from toolkit.infer.pack import pack
 from toolkit.infer.tagger import TrainedTagger, cut
-from toolkit.infer.trained import TrainedModel
+from toolkit.infer.trained import TrainedSeparation
 from toolkit.log import UserError
 from toolkit.tasks.experiment import Experiment
 from toolkit.train.checkpoint import save_weights
@@ -215,7 +215,7 @@ def test_windows_of_a_stream_are_those_of_the_whole(lengths: list[int], length: 
 
 def test_a_model_that_does_not_tag_is_refused(exp: Path) -> None:
     with pytest.raises(UserError, match="expected a model that separates, found one of the task Tagging"):
-        TrainedModel(exp)
+        TrainedSeparation(exp)
 
 
 def test_tags_without_names_are_refused(exp: Path, tmp_path: Path) -> None:

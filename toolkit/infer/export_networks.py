@@ -15,7 +15,7 @@ from toolkit.infer.hypothesizer import TrainedHypotheses
 from toolkit.infer.synthesizer import TrainedSynthesis
 from toolkit.infer.tagger import TrainedTagger
 from toolkit.infer.tracker import TrainedPitch
-from toolkit.infer.trained import TrainedModel
+from toolkit.infer.trained import TrainedSeparation
 from toolkit.infer.use import Usable
 from toolkit.infer.writer import TrainedLanguage
 from toolkit.log import UserError
@@ -98,7 +98,7 @@ class _Number(float):
         return float(self)
 
 
-def _separation(trained: TrainedModel) -> Network:
+def _separation(trained: TrainedSeparation) -> Network:
     """Mixture (B, C, T) to stems (B, S, C, T), one segment at a time."""
     model, config = trained.task.model, trained.task.config
     seconds = config.infer.chunk or config.data.segment or SECONDS
@@ -193,7 +193,7 @@ def _latent(trained: TrainedLatent) -> Network:
 
 
 BY_KIND: dict[type[Usable], Callable[[Any], Network]] = {
-    TrainedModel: _separation,
+    TrainedSeparation: _separation,
     TrainedTagger: _tagging,
     TrainedPitch: _pitch,
     TrainedSynthesis: _synthesis,

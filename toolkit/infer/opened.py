@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from toolkit.infer.synthesizer import TrainedSynthesis
     from toolkit.infer.tagger import TrainedTagger
     from toolkit.infer.tracker import TrainedPitch
-    from toolkit.infer.trained import TrainedModel
+    from toolkit.infer.trained import TrainedSeparation
     from toolkit.infer.writer import TrainedLanguage
 
-    Sounding: TypeAlias = TrainedModel | TrainedTagger | TrainedPitch | TrainedSynthesis
+    Sounding: TypeAlias = TrainedSeparation | TrainedTagger | TrainedPitch | TrainedSynthesis
     Trained: TypeAlias = Sounding | TrainedHypotheses | TrainedLanguage | TrainedLatent
 
 PACKED_BY = "packed_by"  # in a pack's run.json: the version of the toolkit that made it
@@ -48,7 +48,7 @@ def opened(path: Path | str) -> Trained:
     folder = Path(path)
     file = folder / "config.yaml"
     task = config.read(file).get("task") if file.is_file() else None
-    module, _, name = BY_TASK.get(str(task), "toolkit.infer.trained.TrainedModel").rpartition(".")
+    module, _, name = BY_TASK.get(str(task), "toolkit.infer.trained.TrainedSeparation").rpartition(".")
     try:
         return getattr(import_module(module), name)(folder)
     except UserError as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 from toolkit import log, progress
 from toolkit.audio import Encoding, writing
 from toolkit.infer.told import Failures, expand, opened_recording
-from toolkit.infer.trained import TrainedModel
+from toolkit.infer.trained import TrainedSeparation
 from toolkit.log import UserError
 from toolkit.train import distributed
 
@@ -119,7 +119,7 @@ def separate(
         UserError: there is no model, an option does not fit it, or (at the end) some recordings could not be separated.
     """
     recordings = expand(inputs)
-    trained = TrainedModel(model).to(distributed.start(device))
+    trained = TrainedSeparation(model).to(distributed.start(device))
     changes: dict[str, Any] = {"chunk": segment, "overlap": overlap, "shifts": shifts}
     try:
         trained.options = replace(trained.options, **{key: value for key, value in changes.items() if value is not None})
@@ -144,7 +144,7 @@ def separate(
     return written
 
 
-def _separate_file(path: Path, trained: TrainedModel, output: Output, files: dict[str, Path], jobs: int) -> None:
+def _separate_file(path: Path, trained: TrainedSeparation, output: Output, files: dict[str, Path], jobs: int) -> None:
     recording = opened_recording(path)
     began, rate = time.monotonic(), recording.sample_rate
     seconds = recording.frames / rate

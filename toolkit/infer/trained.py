@@ -20,7 +20,7 @@ CHUNK = 30.0  # seconds at once where the configuration takes recordings whole, 
 MOST_CHANNELS = 64  # a first dimension beyond this is taken for time
 
 
-class TrainedModel(Usable):
+class TrainedSeparation(Usable):
     """What `toolkit.load` gives of a model that separates.
 
     Attributes:
