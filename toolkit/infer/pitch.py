@@ -38,6 +38,9 @@ class Told:
         folder: for a file of each recording's curve; None to tell it.
         pictures: for a picture of each recording's curve over its spectrum; None for none.
         reference: an annotated curve, whose agreement with that of the one recording is told instead; None for none.
+
+    Raises:
+        UserError: the threshold is no confidence.
     """
 
     form: Literal["csv", "json"] = "csv"

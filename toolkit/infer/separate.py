@@ -37,6 +37,9 @@ class Output:
             source (`minus`, named `minus_vocals`), or not wanted (`none`).
         encoding: format, bits, clipping.
         force: write files anew that are there already.
+
+    Raises:
+        UserError: the pattern has unknown fields, or the same name for all sources.
     """
 
     folder: Path

@@ -34,6 +34,9 @@ class Shown:
         threshold: none that is less likely.
         every: seconds from one window to the next; None for the whole recording at once.
         pictures: folder for a picture of each recording's tags over time; None for none.
+
+    Raises:
+        UserError: a number is out of its range, or pictures are asked for without `every`.
     """
 
     form: Literal["table", "json", "csv"] = "table"

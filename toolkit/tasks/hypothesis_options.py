@@ -34,6 +34,9 @@ class HypothesisData:
         draws: how many times the samples of the training manifest are drawn in an epoch.
         shown: inputs whose hypotheses are followed while training goes on, and drawn in the report.
         workers: processes that load; with 0 a thread does.
+
+    Raises:
+        ValueError: nothing is drawn, or nothing shown.
     """
 
     train: str
@@ -62,6 +65,9 @@ class HypothesisScore:
             samples come to. `variance`: what their mean comes to. `weight_error`: half the sum of the differences between
             the hypotheses' weights and the shares of the samples that are nearest to them. `idle_weight`: weight of
             hypotheses that no sample is nearest to. `critical_temperature`: below which hypotheses in the samples' mean part.
+
+    Raises:
+        ValueError: there is no such metric.
     """
 
     metrics: list[str] = field(default_factory=lambda: list(METRICS))

@@ -23,6 +23,9 @@ class LanguageData:
         subwords: how texts become tokens; null where a corpus draws sequences of tokens.
         sequences: drawn in an epoch; as many as the training manifest says if null.
         workers: processes that load.
+
+    Raises:
+        ValueError: `sequences` is below 1.
     """
 
     train: str
@@ -47,6 +50,9 @@ class LanguageInfer:
         temperature: what its logits are divided by; 0 takes the likeliest token.
         top_k: how many of the likeliest tokens are drawn from; all if null.
         seed: of what is drawn.
+
+    Raises:
+        ValueError: a number is out of its range.
     """
 
     batch: int = 250

@@ -46,6 +46,9 @@ class LatentInfer:
         traverse: from minus this to this each dimension of an example's code is moved.
         steps: how many values it takes on its way.
         seed: of the codes that are drawn.
+
+    Raises:
+        ValueError: a count is below 1.
     """
 
     rows: int | None = None

@@ -52,6 +52,9 @@ class TrainOptions:
         max_minutes: training ends after the step at which this time is over (counted over all resumed runs); null for no limit.
         checkpoint_every: steps between two checkpoints within an epoch (one more stands at each epoch's end).
         max_bad_steps: non-finite losses in a row after which training stops with an error.
+
+    Raises:
+        ValueError: an option is out of its range, or does not go with another.
     """
 
     epochs: int = 100
@@ -99,6 +102,9 @@ class Phase:
     Args:
         epoch: the first epoch of the phase, counted from 0.
         optimizer: class and options.
+
+    Raises:
+        ValueError: `epoch` is negative.
     """
 
     epoch: int
@@ -135,6 +141,9 @@ class InferOptions:
         overlap: share of a chunk that overlaps the next, 0 to 0.5.
         shifts: predictions averaged, each of the recording delayed by a random time of up to half a second (Défossez et al.
             2019, "Music source separation in the waveform domain", section 4.4); 0 for the recording as it is.
+
+    Raises:
+        ValueError: an option is out of its range.
     """
 
     chunk: float | None = None

@@ -53,6 +53,9 @@ class SeparationData:
         normalize: bring each recording to mean 0 and deviation 1 of its channels' mean before the model, and back afterwards
             (Demucs, version 2).
         downmix: train and validate on the mean of the channels.
+
+    Raises:
+        ValueError: an option is out of its range, or `mixing` has no `segment`.
     """
 
     train: str

@@ -56,6 +56,9 @@ class SynthesisData:
         shuffle: whether any training recording may follow any other, or shards of `waveform` are read one after another in a
             random order, a few of them mixed with each other: for stores that are larger than memory on a disk that is slow
             to read here and there.
+
+    Raises:
+        ValueError: `segment` is not above 0.
     """
 
     train: str

@@ -51,6 +51,9 @@ class TaggingData:
         shuffle: whether any training clip may follow any other, or shards of `input` are read one after another in a random
             order, a few of them mixed with each other: for stores that are larger than memory on a disk that is slow to read
             here and there.
+
+    Raises:
+        ValueError: an option is out of its range, or `segment` does not go with the features.
     """
 
     train: str
@@ -87,6 +90,9 @@ class TaggingInfer:
     Args:
         chunk: seconds that the model hears at once, zeros behind a shorter clip; null for whole clips.
         chunks: so many, from beginnings spread evenly over a clip, are heard, and the mean of their probabilities counts.
+
+    Raises:
+        ValueError: a number is out of its range, or there are several chunks of no length.
     """
 
     chunk: float | None = None
