@@ -12,6 +12,8 @@ As the inverse is the same for all sources, it is applied to the mixture once; t
 import torch
 from torch import Tensor
 
+from toolkit.dsp import stft
+
 EPS = 1e-10
 BINS_AT_ONCE = 128  # of some hundred frames: what a core's cache holds
 
@@ -85,7 +87,7 @@ def expectation_maximization(sources: Tensor, mixture: Tensor, iterations: int, 
         Complex spectrograms (B, S, C, F, L).
     """
     for _ in range(iterations):
-        power = (sources.real.square() + sources.imag.square()).mean(2)
+        power = stft.power(sources).mean(2)
         covariance = torch.einsum("bscfl,bsdfl->bscdf", sources, sources.conj())
         covariance = covariance / (eps + power.sum(-1))[:, :, None, None]
         sources = multichannel_filter(power, covariance, mixture, eps**0.5)
