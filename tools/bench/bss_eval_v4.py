@@ -8,7 +8,9 @@ museval is called once, as it takes half a minute.  The estimates are noisy and 
 import argparse
 import os
 import statistics
+import sys
 import time
+from types import ModuleType
 
 import torch
 
@@ -27,6 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(options.threads)  # museval's NumPy reads it when it is loaded
+    sys.modules.setdefault("stempeg", ModuleType("stempeg"))  # reads stems, which nobody needs here, and asks for ffmpeg
     import museval
 
     from toolkit.metrics import bss_eval_v4
