@@ -130,6 +130,11 @@ def test_channels_last_keeps_weights_and_output_in_that_order() -> None:
         arithmetic.channels_last(nn.Conv1d(1, 1, 1))
 
 
+def test_half_precision_on_a_cpu_is_refused_before_anything_starts() -> None:
+    with pytest.raises(UserError, match=r"found fp16\. Next: --train\.precision bf16"):
+        arithmetic.arrange(Net(), TrainOptions(precision="fp16"), CPU)
+
+
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("tf32", torch.float32), ("bf16", torch.bfloat16)])
 def test_precision_is_that_of_the_products(precision: str, dtype: torch.dtype) -> None:
     arithmetic.choose(precision, CPU)

@@ -19,8 +19,10 @@ def arrange(model: nn.Module, options: TrainOptions, device: torch.device) -> No
     """Prepare a model on its device for how it is to be computed.
 
     Raises:
-        UserError: an option does not fit the model.
+        UserError: an option does not fit the model, or the device.
     """
+    if options.precision == "fp16" and device.type == "cpu":  # where recurrent networks cannot be computed in it
+        raise UserError("train.precision: expected fp32 or bf16 on a CPU, found fp16. Next: --train.precision bf16")
     choose(options.precision, device)
     recompute.apply(model, options.checkpoint_activations)
     if options.channels_last:
