@@ -32,8 +32,8 @@ class TrainOptions:
             Those of a model without low-rank adapters also serve as the base of one that has some.
         clip_grad_norm: largest gradient norm (Euclidean, over all parameters); null for none.
         accumulate: batches whose gradients are added up before a step; an epoch ends with the last whole group of so many.
-        precision: arithmetic of forward and loss: bf16 and fp16 by autocast; with tf32 a GPU multiplies float32 numbers with
-            ten bits of their fractions, with fp32 with all of them.
+        precision: arithmetic of forward and loss: bf16 and, on a GPU, fp16 by autocast; with tf32 a GPU multiplies
+            float32 numbers with ten bits of their fractions, with fp32 with all of them.
         ema: decays of moving averages of the weights, updated at each step.  The weights and all their averages are validated
             at each epoch's end, and the best of them is kept (as by Hybrid Demucs).
         ema_epoch: decays of more averages, updated at each epoch's end.
