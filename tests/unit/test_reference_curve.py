@@ -69,6 +69,13 @@ def test_another_seed_stays_within_and_a_run_that_learns_nothing_does_not(
     assert all(found.band(epoch)[0] < value < found.band(epoch)[1] for epoch, value in enumerate(late[:6], 1))
 
 
+def test_where_the_last_weights_are_kept_it_is_the_loss_that_tells(recipe: Path, experiment: MakeExperiment) -> None:
+    exp = experiment(0)
+    files.write_text(exp / "config.yaml", "train: {monitor: valid/step}\n")
+    found = reference(recipe, exp)
+    assert (found.metric, found.mean[1]) == ("valid/loss", FALL[0])
+
+
 def test_leaving_is_told_once_and_coming_back_too(
     recipe: Path, experiment: MakeExperiment, caplog: pytest.LogCaptureFixture
 ) -> None:

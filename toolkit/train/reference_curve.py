@@ -1,8 +1,8 @@
 """The learning curve that a configuration of a recipe is known to have, and whether a run leaves it.
 
 `reference/<config>.json` in a recipe's folder holds, of each epoch, the mean and the deviation over some seeds of the value by
-which the best weights are chosen. A run of the same configuration (as its YAML says; another seed, other limits of its length)
-on the same edition of the data is held against it:
+which the best weights are chosen, or of the loss where the last ones are kept. A run of the same configuration (as its YAML
+says; another seed, other limits of its length) on the same edition of the data is held against it:
 
 - Of several seeds, one more should lie within the prediction interval that holds 99.9 % of them: Student's t times the
   deviation, pooled over `NEAR` epochs to both sides, and at least a tenth of the way that the whole curve goes.
@@ -31,6 +31,7 @@ LEVEL = 0.999
 NEAR = 2  # epochs to both sides
 LEAST, LEAST_OF_ONE = 0.1, 0.5  # shares of the way that the curve goes
 ROUGH = 5.0
+LAST = "valid/step"  # what is monitored to keep the last weights: the same in every run
 
 logger = log.get(__name__)
 
@@ -43,7 +44,7 @@ class ReferenceCurve:
         path: its file.
         made_from: what it says of the configuration it was made with; the same as long as that is.
         edition: of the data.
-        metric: what was validated: `valid/loss`.
+        metric: what is compared: `valid/loss`.
         seeds: whose curves it is made of.
         mean: of each epoch, counted from 1.
         deviation: over the seeds, of each epoch; zeros for a single seed.
@@ -160,7 +161,8 @@ def write(exps: list[Path]) -> Path:
     seeds = [info["seed"] for info in infos]
     if len(set(seeds)) < len(seeds):
         raise UserError(f"expected different seeds, found {', '.join(map(str, seeds))}")
-    metric = str(config.section(config.read(exps[0] / "config.yaml"), "train").get("monitor"))
+    monitor = str(config.section(config.read(exps[0] / "config.yaml"), "train").get("monitor"))
+    metric = "valid/loss" if monitor == LAST else monitor
     curves = [{row["epoch"]: row[metric] for row in records.epochs(exp) if metric in row} for exp in exps]
     rows = []
     for epoch in sorted(set.intersection(*map(set, curves))):
