@@ -161,6 +161,24 @@ def test_an_option_that_makes_no_sense(words: str, expected: str, house: Path, t
 
 
 @pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("report --exp exp/a --dta data", "toolkit report: no option --dta. Next: toolkit report --help"),
+        ("score --exp exp/a --split tset", "toolkit score: argument --split: invalid choice: 'tset' (choose from "),
+        ("train --config c.yaml --expp exp/n", "toolkit train: the following arguments are required: --exp. Next: toolkit"),
+        ("trian --config c.yaml", "toolkit: argument VERB: invalid choice: 'trian' (choose from "),
+    ],
+)
+def test_a_misspelt_word_of_the_command_line(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words.split())
+    line = capsys.readouterr().err
+    assert line.startswith(expected)
+    assert line.endswith("--help\n")
+    assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     "text", ["extends: 3", "data: [1]", "1: 2", "data: &a {x: *a}", "data: " + "[" * 400, "a: 2020-13-45", "a: 1\na: 2"]
 )
 def test_a_configuration_that_is_none(text: str, house: Path, told: Callable[[str], str]) -> None:

@@ -279,7 +279,7 @@ def test_agreement_with_an_annotation(
         (["--threshold", "1.1"], "--threshold: expected a confidence from 0 to 1"),
         (["b.flac", "--reference", "b.csv"], "--reference: expected one recording beside it, found 2"),
         (["--reference", "no.csv"], "cannot read the annotation no.csv"),
-        (["--csv"], "pitch has no option --csv"),
+        (["--csv"], "toolkit pitch: no option --csv"),
     ],
 )
 def test_wrong_options(exp: Path, solos: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from toolkit import __version__, files, log
 from toolkit.cli import books, launching, options, verbs
@@ -20,6 +20,14 @@ from toolkit.log import UserError
 from toolkit.stages import Stage
 
 logger = log.get(__name__)
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(2, f"{self.prog}: {message}. Next: {self.prog} --help\n")
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments, rest = parser.parse_known_args(words)
     verb = VERBS[arguments.verb]
     if rest and not verb.free:
-        parser.error(f"{arguments.verb} has no option {rest[0]}")
+        Parser(f"toolkit {arguments.verb}").error(f"no option {rest[0]}")
     arguments.rest, arguments.words = rest, words
     log.start(arguments.debug)
     try:
@@ -151,7 +159,7 @@ def state_of(words: list[str]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("toolkit", description="Reprise: what the stages of a recipe call.")
+    parser = Parser("toolkit", description="Reprise: what the stages of a recipe call.")
     parser.add_argument("--version", action="version", version=__version__)
     choices = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, verb in VERBS.items():
