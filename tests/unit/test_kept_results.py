@@ -88,9 +88,8 @@ def test_a_prediction_that_has_gone_is_asked_for_and_made_again(oracle: Callable
     exp = oracle()
     before, lost = figures(exp), exp / "predictions" / "test" / "b" / "low.wav"
     lost.unlink()
-    files.write_text(exp / "scores" / ".test.journal.jsonl", "")
     with pytest.raises(UserError, match=r"no such prediction: .*low\.wav\. Next: run the stage `infer` with --force"):
-        score(exp, data, "test", 1)  # and no figures of what is left
+        score(exp, data, "test", 1)  # and no figures of what is left, nor of what an earlier run has scored
     oracle()
     assert lost.is_file()
     assert figures(exp) == before

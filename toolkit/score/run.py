@@ -68,6 +68,7 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     if not (predictions / "index.jsonl").is_file():
         raise UserError(f"no predictions in {predictions}. Next: run the stage `infer`")
     stored = records.predictions(predictions)
+    _require_predictions(opened, stored)
     jobs = _jobs(opened, stored, lambda number, line: Work(exp, data, split, number, line))
     scores = exp / "scores"
     if not part.is_whole:
@@ -78,7 +79,7 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     journal = scores / f".{split}.journal.jsonl"
     _put_together(journal, sorted(scores.glob(f".{split}.journal-*.jsonl")))
     outcome = parallel.run(score_item, jobs, f"scores of {split}", nj=nj, journal=journal)
-    _require_files(opened, stored, {one.id for one in outcome.skipped})
+    _require_recordings(manifest, {one.id for one in outcome.skipped})
     rows = list(outcome.results.values())
     if not rows:
         raise UserError(f"{manifest.path}: none of its items could be scored. Next: see {exp}/logs/score.log")
@@ -111,22 +112,31 @@ def _jobs(opened: Opened, stored: Lines, work: Callable[[int, dict[str, Any]], W
     return parallel.Jobs(list(numbers), job)
 
 
-def _require_files(opened: Opened, stored: Lines, skipped: set[str]) -> None:
-    """Figures of what is left would be those of another split.
+def _require_predictions(opened: Opened, stored: Lines) -> None:
+    """Figures of what is left would be those of another split; those of an earlier run are of files that nobody can look at.
 
     Raises:
-        UserError: of an item that was skipped, a recording has gone since `prepare`, or a prediction since `infer`.
+        UserError: a prediction has gone since `infer`.
+    """
+    for line in stored.values():
+        for name in opened.task.files_of(line):
+            if not (path := opened.predictions / name).exists():
+                raise UserError(f"no such prediction: {path}. Next: {AGAIN}")
+
+
+def _require_recordings(manifest: Manifest, skipped: set[str]) -> None:
+    """The same of the corpus.
+
+    Raises:
+        UserError: of an item that was skipped, a recording has gone since `prepare`.
     """
     if not skipped:  # the manifest need not be read
         return
-    for item in opened.manifest:
+    for item in manifest:
         if item.id in skipped:
             for role in item.audio:
-                if not (path := opened.manifest.path_of(item, role)).exists():
+                if not (path := manifest.path_of(item, role)).exists():
                     raise gone(path)
-            for name in opened.task.files_of(stored[item.id]):
-                if not (path := opened.predictions / name).exists():
-                    raise UserError(f"no such prediction: {path}. Next: {AGAIN}")
 
 
 def _write(scores: Path, rows: list[dict[str, Any]], summary: dict[str, Any]) -> None:
