@@ -313,6 +313,23 @@ def test_runs_on_the_full_corpus_outlive_their_folders(recipe: Path, data: Path,
     assert cells(results_of(recipe), "Net, ours")[2] == "15.60 ± 0.14 (+0.30)"
 
 
+def test_the_paper_of_another_recipe_is_refused(recipe: Path, experiment: MakeExperiment) -> None:
+    """Else its tables, and the page, would have an experiment of a recipe that it knows nothing of."""
+    other = Path(shutil.copytree(recipe, recipe.with_name("other")))
+    exp = experiment("paper", 15.0)
+    with pytest.raises(UserError, match=rf"expected the paper of the recipe .*Next: --paper {recipe}/paper\.yaml"):
+        report(exp, other / "paper.yaml")
+    assert not (exp / "report").exists()
+    assert not (other / "RESULTS.md").exists()
+
+
+def test_a_wrong_folder_of_data_is_told(
+    recipe: Path, tmp_path: Path, experiment: MakeExperiment, caplog: pytest.LogCaptureFixture
+) -> None:
+    report(experiment("paper", 15.0), recipe / "paper.yaml", "test", tmp_path / "dta")
+    assert f"no such manifest: {tmp_path}/dta/{DATA}.jsonl: the page has no examples. Next: give --data" in caplog.text
+
+
 def test_a_small_run_of_the_same_name_does_not_replace_one_that_is_kept(recipe: Path, experiment: MakeExperiment) -> None:
     report(experiment("paper", 15.5), recipe / "paper.yaml")
     shutil.rmtree(recipe / "exp")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toolkit import files
+from toolkit import files, log
 from toolkit.log import UserError
 
 __all__ = ["report"]
+
+logger = log.get(__name__)
 
 
 def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None, baseline: Path | None = None) -> Path:
@@ -28,7 +30,7 @@ def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None
         The page.
 
     Raises:
-        UserError: an experiment is not trained or not scored, or `paper.yaml` is not as it should be.
+        UserError: an experiment is not trained or not scored, or `paper.yaml` is not as it should be, or another recipe's.
     """
     from toolkit.data.manifest import Manifest
     from toolkit.report import html, index, results
@@ -38,9 +40,14 @@ def report(exp: Path, paper: Path, split: str = "test", data: Path | None = None
     if split not in run.summaries:
         raise UserError(f"{exp}: no scores of the split {split}. Next: toolkit score --exp {exp} --split {split}")
     found = results.Results.read(paper, exp)
+    own = exp.resolve().parent.parent / "paper.yaml"
+    if own.is_file() and not own.samefile(paper):
+        raise UserError(f"{paper}: expected the paper of the recipe that {exp} is of, found another. Next: --paper {own}")
     name = run.summaries[split]["data"]
     path = data / f"{name}.jsonl" if data is not None else None
     manifest = Manifest.open(path) if path is not None and path.is_file() else None
+    if path is not None and manifest is None:
+        logger.warning("no such manifest: %s: the page has no examples. Next: give --data what `prepare` has made", path)
     page = exp / "report" / "index.html"
     files.write_text(page, html.page(found, run, split, manifest, None if baseline is None else Run.read(baseline)))
     files.write_text(exp / "report" / "table.txt", results.terminal(found, run, split))
