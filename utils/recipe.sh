@@ -53,7 +53,10 @@ while [ $# -gt 0 ]; do
   case $option in
     --corpus) corpus=$value; [ ! -d "$called_from/$value" ] || corpus=$(cd "$called_from/$value" && pwd) ;;
     --config) config=$value ;;
-    --tag) tag=$value ;;
+    --tag) tag=$value
+           case $tag in
+             */* | .*) echo "run.sh: --tag: expected a plain name, found '$tag'. Next: ./run.sh --help" >&2; exit 2 ;;
+           esac ;;
     --data) data=$value ;;
     --stage) first=$(recipe_number "$value") || exit 2 ;;
     --stop-stage | --stop_stage) last=$(recipe_number "$value") || exit 2 ;;

@@ -70,6 +70,8 @@ def test_a_real_corpus_is_seen_from_where_one_stands(recipe: Path) -> None:
         ("--stage sing", "no stage is called 'sing'"),
         ("--epochs 2", "no option --epochs"),
         ("--tag", "--tag needs a value"),
+        ("--tag first/try", "--tag: expected a plain name, found 'first/try'"),  # the tables show what lies in exp/ itself
+        ("--tag ..", "--tag: expected a plain name, found '..'"),
         ("mini", "expected an option, found 'mini'"),
     ],
 )
