@@ -27,7 +27,7 @@ class Gate(Filter):
 class Mixer:
     """Sized by its neighbour: ``Mixer(width, gain=...)``."""
 
-    def __init__(self, width: int, gain: float = 1.0, inner: Filter | None = None, pans: Sequence[int] = ()) -> None:
+    def __init__(self, width: int, gain: float | None = 1.0, inner: Filter | None = None, pans: Sequence[int] = ()) -> None:
         self.width, self.gain = width, gain
 
 
@@ -53,6 +53,7 @@ class Schema:
     filter: Filter
     mixer: Callable[[int], Mixer]
     options: Options = field(default_factory=Options)
+    echo: Callable[[int], Mixer] | None = None
 
 
 TREE = {
@@ -99,6 +100,8 @@ def test_another_class_starts_from_its_own_defaults() -> None:
         (["--options.form", "cubic"], "config: options.form: expected one of 'sine', 'saw', found cubic"),
         (["--options.most", "many"], "config: options.most: expected int, found many"),
         (["--mixer.gain", "loud"], "config: mixer.gain: expected float, found loud"),
+        (["--echo", "Mixer", "--echo.gain", "loud"], "config: echo.gain: expected float, found loud"),
+        (["--options.names", "a"], "config: options.names: expected list, found a"),
         (["--mixer.pans", "left"], "config: mixer.pans: expected Sequence, found left"),
         (["--mixer.inner", "Gate", "--mixer.inner.taps", "many"], "config: mixer.inner.taps: expected int, found many"),
         (["--filter", "3"], "config: filter: expected a block of the kind Filter, found 3"),
