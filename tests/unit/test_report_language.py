@@ -152,3 +152,9 @@ def test_pictures_of_chains_of_three_states():
     chain = np.full((3, 3), 1 / 3)
     assert markov_figures.matrices({"true": [chain, chain], "learned": [chain]}).count("0.33") >= 27
     assert "levels: line" in markov_figures.loss_and_lines({"a": ([1, 2], [0.9, 0.5])}, {"line": 0.4}, highest=0.6)
+
+
+def test_losses_are_named_below_them_where_no_line_runs():
+    picture = markov_figures.loss_and_lines({"a": ([1, 2], [0.9, 0.5])}, {"line": 0.8})
+    place = {name: float(y) for y, name in re.findall(r' y="([\d.]+)"[^>]*>(step|line|a)</text>', picture)}
+    assert place["step"] < place["line"] == place["a"]

@@ -39,7 +39,7 @@ def loss_and_lines(
     low = min([*found, *lines.values(), *(band or ())])
     high = min(highest, max([*found, *lines.values()]))
     axes.set(xlabel="step", ylabel="validation loss (nats per token)", ylim=(low - 0.05 * (high - low), high))
-    axes.legend(fontsize=9, loc="upper right")
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)  # below: losses and levels may lie anywhere
     return svg(figure, f"Validation loss over steps of {', '.join(curves)}; levels: {', '.join(lines)}")
 
 
