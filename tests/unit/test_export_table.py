@@ -92,6 +92,19 @@ OTHERS: dict[str, dict[str, Any]] = {  # models that are built of other operatio
             head=block("LinearHead"),
         ),
     },
+    "mel spectrogram": CONFIGURATIONS["tagging"]  # whose frontend is in full precision, whatever the rest is in
+    | {
+        "task": "tagging",
+        "data": {**DATA, "input": block("Waveform", sample_rate=16000)},
+        "model": block(
+            "Tagger",
+            tags=2,
+            frontend=block("MelSpectrogram", sample_rate=16000, bins=4),
+            backbone=block("FrameMLP", hidden=[4]),
+            pooling=block("MeanPooling"),
+            head=block("LinearHead"),
+        ),
+    },
     "sprites": CONFIGURATIONS["latent"]
     | {
         "task": "latent",
@@ -102,10 +115,15 @@ OTHERS: dict[str, dict[str, Any]] = {  # models that are built of other operatio
 }
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("CP-ResNet", ".ts"), ("sprites", ".pt2"), ("sprites", ".ts")])
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("CP-ResNet", ".ts"), ("mel spectrogram", ".onnx"), ("sprites", ".pt2"), ("sprites", ".ts")]
+)
 def test_other_models_of_a_task(name: str, suffix: str, untrained: Callable[..., Path], tmp_path: Path) -> None:
+    if suffix == ".onnx":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
     exp = untrained(tmp_path / "exp", {"optimizer": ADAM, **OTHERS[name]})
-    if name == "CP-ResNet":
+    if OTHERS[name]["task"] == "tagging":
         files.write_json(exp / "tags.json", ["flute", "voice"])
     export(exp, tmp_path / f"model{suffix}")
     told = files.read_json(tmp_path / f"model{suffix}.json")

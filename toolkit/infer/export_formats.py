@@ -160,12 +160,13 @@ def _program(network: Network, axes: Axes) -> tuple[torch.export.ExportedProgram
 
 def _without_no_operations(program: torch.export.ExportedProgram) -> None:
     """Take out what only gives a tensor another name, which ONNX's exporter does not know of complex ones."""
-    graph = program.graph_module.graph
-    for node in list(graph.nodes):
-        if node.target in NO_OPERATIONS:
-            node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
-    program.graph_module.recompile()
+    for module in program.graph_module.modules():  # what runs in full precision is a graph of its own within
+        if isinstance(module, torch.fx.GraphModule):
+            for node in list(module.graph.nodes):
+                if node.target in NO_OPERATIONS:
+                    node.replace_all_uses_with(node.args[0])
+                    module.graph.erase_node(node)
+            module.recompile()
 
 
 @contextmanager
