@@ -1,4 +1,4 @@
-"""What `infer` and `score` keep of an earlier run: all that still follows from the same weights, settings, items and files."""
+"""What is kept of an earlier run: predictions that still follow from the same weights, settings, items and files; no scores."""
 
 import json
 from collections.abc import Callable
@@ -64,11 +64,20 @@ def figures(exp: Path) -> dict[str, float]:
 
 def test_the_same_again_is_kept(oracle: Callable[..., Path]) -> None:
     exp = oracle()
-    kept = [exp / "predictions/test/a/low.wav", exp / "predictions/test/index.jsonl", exp / "scores/.test.journal.jsonl"]
+    kept = [exp / "predictions/test/a/low.wav", exp / "predictions/test/index.jsonl"]
     before, made = figures(exp), [path.stat().st_mtime_ns for path in kept]
     oracle()
     assert figures(exp) == before
     assert [path.stat().st_mtime_ns for path in kept] == made
+
+
+def test_scored_again_all_is_scored_as_the_code_of_a_metric_may_have_changed(
+    oracle: Callable[..., Path], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exp, scored, score_item = oracle(), [], run.score_item
+    monkeypatch.setattr(run, "score_item", lambda work: scored.append(work.stored["id"]) or score_item(work))
+    score(exp, data, "test", 1)
+    assert scored == ["a", "b"]
 
 
 def test_another_model_of_the_same_weights_predicts_anew(oracle: Callable[..., Path]) -> None:
@@ -101,7 +110,6 @@ def test_a_manifest_is_opened_once_for_all_items(
     exp, opened = oracle(), []
     open_ = manifest.Manifest.open
     monkeypatch.setattr(run.Manifest, "open", lambda path: opened.append(path) or open_(path))
-    files.write_text(exp / "scores" / ".test.journal.jsonl", "")
     score(exp, data, "test", 1)
     assert opened == [data / "songs" / "all.jsonl"]
 

@@ -161,7 +161,7 @@ def test_a_semitone_higher_is_three_bins_higher(semitone, sample_rate, gamma):
     pictures = frontend(torch.stack(tones))
     assert pictures.shape == (2, 1, 251, 1 + len(time) // (sample_rate // 100))
     lower, higher = pictures[:, 0, :, 25].argmax(-1).tolist()
-    assert lower == pytest.approx(3 * (semitone - 21) + 1, abs=0.51)  # bin 1 is A0, MIDI number 21
+    assert lower == pytest.approx(3 * (semitone - 21) + 1, abs=0.55)  # bin 1 is A0, MIDI 21; in the middle of two, either one
     assert higher - lower in (2, 3, 4)
 
 

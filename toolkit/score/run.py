@@ -49,7 +49,7 @@ class Opened(NamedTuple):
 
 
 def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE) -> None:
-    """Score every prediction of a split; what an earlier run has scored is kept as long as what it follows from is the same.
+    """Score every prediction of a split; what a run that was ended has scored is kept, of one that came to its end nothing.
 
     Args:
         exp: an experiment with predictions.
@@ -90,6 +90,7 @@ def score(exp: Path, data: Path, split: str, nj: int | None, part: Part = WHOLE)
     summary = {"split": split, "data": name, "edition": edition, "items": len(rows), "skipped": skipped}
     weights = records.made_by(predictions)["weights"]
     _write(scores, rows, {**summary, "weights": weights, **figures})
+    journal.unlink()  # asked for again, it is because something has changed that nobody can see: the code of a metric
     logger.info("%s, %d items: %s", name, len(rows), told(figures["metrics"]))
 
 
