@@ -10,7 +10,7 @@ SUFFIXES = (".onnx", ".pt2", ".ts")
 OPEN: dict[str, dict[str, str]] = {  # task to format to open axes
     "separation": dict.fromkeys(SUFFIXES, "batch, time"),
     "tagging": dict.fromkeys(SUFFIXES, "batch, frames"),
-    "pitch": {".pt2": "batch, time", ".ts": "batch, time"},
+    "pitch": {".onnx": "batch", ".pt2": "batch, time", ".ts": "batch, time"},
     "synthesis": {".pt2": "batch", ".ts": "batch, frames"},
     "language": dict.fromkeys(SUFFIXES, "batch, length"),
     "hypotheses": dict.fromkeys(SUFFIXES, "batch"),
