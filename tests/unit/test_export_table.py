@@ -78,33 +78,22 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {  # that of separation is the fixtu
 }
 
 
+def tagger_of_sound(sample_rate: int, frontend: dict[str, Any], backbone: dict[str, Any]) -> dict[str, Any]:
+    return CONFIGURATIONS["tagging"] | {
+        "task": "tagging",
+        "data": {**DATA, "input": block("Waveform", sample_rate=sample_rate)},
+        "model": block(
+            "Tagger", tags=2, frontend=frontend, backbone=backbone, pooling=block("MeanPooling"), head=block("LinearHead")
+        ),
+    }
+
+
 OTHERS: dict[str, dict[str, Any]] = {  # models that are built of other operations than those of the table
-    "CP-ResNet": CONFIGURATIONS["tagging"]
-    | {
-        "task": "tagging",
-        "data": {**DATA, "input": block("Waveform", sample_rate=32000)},
-        "model": block(
-            "Tagger",
-            tags=2,
-            frontend=block("KaldiMel", sample_rate=32000, bins=16),
-            backbone=block("CPResNet", rho=2, base=4),
-            pooling=block("MeanPooling"),
-            head=block("LinearHead"),
-        ),
-    },
-    "mel spectrogram": CONFIGURATIONS["tagging"]  # whose frontend is in full precision, whatever the rest is in
-    | {
-        "task": "tagging",
-        "data": {**DATA, "input": block("Waveform", sample_rate=16000)},
-        "model": block(
-            "Tagger",
-            tags=2,
-            frontend=block("MelSpectrogram", sample_rate=16000, bins=4),
-            backbone=block("FrameMLP", hidden=[4]),
-            pooling=block("MeanPooling"),
-            head=block("LinearHead"),
-        ),
-    },
+    "CP-ResNet": tagger_of_sound(32000, block("KaldiMel", sample_rate=32000, bins=16), block("CPResNet", rho=2, base=4)),
+    # whose frontend is in full precision, whatever the rest is in
+    "mel spectrogram": tagger_of_sound(
+        16000, block("MelSpectrogram", sample_rate=16000, bins=4), block("FrameMLP", hidden=[4])
+    ),
     "sprites": CONFIGURATIONS["latent"]
     | {
         "task": "latent",
