@@ -104,8 +104,7 @@ def load(
         except (KeyError, UserError) as error:
             missing.append(f"examples: the sound of {identity} was not found ({error})")
     heard = [(wave, items[identity].sample_rate) for identity, waves in signals.items() for wave in waves.values()]
-    left = (budget - PICTURE * len(heard)) * 3 / 4  # as base64, three bytes are four
-    seconds, encoded = sound.fitting(heard, left, SECONDS)
+    seconds, encoded = sound.fitting(heard, budget - PICTURE * len(heard), SECONDS)
     sounds = iter(encoded)
     return [
         Example(

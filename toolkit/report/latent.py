@@ -187,7 +187,7 @@ def _melodies(found: dict[str, Tensor], item: Item, moves: Sequence[Moved]) -> l
     """Piano rolls and sound: originals and reconstructions, then a row a dimension."""
     grid = item.labels["grid"]
     steps = int(TickGrid(tuple(grid["ticks"])).boundaries(found["originals"].shape[-1])[-1])
-    room = (BUDGET - PICTURE * DRAWN) * 3 / 4 / (2 + DRAWN * len(moves))  # as base64, three bytes are four
+    room = (BUDGET - PICTURE * DRAWN) / (2 + DRAWN * len(moves))
     pictures, clips = [], []
     for name in ("originals", "reconstructions"):
         several = [notes_of(grid, one) for one in found[name]]

@@ -24,13 +24,14 @@ def fitting(heard: list[tuple[Tensor, int]], room: float, longest: float) -> tup
 
     Args:
         heard: signals (channels, time) with their rates in Hz.
-        room: bytes for all of them.
+        room: bytes of the page for all of them, as `address` writes them there.
         longest: seconds of each, at most.
 
     Returns:
         The seconds that are left of each, at most, and the files.
     """
     seconds = longest
+    room *= 3 / 4  # as base64, three bytes are four
     with ThreadPoolExecutor() as pool:
         while True:
             pending = [pool.submit(_encode, wave, rate, seconds) for wave, rate in heard]

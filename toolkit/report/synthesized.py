@@ -79,7 +79,7 @@ def examples(scored: Scored, metric: str, missing: list[str]) -> list[Example]:
     heard = [(wave[None], rates[identity]) for identity, waves in signals.items() for wave in waves.values()]
     if not heard:
         return []
-    room = (BUDGET - 2 * PICTURE * len(heard)) * 3 / 4  # as base64, three bytes are four; as much for curves as for spectra
+    room = BUDGET - 2 * PICTURE * len(heard)  # as much for curves as for spectra
     seconds, encoded = sound.fitting(heard, room, SECONDS)
     sounds = iter(encoded)
     files_of = {identity: {name: next(sounds) for name in waves} for identity, waves in signals.items()}

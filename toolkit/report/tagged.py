@@ -80,8 +80,7 @@ def examples(scored: Scored, missing: list[str]) -> list[Example]:
             missing.append(f"examples: the recording of {clip} was not found")
     if not heard:
         return []
-    room = (BUDGET - PICTURE * len(heard)) * 3 / 4  # as base64, three bytes are four
-    seconds, encoded = sound.fitting(list(heard.values()), room, SECONDS)
+    seconds, encoded = sound.fitting(list(heard.values()), BUDGET - PICTURE * len(heard), SECONDS)
     sounds = dict(zip(heard, encoded, strict=True))
     return [
         _example(place, row, items[row["id"]], heard[row["id"]][0], seconds, sounds[row["id"]], stored.get(row["id"], {}))

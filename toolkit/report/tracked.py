@@ -108,8 +108,7 @@ def examples(scored: Scored, tracks: dict[str, Track], metric: str, missing: lis
         heard[identity] = waveform[:, int(track.begin * track.item.sample_rate) :], track.item.sample_rate
     if not heard:
         return []
-    room = (BUDGET - PICTURE * len(heard)) * 3 / 4  # as base64, three bytes are four
-    seconds, encoded = sound.fitting(list(heard.values()), room, SECONDS)
+    seconds, encoded = sound.fitting(list(heard.values()), BUDGET - PICTURE * len(heard), SECONDS)
     sounds = {identity: sound.address(part, heard[identity][1]) for identity, part in zip(heard, encoded, strict=True)}
     return [
         _example(place, row, metric, tracks[row["id"]], *heard[row["id"]], seconds, sounds[row["id"]])
