@@ -191,6 +191,18 @@ def test_seeds_alone_are_held_against_each_other(experiment: MakeExperiment) -> 
     assert len(gathered([Run.read(exp) for exp in (*exps, again, other)], "test")) == 4
 
 
+def test_rows_are_counted_where_items_are_tables(experiment: MakeExperiment) -> None:
+    one, two = (experiment(tag, scored(np.zeros(1)), {SDR: 0.0}) for tag in ("one", "two"))
+
+    def counted() -> list[list[str]]:
+        return [row for row in lines(of(one, two), "Figures") if row[0] in ("Items", "Rows")]
+
+    assert counted() == [["Items", "1", "1"]]
+    path = two / "scores" / "test.summary.json"
+    files.write_json(path, json.loads(path.read_text()) | {"rows": 5405})
+    assert counted() == [["Items", "1", "1"], ["Rows", "-", "5,405"]]
+
+
 def test_a_baseline_is_a_section_of_the_page(experiment: MakeExperiment) -> None:
     one, two = (Run.read(experiment(tag, scored(np.arange(6.0)), {SDR: 2.5})) for tag in "ab")
     assert compare_page.section(two, None, "test") is None

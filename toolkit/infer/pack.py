@@ -112,7 +112,8 @@ def _scores(run: Run) -> list[str]:
         edition = run.edition(split)
         remark = "" if edition == FULL else "; not comparable with published figures"
         items = f"{summary['items']} item{'s' * (summary['items'] != 1)} of " if "items" in summary else ""
-        parts.append(f"{items}{summary['data']}, edition of the data: {edition}{remark}.")
+        rows = f", {summary['rows']:,} rows" if summary.get("rows") else ""
+        parts.append(f"{items}{summary['data']}{rows}, edition of the data: {edition}{remark}.")
         parts.append(_figures(summary).markdown().rstrip())
     return parts
 

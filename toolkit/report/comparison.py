@@ -95,6 +95,7 @@ def outcomes(groups: list[Group], names: list[str], significance: Significance) 
     summaries = [group.first.summaries[group.split] for group in groups]
     facts = {
         "Items": [str(summary.get("items", NOTHING)) for summary in summaries],
+        "Rows": [f"{summary['rows']:,}" if summary.get("rows") else NOTHING for summary in summaries],
         "Parameters": [display.count(group.first.info.get("parameters")) for group in groups],
         "Training time": [display.duration(group.average("train_seconds")) for group in groups],
         "Epochs": [group.collected("epochs") for group in groups],
@@ -106,6 +107,8 @@ def outcomes(groups: list[Group], names: list[str], significance: Significance) 
     }
     if len(set(facts["Edition"])) == 1:  # said once, below the table
         del facts["Edition"]
+    if set(facts["Rows"]) == {NOTHING}:  # no item is a table
+        del facts["Rows"]
     rows += [[name, *cells] for name, cells in facts.items()]
     return Table(["", *names], rows, numeric=names)
 
