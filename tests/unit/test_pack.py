@@ -114,12 +114,26 @@ def test_what_was_measured_in_the_models_place_has_a_column(exp: Path, tmp_path:
         "frechet_distance@log_mel": 5.0,
         "real/frechet_distance@log_mel": 1.0,
     }
-    summary = {"data": "urmp/test", "edition": "full", "items": 1, "rows": 5405, "skipped": 0, "metrics": metrics}
+    summary = {"data": "urmp/test", "edition": "full", "items": 1, "skipped": 0, "metrics": metrics}
     files.write_json(exp / "scores" / "test.summary.json", summary)
     card = (pack(exp, tmp_path / "pack") / "MODEL_CARD.md").read_text()
-    assert "1 item of urmp/test, 5,405 rows" in card
+    assert "1 item of urmp/test, edition" in card
     assert "| Metric | trained | untrained | real |" in card
     assert "| Fréchet distance, log mel | 5.000 | - | 1.000 |" in card
+
+
+def test_of_tables_the_rows_are_counted_too(exp: Path, tmp_path: Path) -> None:
+    summary = {
+        "data": "dmelodies/seed0/test",
+        "edition": "full",
+        "items": 1,
+        "rows": 102912,
+        "skipped": 0,
+        "metrics": {"mig": 0.1},
+    }
+    files.write_json(exp / "scores" / "test.summary.json", summary)
+    card = (pack(exp, tmp_path / "pack") / "MODEL_CARD.md").read_text()
+    assert "1 item of dmelodies/seed0/test, 102,912 rows, edition" in card
 
 
 def test_the_corpus_is_that_of_the_data_whatever_the_recipe(exp: Path, tmp_path: Path) -> None:
